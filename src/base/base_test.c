@@ -1,0 +1,130 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/hex.h"
+#include "base/json_write.h"
+#include "base/map.h"
+#include "base/utf8.h"
+
+#include <stdio.h>
+
+static void test_buf_never_passes_its_limit(void **state)
+{
+    struct rc_buf buf;
+    rc_buf_init(&buf, 1000);
+    for (int i = 0; i < 250; i++)
+        assert_int_equal(rc_buf_put_u32(&buf, (uint32_t)i), RC_OK);
+    assert_int_equal(rc_buf_put_u8(&buf, 1), RC_ERR_FULL);
+    rc_buf_consume(&buf, 4);
+    assert_int_equal(rc_buf_put_u32(&buf, 7), RC_OK);
+    assert_int_equal(rc_load_u32(rc_buf_slice(&buf).ptr), 1);
+    assert_int_equal(rc_buf_len(&buf), 1000);
+    rc_buf_free(&buf);
+}
+
+static void test_java_hash_agrees_with_java(void **state)
+{
+    assert_int_equal(rc_hash_java(rc_slice_str("TagA")), 2598919);
+    assert_int_equal(rc_hash_java(rc_slice_str("")), 0);
+    assert_int_equal(rc_hash_java(rc_slice_str("connect")), 951351530);
+    /* "设备" and a character outside the BMP, values from a JVM */
+    assert_int_equal(rc_hash_java(rc_slice_str("\xe8\xae\xbe\xe5\xa4\x87")), 0x8bbe * 31 + 0x5907);
+    assert_int_equal(rc_hash_java(rc_slice_str("\xf0\x9f\x98\x80")), 0xd83d * 31 + 0xde00);
+}
+
+struct item {
+    char key[16];
+};
+
+static struct rc_slice item_key(const void *item)
+{
+    return rc_slice_str(((const struct item *)item)->key);
+}
+
+static void test_map_holds_what_was_put_in_and_not_removed(void **state)
+{
+    enum { COUNT = 5000 };
+    static struct item items[COUNT];
+    struct rc_map map;
+    rc_map_init(&map, item_key);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(items[i].key, sizeof(items[i].key), "key-%d", i);
+        rc_map_insert(&map, &items[i]);
+    }
+    for (int i = 0; i < COUNT; i += 3)
+        assert_ptr_equal(rc_map_remove(&map, item_key(&items[i])), &items[i]);
+    for (int i = 0; i < COUNT; i++)
+        assert_ptr_equal(rc_map_find(&map, item_key(&items[i])), i % 3 ? &items[i] : NULL);
+    uint32_t cursor = 0, seen = 0;
+    while (rc_map_next(&map, &cursor) != NULL)
+        seen++;
+    assert_int_equal(seen, map.count);
+    for (int i = 0; i < COUNT; i++)
+        rc_map_remove(&map, item_key(&items[i]));
+    assert_int_equal(map.count, 0);
+    assert_true(map.mask < 64);
+    rc_map_free(&map);
+}
+
+static void test_json_writes_commas_and_escapes(void **state)
+{
+    struct rc_buf buf;
+    struct rc_json json;
+    rc_buf_init(&buf, 4096);
+    rc_json_init(&json, &buf);
+    rc_json_object_begin(&json);
+    rc_json_put_int(&json, "n", -5);
+    rc_json_key(&json, "list");
+    rc_json_array_begin(&json);
+    rc_json_string(&json, rc_slice("a\"\\\n\x01\xff", 6));
+    rc_json_bool(&json, true);
+    rc_json_object_begin(&json);
+    rc_json_object_end(&json);
+    rc_json_array_end(&json);
+    rc_json_put_str(&json, "s", "\xe4\xbd\xa0");
+    rc_json_object_end(&json);
+    assert_int_equal(json.err, RC_OK);
+    const char *expected = "{\"n\":-5,\"list\":[\"a\\\"\\\\\\n\\u0001\xef\xbf\xbd\",true,{}],\"s\":\"\xe4\xbd\xa0\"}";
+    assert_true(rc_slice_eq_str(rc_buf_slice(&buf), expected));
+    rc_buf_free(&buf);
+}
+
+static void test_utf8_refuses_what_rfc3629_forbids(void **state)
+{
+    static const char *const bad[] = {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80", "\xff",
+                                      "\xe0\x80\x80", "\xf0\x80\x80\x80"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(rc_utf8_is_valid(rc_slice_str(bad[i])));
+    assert_true(rc_utf8_is_valid(rc_slice_str("plain \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80")));
+}
+
+static void test_hex_round_trip(void **state)
+{
+    uint8_t bytes[4] = {0, 0xab, 0x10, 0xff}, back[4];
+    char text[8];
+    rc_hex_lower(text, bytes, 4);
+    assert_memory_equal(text, "00ab10ff", 8);
+    assert_true(rc_hex_decode(back, 4, rc_slice(text, 8)));
+    assert_memory_equal(bytes, back, 4);
+    assert_false(rc_hex_decode(back, 4, rc_slice("00ab10fg", 8)));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_buf_never_passes_its_limit),
+        cmocka_unit_test(test_java_hash_agrees_with_java),
+        cmocka_unit_test(test_map_holds_what_was_put_in_and_not_removed),
+        cmocka_unit_test(test_json_writes_commas_and_escapes),
+        cmocka_unit_test(test_utf8_refuses_what_rfc3629_forbids),
+        cmocka_unit_test(test_hex_round_trip),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,36 @@
+/*
+ * A hash table of pointers to items that hold their own key: open addressing, linear probing, 12 bytes a slot.
+ * For one thread. Keys are hashed with rc_hash, so strangers cannot make them collide. The table does not own
+ * its items. Growing rehashes all at once (about 40 ns an item).
+ */
+#ifndef RC_BASE_MAP_H
+#define RC_BASE_MAP_H
+
+#include "base/slice.h"
+
+typedef struct rc_slice (*rc_map_key_fn)(const void *item);
+
+struct rc_map {
+    void **items;
+    uint32_t *tags; /* upper half of the hash, so that most misses never touch an item */
+    uint32_t mask;  /* slots - 1; 0 while nothing is allocated */
+    uint32_t count;
+    rc_map_key_fn key_of;
+};
+
+void rc_map_init(struct rc_map *map, rc_map_key_fn key_of);
+void rc_map_free(struct rc_map *map);
+
+void *rc_map_find(const struct rc_map *map, struct rc_slice key);
+/* The key must not be in the table. */
+void rc_map_insert(struct rc_map *map, void *item);
+/* Removes and returns the item of that key, NULL when there is none. */
+void *rc_map_remove(struct rc_map *map, struct rc_slice key);
+
+/*
+ * Walks the table: start with *cursor = 0, NULL ends it. Insert or remove during a walk and it may miss or
+ * repeat items.
+ */
+void *rc_map_next(const struct rc_map *map, uint32_t *cursor);
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * The catalog: what exists. Instances with their keys, groups, parent topics and rules, as one immutable,
+ * reference-counted snapshot. Built by one thread, then published; any thread that holds a reference may read
+ * it without a lock. All strings live as long as the snapshot.
+ */
+#ifndef RC_CATALOG_CATALOG_H
+#define RC_CATALOG_CATALOG_H
+
+#include "base/map.h"
+
+#include <stdatomic.h>
+
+struct rc_topic; /* of the store: where a status rule's events go */
+
+enum {
+    RC_CATALOG_ID_MAX = 64,       /* instance, group, rule id and access key */
+    RC_CATALOG_SECRET_MAX = 256,
+    RC_CATALOG_INSTANCES_MAX = 10000,
+    RC_CATALOG_CLIENT_ID_MAX = 64, /* <group>@@@<device> */
+};
+
+struct rc_key_pair {
+    struct rc_slice access_key;
+    struct rc_slice secret_key;
+    struct rc_instance *instance;
+};
+
+/* A status-notice rule: the events of a group's clients go to one RocketMQ topic. */
+struct rc_status_rule {
+    struct rc_slice id;
+    struct rc_slice topic_name; /* namespace%topic as it stands in the log */
+    uint32_t queues;            /* for a topic that does not exist yet */
+    bool is_enabled;
+    struct rc_topic *topic;     /* resolved by the control plane before publication; NULL when disabled */
+};
+
+struct rc_group {
+    struct rc_slice id;
+    struct rc_instance *instance;
+    struct rc_status_rule *status_rule; /* NULL: its events go to the system topic */
+};
+
+struct rc_instance {
+    struct rc_slice id;
+    struct rc_map keys;   /* struct rc_key_pair by access_key */
+    struct rc_map groups; /* struct rc_group by id */
+    struct rc_map topics; /* struct rc_parent_topic by name */
+};
+
+struct rc_parent_topic {
+    struct rc_slice name;
+};
+
+struct rc_catalog {
+    atomic_uint refs;
+    struct rc_map instances;     /* struct rc_instance by id */
+    struct rc_map key_pairs;     /* struct rc_key_pair by access_key, over all instances (unique) */
+    struct rc_topic *presence_topic; /* the system topic for groups without a rule; resolved like a rule's */
+    struct rc_catalog_memory *memory; /* chunks that hold all of the above */
+};
+
+struct rc_catalog *rc_catalog_create(void); /* one reference, empty */
+struct rc_catalog *rc_catalog_ref(struct rc_catalog *catalog);
+void rc_catalog_unref(struct rc_catalog *catalog); /* NULL is fine */
+
+/*
+ * Building, before publication. The catalog copies the strings. 0, RC_ERR_EXISTS, RC_ERR_FULL or
+ * RC_ERR_INVALID (a name against the product's rules; see rc_catalog_is_*).
+ */
+int rc_catalog_add_instance(struct rc_catalog *catalog, struct rc_slice id, struct rc_instance **ret);
+int rc_catalog_add_key(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice access_key,
+                       struct rc_slice secret_key);
+int rc_catalog_add_group(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice id,
+                         struct rc_group **ret);
+int rc_catalog_add_parent_topic(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice name);
+int rc_catalog_set_status_rule(struct rc_catalog *catalog, struct rc_group *group, struct rc_slice id,
+                               struct rc_slice topic_name, uint32_t queues, bool is_enabled);
+
+/* Look-ups; NULL when there is none. */
+const struct rc_instance *rc_catalog_instance(const struct rc_catalog *catalog, struct rc_slice id);
+const struct rc_key_pair *rc_instance_key(const struct rc_instance *instance, struct rc_slice access_key);
+const struct rc_group *rc_instance_group(const struct rc_instance *instance, struct rc_slice id);
+const struct rc_key_pair *rc_catalog_key(const struct rc_catalog *catalog, struct rc_slice access_key);
+
+/* Names as the product has them. */
+bool rc_catalog_is_group_id(struct rc_slice id);       /* GID_ or GID-, 7..64 of [A-Za-z0-9_-] */
+bool rc_catalog_is_instance_id(struct rc_slice id);    /* 1..64 of [A-Za-z0-9_-] */
+bool rc_catalog_is_rule_id(struct rc_slice id);        /* 3..64 of [A-Za-z0-9_-], one letter or digit */
+bool rc_catalog_is_parent_topic(struct rc_slice name); /* 3..64 of [A-Za-z0-9_-] */
+/*
+ * Splits <group>@@@<device> (at most RC_CATALOG_CLIENT_ID_MAX, device part of [A-Za-z0-9_-], not empty).
+ * 0 or RC_ERR_INVALID.
+ */
+int rc_catalog_split_client_id(struct rc_slice client_id, struct rc_slice *ret_group,
+                               struct rc_slice *ret_device);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * The log thread: the only one that writes the store. Shards and the RocketMQ endpoint stage records into
+ * batches and hand those over; the writer appends whatever has arrived as one write, then reports each batch
+ * back to its sender and wakes those who read queues.
+ *
+ * A full disk: the batches stay with the writer, in order, and are tried again every RC_LOG_RETRY_MS; the
+ * senders see rc_log_writer_is_blocked and stop admitting work that needs new records. Memory is bounded by
+ * RC_LOG_BATCHES_PER_SENDER batches of at most RC_LOG_BATCH_BYTES each.
+ */
+#ifndef RC_STORE_LOG_WRITER_H
+#define RC_STORE_LOG_WRITER_H
+
+#include "loop/loop.h"
+#include "store/store.h"
+
+enum {
+    RC_LOG_BATCH_BYTES = 256 * 1024, /* a batch closes here; one larger record makes a batch of its own */
+    RC_LOG_BATCH_RECORDS = 1024,
+    RC_LOG_BATCHES_PER_SENDER = 16,
+    RC_LOG_RETRY_MS = 100,
+};
+
+struct rc_log_writer;
+
+/* One record in a batch, and who wants to know of it. */
+struct rc_log_entry {
+    struct rc_append append;
+    /* Runs on the sender's thread once the record is in the log (err 0), never before. */
+    void (*on_written)(void *owner, const struct rc_append *append);
+    void *owner;
+};
+
+/* A sender: owned by one loop's thread. */
+struct rc_log_sender;
+int rc_log_sender_create(struct rc_log_writer *writer, struct rc_loop *loop, struct rc_log_sender **ret);
+/* When nothing is under way any more. */
+void rc_log_sender_destroy(struct rc_log_sender *sender);
+
+/*
+ * Encodes `message` into the current batch; the batch leaves at the end of the loop's turn. `queue` gives
+ * topic and queue id (message->topic and queue_id are set from it). 0; RC_ERR_FULL when the sender's batches
+ * are all under way (try again when `on_room` has run); RC_ERR_TOO_LARGE.
+ */
+int rc_log_stage(struct rc_log_sender *sender, struct rc_queue *queue, struct rc_message *message,
+                 uint32_t delay_level, void (*on_written)(void *owner, const struct rc_append *append),
+                 void *owner);
+/* Runs on the sender's thread, after RC_ERR_FULL, when there is room again. */
+void rc_log_sender_set_on_room(struct rc_log_sender *sender, void (*on_room)(void *arg), void *arg);
+/* Records staged and not yet reported. */
+uint32_t rc_log_sender_under_way(const struct rc_log_sender *sender);
+
+/* A reader of queues: told which queues have grown, coalesced. */
+struct rc_log_reader;
+int rc_log_reader_create(struct rc_log_writer *writer, struct rc_loop *loop,
+                         void (*on_grown)(struct rc_queue *queue, void *arg), void *arg,
+                         struct rc_log_reader **ret);
+void rc_log_reader_destroy(struct rc_log_reader *reader);
+
+/*
+ * `keep_from` is asked on the writer's thread before retention deletes up to `target`: it returns the smallest
+ * physical offset that must stay (e.g. after having written a snapshot of open channels), at most target.
+ */
+struct rc_log_retention {
+    uint64_t (*keep_from)(void *arg, uint64_t target);
+    void *arg;
+};
+
+/* Starts the thread. The store must outlive the writer. */
+int rc_log_writer_start(struct rc_store *store, const struct rc_log_retention *retention,
+                        struct rc_log_writer **ret, struct rc_error *error);
+/* Writes what was staged before the call, flushes, ends the thread. With a full disk it gives up after
+ * RC_LOG_STOP_MS and returns RC_ERR_NO_SPACE (the open channels are then told of at the next start). */
+enum { RC_LOG_STOP_MS = 3000 };
+int rc_log_writer_stop(struct rc_log_writer *writer);
+
+struct rc_loop *rc_log_writer_loop(struct rc_log_writer *writer);
+/* Any thread: the last write failed and nothing has been written since. */
+bool rc_log_writer_is_blocked(const struct rc_log_writer *writer);
+
+struct rc_log_stats {
+    uint64_t records, bytes, batches, fdatasyncs, write_errors;
+};
+void rc_log_writer_stats(const struct rc_log_writer *writer, struct rc_log_stats *ret); /* any thread */
+
+#endif

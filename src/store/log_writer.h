@@ -57,8 +57,9 @@ int rc_log_reader_create(struct rc_log_writer *writer, struct rc_loop *loop,
 void rc_log_reader_destroy(struct rc_log_reader *reader);
 
 /*
- * `keep_from` is asked on the writer's thread before retention deletes up to `target`: it returns the smallest
- * physical offset that must stay (e.g. after having written a snapshot of open channels), at most target.
+ * `keep_from` is asked on the writer's thread before retention deletes up to `target`: it returns the
+ * smallest physical offset that must stay (e.g. after having written a snapshot of open channels), at most
+ * target.
  */
 struct rc_log_retention {
     uint64_t (*keep_from)(void *arg, uint64_t target);

@@ -52,12 +52,15 @@ struct rc_message {
     struct rc_slice props; /* name \x01 value \x02 ... */
 };
 
-/* Appends the record. 0; RC_ERR_TOO_LARGE when a part is over its limit; RC_ERR_FULL for the buffer's limit. */
+/*
+ * Appends the record. 0; RC_ERR_TOO_LARGE when a part is over its limit; RC_ERR_INVALID for an empty topic or
+ * for properties that do not parse to their end or hold a NUL; RC_ERR_FULL for the buffer's limit.
+ */
 int rc_message_encode(struct rc_buf *out, const struct rc_message *message);
 
 /*
- * Decodes the record at the front of `in`: its size in bytes (> 0), 0 when `in` ends inside of it, RC_ERR_CORRUPT
- * when lengths, magic or properties are wrong or, with `check_crc`, the body's CRC is.
+ * Decodes the record at the front of `in`: its size in bytes (> 0), 0 when `in` ends inside of it,
+ * RC_ERR_CORRUPT when lengths, magic or properties are wrong or, with `check_crc`, the body's CRC is.
  */
 int64_t rc_message_decode(struct rc_slice in, bool check_crc, struct rc_message *ret);
 
@@ -78,11 +81,11 @@ uint32_t rc_message_crc(struct rc_slice body);
 #define RC_PROP_ORIGIN_MESSAGE_ID "ORIGIN_MESSAGE_ID"
 #define RC_PROP_WAIT "WAIT"
 
-/* The value of a property; a slice with ptr NULL when it is absent. */
+/* The value of a property, the last one when it comes twice; a slice with ptr NULL when it is absent. */
 struct rc_slice rc_props_get(struct rc_slice props, const char *name);
 /* Walks the pairs: start with *at = 0; false at the end (malformed rests end it too). */
 bool rc_props_next(struct rc_slice props, size_t *at, struct rc_slice *name, struct rc_slice *value);
-/* Appends name \x01 value \x02. RC_ERR_INVALID when either holds \x01 or \x02. */
+/* Appends name \x01 value \x02. RC_ERR_INVALID when either holds \x00, \x01 or \x02. */
 int rc_props_put(struct rc_buf *out, const char *name, struct rc_slice value);
 /* Copies `props` without the named property. */
 int rc_props_copy_without(struct rc_buf *out, struct rc_slice props, const char *name);

@@ -17,22 +17,22 @@
 enum rc_flush { RC_FLUSH_ASYNC, RC_FLUSH_SYNC };
 
 enum {
-    RC_STORE_TOPICS_MAX = 100000,  /* topics, the retry and dead-letter ones included */
+    RC_STORE_TOPICS_MAX = 100000, /* topics, the retry and dead-letter ones included */
     RC_STORE_QUEUES_PER_TOPIC_MAX = 1024,
-    RC_STORE_OPEN_FILES_MAX = 512, /* ConsumeQueue files held open or mapped at a time */
+    RC_STORE_OPEN_FILES_MAX = 512,           /* ConsumeQueue files held open or mapped at a time */
     RC_STORE_BATCH_MAX = 4 * RC_MESSAGE_MAX, /* bytes in one append */
 };
 
 struct rc_store_options {
     const char *dir;
-    uint64_t segment_bytes;       /* commit log file; default 1 GiB */
-    uint32_t queue_file_entries;  /* consume queue file; default 300000 */
+    uint64_t segment_bytes;      /* commit log file; default 1 GiB */
+    uint32_t queue_file_entries; /* consume queue file; default 300000 */
     enum rc_flush flush;
-    uint32_t flush_interval_ms;   /* RC_FLUSH_ASYNC: at most this long until fdatasync; default 500 */
-    uint64_t retain_ms;           /* by age; default 72 h */
-    uint64_t retain_bytes;        /* by size of the commit log; 0 = no limit */
-    uint64_t quota_bytes;         /* most that the commit log may hold; 0 = the disk. Reached = RC_ERR_NO_SPACE */
-    bool read_only;               /* store check, store dump: nothing is written or repaired, no lock taken */
+    uint32_t flush_interval_ms; /* RC_FLUSH_ASYNC: at most this long until fdatasync; default 500 */
+    uint64_t retain_ms;         /* by age; default 72 h */
+    uint64_t retain_bytes;      /* by size of the commit log; 0 = no limit */
+    uint64_t quota_bytes; /* most that the commit log may hold; 0 = the disk. Reached = RC_ERR_NO_SPACE */
+    bool read_only;       /* store check, store dump: nothing is written or repaired, no lock taken */
 };
 
 void rc_store_options_default(struct rc_store_options *options);
@@ -73,7 +73,7 @@ void rc_store_each_topic(struct rc_store *store, void (*visit)(struct rc_topic *
 /* ---- writing (the log writer's thread only) ---- */
 struct rc_append {
     struct rc_queue *queue;
-    uint8_t *record;      /* an encoded message; queue and physical offset and store time are put in place */
+    uint8_t *record; /* an encoded message; queue and physical offset and store time are put in place */
     uint32_t len;
     uint32_t delay_level; /* > 0: `queue` is SCHEDULE_TOPIC_XXXX's, its tag field takes the delivery time */
     int64_t tags_code;
@@ -83,7 +83,8 @@ struct rc_append {
 
 /*
  * Appends all or nothing of `count` records, in order, and publishes them. 0, or RC_ERR_NO_SPACE (nothing was
- * published; call again with the same records later), or RC_ERR_IO likewise. At most RC_STORE_BATCH_MAX bytes.
+ * published; call again with the same records later), or RC_ERR_IO likewise. At most RC_STORE_BATCH_MAX
+ * bytes.
  */
 int rc_store_append(struct rc_store *store, struct rc_append *records, uint32_t count);
 /* Makes all that was published durable (fdatasync). With RC_FLUSH_SYNC rc_store_append does it itself. */
@@ -132,8 +133,10 @@ int rc_store_scan(struct rc_store *store, uint64_t from,
 
 /* ---- consumer offsets (any thread; a mutex inside) ---- */
 /* The committed offset, or RC_ERR_NOT_FOUND. */
-int rc_offsets_get(struct rc_store *store, struct rc_slice group, const struct rc_queue *queue, uint64_t *ret);
-int rc_offsets_set(struct rc_store *store, struct rc_slice group, const struct rc_queue *queue, uint64_t offset);
+int rc_offsets_get(struct rc_store *store, struct rc_slice group, const struct rc_queue *queue,
+                   uint64_t *ret);
+int rc_offsets_set(struct rc_store *store, struct rc_slice group, const struct rc_queue *queue,
+                   uint64_t offset);
 /* Writes config/consumerOffset.json (write beside, fdatasync, rename) when something changed. */
 int rc_offsets_save(struct rc_store *store);
 

@@ -1,0 +1,87 @@
+/* Properties: name \x01 value \x02 ...; the last \x02 may be missing (Java 4.9 leaves it out). */
+#include "store/message.h"
+
+#include "base/error.h"
+#include "base/hash.h"
+
+enum { NAME_END = 1, VALUE_END = 2 };
+
+bool rc_props_next(struct rc_slice props, size_t *at, struct rc_slice *name, struct rc_slice *value)
+{
+    if (*at >= props.len)
+        return false;
+    struct rc_slice rest = rc_slice_from(props, *at);
+    const uint8_t *value_end = memchr(rest.ptr, VALUE_END, rest.len);
+    size_t pair_len = value_end != NULL ? (size_t)(value_end - rest.ptr) : rest.len;
+    const uint8_t *name_end = memchr(rest.ptr, NAME_END, pair_len);
+    if (name_end == NULL)
+        return false;
+    *name = rc_slice(rest.ptr, (size_t)(name_end - rest.ptr));
+    *value = rc_slice(name_end + 1, pair_len - name->len - 1);
+    *at += pair_len + (value_end != NULL ? 1 : 0);
+    return true;
+}
+
+/* A name that comes twice counts with its last value, as it does for a Java consumer. */
+struct rc_slice rc_props_get(struct rc_slice props, const char *name)
+{
+    struct rc_slice wanted = rc_slice_str(name);
+    struct rc_slice found = rc_slice(NULL, 0);
+    struct rc_slice pair_name, value;
+    size_t at = 0;
+    while (rc_props_next(props, &at, &pair_name, &value))
+        if (rc_slice_eq(pair_name, wanted))
+            found = value;
+    return found;
+}
+
+static bool holds_mark(struct rc_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] <= VALUE_END)
+            return true;
+    return false;
+}
+
+static int put_pair(struct rc_buf *out, struct rc_slice name, struct rc_slice value)
+{
+    uint8_t *p = rc_buf_reserve(out, name.len + value.len + 2);
+    if (p == NULL)
+        return RC_ERR_FULL;
+    memcpy(p, name.ptr, name.len);
+    p[name.len] = NAME_END;
+    if (value.len > 0)
+        memcpy(p + name.len + 1, value.ptr, value.len);
+    p[name.len + 1 + value.len] = VALUE_END;
+    rc_buf_commit(out, name.len + value.len + 2);
+    return RC_OK;
+}
+
+int rc_props_put(struct rc_buf *out, const char *name, struct rc_slice value)
+{
+    struct rc_slice name_slice = rc_slice_str(name);
+    if (holds_mark(name_slice) || holds_mark(value))
+        return RC_ERR_INVALID;
+    return put_pair(out, name_slice, value);
+}
+
+int rc_props_copy_without(struct rc_buf *out, struct rc_slice props, const char *name)
+{
+    struct rc_slice unwanted = rc_slice_str(name);
+    struct rc_slice pair_name, value;
+    size_t at = 0;
+    while (rc_props_next(props, &at, &pair_name, &value)) {
+        if (rc_slice_eq(pair_name, unwanted))
+            continue;
+        int err = put_pair(out, pair_name, value);
+        if (err != RC_OK)
+            return err;
+    }
+    return RC_OK;
+}
+
+int64_t rc_props_tags_code(struct rc_slice props)
+{
+    struct rc_slice tags = rc_props_get(props, RC_PROP_TAGS);
+    return tags.len == 0 ? 0 : rc_hash_java(tags);
+}

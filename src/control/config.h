@@ -1,0 +1,130 @@
+/*
+ * The configuration as the program sees it: every value checked, every default in place. What keys there are,
+ * their bounds, defaults and explanations stand in one table (config_table.c); reading, printing and the
+ * reference in docs/configuration.md all come from that table.
+ *
+ * Units: sizes in bytes, durations in milliseconds. All strings live as long as the rc_config.
+ */
+#ifndef RC_CONTROL_CONFIG_H
+#define RC_CONTROL_CONFIG_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+enum {
+    RC_CONFIG_FILE_MAX = 8 * 1024 * 1024,
+    RC_CONFIG_DEPTH_MAX = 16,
+    RC_CONFIG_NODES_MAX = 500000,
+    RC_CONFIG_SECRET_FILE_MAX = 4096,
+    RC_CONFIG_ERRORS_MAX = 50, /* reported one by one; further ones are counted */
+};
+
+/* A place in the file, counted from 1; line 0 for a default. */
+struct rc_config_at {
+    uint32_t line, column;
+};
+
+struct rc_config_text {
+    const char *text; /* never NULL */
+    struct rc_config_at at;
+};
+
+struct rc_config_list {
+    void *items; /* of the type that the field's comment names */
+    uint32_t count;
+};
+
+struct rc_config_key {
+    struct rc_config_text access_key, secret_key;
+};
+
+enum rc_config_rule_type { RC_CONFIG_RULE_STATUS_NOTICE };
+
+struct rc_config_rule {
+    struct rc_config_text id;
+    int type; /* enum rc_config_rule_type */
+    struct rc_config_text group, topic;
+    int64_t queues;
+    bool is_enabled;
+};
+
+struct rc_config_instance {
+    struct rc_config_text id;
+    struct rc_config_list keys;   /* struct rc_config_key */
+    struct rc_config_list groups; /* struct rc_config_text */
+    struct rc_config_list topics; /* struct rc_config_text */
+    struct rc_config_list rules;  /* struct rc_config_rule */
+};
+
+struct rc_config_listener {
+    struct rc_config_text name, bind;
+};
+
+struct rc_config_store {
+    struct rc_config_text dir;
+    int64_t segment_size, queue_file_entries;
+    int flush; /* enum rc_flush (store/store.h) */
+    int64_t flush_interval, retain_time, retain_size, quota;
+};
+
+struct rc_config_mqtt {
+    struct rc_config_list listeners; /* struct rc_config_listener */
+    int64_t max_connections, max_packet_size, connect_timeout;
+};
+
+struct rc_config_rocketmq {
+    struct rc_config_text bind, advertise;
+    bool acl, auto_create_topics;
+};
+
+struct rc_config {
+    struct rc_config_text node;
+    int64_t shards; /* 0: as many as there are cores */
+    bool hints;
+    struct {
+        int level; /* enum rc_log_level */
+    } log;
+    struct rc_config_store store;
+    struct rc_config_mqtt mqtt;
+    struct rc_config_rocketmq rocketmq;
+    struct rc_config_list instances; /* struct rc_config_instance */
+
+    const char *file; /* the path it was read from */
+    struct rc_config_memory *memory;
+};
+
+/* What is wrong with a file: one line an error, `file:line:column: key: what was given, what was expected`.
+ */
+struct rc_config_errors {
+    struct rc_buf text; /* lines, each with its newline */
+    uint32_t count;
+};
+
+void rc_config_errors_init(struct rc_config_errors *errors);
+void rc_config_errors_free(struct rc_config_errors *errors);
+/* `at` line 0: the line and column are left out. `path` may be empty. */
+void rc_config_errors_add(struct rc_config_errors *errors, const char *file, struct rc_config_at at,
+                          const char *path, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/*
+ * Reads and checks a file. NULL when anything is wrong; then `errors` tells all of it. Warnings do not exist:
+ * a file is right or it is refused. Reads the environment and files where a secret says so.
+ */
+struct rc_config *rc_config_load(const char *file, struct rc_config_errors *errors);
+/* The same from memory; `file` is only a name for the messages. */
+struct rc_config *rc_config_parse(const char *file, struct rc_slice yaml, struct rc_config_errors *errors);
+void rc_config_free(struct rc_config *config); /* NULL is fine */
+
+/* Appends the effective configuration as YAML (secrets replaced). 0 or RC_ERR_FULL. */
+int rc_config_print(const struct rc_config *config, struct rc_buf *out);
+
+/* Appends docs/configuration.md. 0 or RC_ERR_FULL. */
+int rc_config_print_reference(struct rc_buf *out);
+
+/*
+ * Calls `report` with the path of every key that differs between the two and takes effect only at a start.
+ */
+void rc_config_each_fixed_change(const struct rc_config *before, const struct rc_config *after,
+                                 void (*report)(const char *path, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,378 @@
+/* Scalars: from the text of a file to a checked value, and back. */
+#include "control/config_table.h"
+
+#include "base/alloc.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct unit {
+    const char *name;
+    int64_t factor;
+};
+
+static const struct unit size_units[] = {
+    {"TiB", 1ll << 40}, {"GiB", 1ll << 30}, {"MiB", 1ll << 20}, {"KiB", 1ll << 10}, {"", 1}, {"B", 1},
+};
+static const struct unit duration_units[] = {
+    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
+};
+enum {
+    SIZE_UNITS = sizeof(size_units) / sizeof(size_units[0]),
+    DURATION_UNITS = sizeof(duration_units) / sizeof(duration_units[0]),
+};
+
+bool rc_config_type_is_scalar(enum rc_config_type type)
+{
+    return type < RC_CONFIG_SECTION;
+}
+
+/* Digits only; false for anything else and for what an int64_t cannot hold. Returns what follows them. */
+static bool take_number(struct rc_slice *text, int64_t *ret)
+{
+    int64_t value = 0;
+    size_t at = 0;
+    for (; at < text->len && text->ptr[at] >= '0' && text->ptr[at] <= '9'; at++) {
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, text->ptr[at] - '0', &value))
+            return false;
+    }
+    if (at == 0)
+        return false;
+    *text = rc_slice_from(*text, at);
+    *ret = value;
+    return true;
+}
+
+static bool parse_with_unit(struct rc_slice text, const struct unit *units, size_t count, int64_t *ret)
+{
+    int64_t value;
+    if (!take_number(&text, &value))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (rc_slice_eq_str(text, units[i].name))
+            return !__builtin_mul_overflow(value, units[i].factor, ret);
+    }
+    /* Nought needs no unit. */
+    *ret = value;
+    return text.len == 0 && value == 0;
+}
+
+static bool parse_integer(const struct rc_config_entry *entry, struct rc_slice text, int64_t *ret)
+{
+    int64_t value;
+    bool is_number;
+    if (entry->type == RC_CONFIG_SIZE)
+        is_number = parse_with_unit(text, size_units, SIZE_UNITS, &value);
+    else if (entry->type == RC_CONFIG_DURATION)
+        is_number = parse_with_unit(text, duration_units, DURATION_UNITS, &value);
+    else
+        is_number = take_number(&text, &value) && text.len == 0;
+    if (!is_number || value < entry->min || value > entry->max)
+        return false;
+    *ret = value;
+    return true;
+}
+
+static bool is_port(struct rc_slice text)
+{
+    int64_t port;
+    return take_number(&text, &port) && text.len == 0 && port <= 65535;
+}
+
+/* Splits at the last colon; the brackets of an IPv6 address are taken off. */
+static bool split_host_port(struct rc_slice text, struct rc_slice *host, bool *is_bracketed)
+{
+    size_t colon = text.len;
+    while (colon > 0 && text.ptr[colon - 1] != ':')
+        colon--;
+    if (colon == 0 || !is_port(rc_slice_from(text, colon)))
+        return false;
+    *host = rc_slice(text.ptr, colon - 1);
+    *is_bracketed = host->len >= 2 && host->ptr[0] == '[' && host->ptr[host->len - 1] == ']';
+    if (*is_bracketed)
+        *host = rc_slice(host->ptr + 1, host->len - 2);
+    return host->len > 0;
+}
+
+static bool is_host_name(struct rc_slice host)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        uint8_t c = host.ptr[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!is_letter && c != '-' && c != '.' && c != '_')
+            return false;
+    }
+    return host.len > 0 && host.len <= 253;
+}
+
+static bool is_address(struct rc_slice text, bool may_be_name)
+{
+    struct rc_slice host;
+    bool is_bracketed;
+    char name[INET6_ADDRSTRLEN];
+    uint8_t binary[16];
+    if (!split_host_port(text, &host, &is_bracketed))
+        return false;
+    if (may_be_name && !is_bracketed && is_host_name(host))
+        return true;
+    if (host.len >= sizeof(name))
+        return false;
+    memcpy(name, host.ptr, host.len);
+    name[host.len] = '\0';
+    return inet_pton(is_bracketed ? AF_INET6 : AF_INET, name, binary) == 1;
+}
+
+static void set_text(struct rc_config_memory **memory, struct rc_slice text, struct rc_config_text *field)
+{
+    char *copy = rc_config_alloc(memory, text.len + 1);
+    if (text.len > 0)
+        memcpy(copy, text.ptr, text.len);
+    field->text = copy;
+}
+
+static bool has_length(const struct rc_config_entry *entry, struct rc_slice text)
+{
+    int64_t len = (int64_t)text.len;
+    return len >= entry->min && (entry->max == 0 || len <= entry->max) &&
+           memchr(text.ptr, 0, text.len) == NULL;
+}
+
+/* Reads a small file, without the line end that editors leave at its end. */
+static bool read_secret_file(const char *path, char *out, size_t size, struct rc_slice *ret)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return false;
+    ssize_t len = read(fd, out, size);
+    close(fd);
+    if (len < 0)
+        return false;
+    while (len > 0 && (out[len - 1] == '\n' || out[len - 1] == '\r'))
+        len--;
+    *ret = rc_slice(out, (size_t)len);
+    return true;
+}
+
+static bool parse_secret(const struct rc_config_entry *entry, struct rc_slice text,
+                         struct rc_config_memory **memory, struct rc_config_text *field, struct rc_buf *why)
+{
+    char content[RC_CONFIG_SECRET_FILE_MAX];
+    struct rc_config_text name = {.text = ""};
+    if (rc_slice_starts_with(text, rc_slice_str("env:"))) {
+        set_text(memory, rc_slice_from(text, 4), &name);
+        const char *value = getenv(name.text);
+        if (value == NULL)
+            return rc_buf_printf(why, "the environment has no variable %s", name.text), false;
+        text = rc_slice_str(value);
+    } else if (rc_slice_starts_with(text, rc_slice_str("file:"))) {
+        set_text(memory, rc_slice_from(text, 5), &name);
+        if (!read_secret_file(name.text, content, sizeof(content), &text))
+            return rc_buf_printf(why, "the file %s cannot be read: %s", name.text, strerror(errno)), false;
+    }
+    if (!has_length(entry, text)) {
+        rc_buf_printf(why, "the secret has %zu bytes, %lld to %lld were expected", text.len,
+                      (long long)entry->min, (long long)entry->max);
+        return false;
+    }
+    set_text(memory, text, field);
+    return true;
+}
+
+static bool parse_text(const struct rc_config_entry *entry, struct rc_slice text,
+                       struct rc_config_memory **memory, struct rc_config_text *field)
+{
+    bool is_right;
+    if (entry->type == RC_CONFIG_ADDRESS)
+        is_right = is_address(text, false);
+    else if (entry->type == RC_CONFIG_HOSTPORT)
+        is_right = text.len == 0 || is_address(text, true);
+    else
+        is_right = has_length(entry, text) && (entry->is_valid == NULL || entry->is_valid(text));
+    if (is_right)
+        set_text(memory, text, field);
+    return is_right;
+}
+
+static bool parse_enum(const struct rc_config_entry *entry, struct rc_slice text, int *ret)
+{
+    for (int i = 0; entry->names[i] != NULL; i++) {
+        if (rc_slice_eq_str(text, entry->names[i])) {
+            *ret = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_bool(struct rc_slice text, bool *ret)
+{
+    bool is_true = rc_slice_eq_str(text, "true");
+    if (!is_true && !rc_slice_eq_str(text, "false"))
+        return false;
+    *ret = is_true;
+    return true;
+}
+
+bool rc_config_value_parse(const struct rc_config_entry *entry, struct rc_slice text,
+                           struct rc_config_memory **memory, void *field, struct rc_buf *why)
+{
+    bool is_right = false;
+    switch (entry->type) {
+    case RC_CONFIG_SECRET:
+        return parse_secret(entry, text, memory, field, why);
+    case RC_CONFIG_BOOL:
+        is_right = parse_bool(text, field);
+        break;
+    case RC_CONFIG_INTEGER:
+    case RC_CONFIG_SIZE:
+    case RC_CONFIG_DURATION:
+        is_right = parse_integer(entry, text, field);
+        break;
+    case RC_CONFIG_ENUM:
+        is_right = parse_enum(entry, text, field);
+        break;
+    case RC_CONFIG_STRING:
+    case RC_CONFIG_STRINGS:
+    case RC_CONFIG_ADDRESS:
+    case RC_CONFIG_HOSTPORT:
+        is_right = parse_text(entry, text, memory, field);
+        break;
+    case RC_CONFIG_SECTION:
+    case RC_CONFIG_SECTIONS:
+        break;
+    }
+    if (!is_right) {
+        char quoted[64];
+        size_t shown = text.len < 40 ? text.len : 40;
+        for (size_t i = 0; i < shown; i++)
+            quoted[i] = text.ptr[i] < ' ' || text.ptr[i] == 0x7f ? '?' : (char)text.ptr[i];
+        rc_buf_printf(why, "'%.*s%s' was given, ", (int)shown, quoted, shown < text.len ? "..." : "");
+        rc_config_value_expected(entry, why);
+        rc_buf_put_str(why, " was expected");
+    }
+    return is_right;
+}
+
+/* ---- back to text ---- */
+
+/* The largest unit that divides the value, so that 1073741824 reads 1GiB. */
+static void print_with_unit(struct rc_buf *out, int64_t value, const struct unit *units, size_t count)
+{
+    size_t i = 0;
+    while (value != 0 && i + 1 < count && value % units[i].factor != 0)
+        i++;
+    if (value == 0)
+        rc_buf_put_u8(out, '0');
+    else
+        rc_buf_printf(out, "%lld%s", (long long)(value / units[i].factor), units[i].name);
+}
+
+static void print_number(const struct rc_config_entry *entry, int64_t value, struct rc_buf *out)
+{
+    if (entry->type == RC_CONFIG_SIZE)
+        print_with_unit(out, value, size_units, SIZE_UNITS);
+    else if (entry->type == RC_CONFIG_DURATION)
+        print_with_unit(out, value, duration_units, DURATION_UNITS);
+    else
+        rc_buf_printf(out, "%lld", (long long)value);
+}
+
+static void print_range(const struct rc_config_entry *entry, struct rc_buf *out)
+{
+    rc_buf_put_str(out, " from ");
+    print_number(entry, entry->min, out);
+    rc_buf_put_str(out, " to ");
+    print_number(entry, entry->max, out);
+}
+
+void rc_config_value_expected(const struct rc_config_entry *entry, struct rc_buf *out)
+{
+    switch (entry->type) {
+    case RC_CONFIG_BOOL:
+        rc_buf_put_str(out, "true or false");
+        break;
+    case RC_CONFIG_INTEGER:
+        rc_buf_put_str(out, "a whole number");
+        print_range(entry, out);
+        break;
+    case RC_CONFIG_SIZE:
+        rc_buf_put_str(out, "a size (B, KiB, MiB, GiB, TiB)");
+        print_range(entry, out);
+        break;
+    case RC_CONFIG_DURATION:
+        rc_buf_put_str(out, "a duration (ms, s, m, h, d)");
+        print_range(entry, out);
+        break;
+    case RC_CONFIG_ADDRESS:
+        rc_buf_put_str(out, "an IP address and a port such as 127.0.0.1:1883 or [::1]:1883");
+        break;
+    case RC_CONFIG_HOSTPORT:
+        rc_buf_put_str(out, "a host and a port such as mq.example.com:9876");
+        break;
+    case RC_CONFIG_ENUM:
+        for (int i = 0; entry->names[i] != NULL; i++)
+            rc_buf_printf(out, "%s%s", i == 0 ? "" : (entry->names[i + 1] != NULL ? ", " : " or "),
+                          entry->names[i]);
+        break;
+    case RC_CONFIG_SECTION:
+        rc_buf_put_str(out, "a mapping (key: value)");
+        break;
+    case RC_CONFIG_SECTIONS:
+    case RC_CONFIG_STRINGS:
+    case RC_CONFIG_STRING:
+    case RC_CONFIG_SECRET:
+        if (entry->expected != NULL)
+            rc_buf_put_str(out, entry->expected);
+        else
+            rc_buf_printf(out, "text of %lld to %lld bytes", (long long)entry->min, (long long)entry->max);
+        break;
+    }
+}
+
+/* In double quotes: YAML takes JSON's escapes there. */
+static void print_text(const char *text, struct rc_buf *out)
+{
+    rc_buf_put_u8(out, '"');
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\')
+            rc_buf_put_u8(out, '\\');
+        if ((uint8_t)*c < ' ')
+            rc_buf_printf(out, "\\x%02x", (uint8_t)*c);
+        else
+            rc_buf_put_u8(out, (uint8_t)*c);
+    }
+    rc_buf_put_u8(out, '"');
+}
+
+void rc_config_value_print(const struct rc_config_entry *entry, const void *field, struct rc_buf *out)
+{
+    switch (entry->type) {
+    case RC_CONFIG_BOOL:
+        rc_buf_put_str(out, *(const bool *)field ? "true" : "false");
+        break;
+    case RC_CONFIG_INTEGER:
+    case RC_CONFIG_SIZE:
+    case RC_CONFIG_DURATION:
+        print_number(entry, *(const int64_t *)field, out);
+        break;
+    case RC_CONFIG_ENUM:
+        rc_buf_put_str(out, entry->names[*(const int *)field]);
+        break;
+    case RC_CONFIG_SECRET:
+        rc_buf_put_str(out, "\"(secret)\"");
+        break;
+    case RC_CONFIG_STRING:
+    case RC_CONFIG_STRINGS:
+    case RC_CONFIG_ADDRESS:
+    case RC_CONFIG_HOSTPORT:
+        print_text(((const struct rc_config_text *)field)->text, out);
+        break;
+    case RC_CONFIG_SECTION:
+    case RC_CONFIG_SECTIONS:
+        break;
+    }
+}

@@ -1,6 +1,6 @@
 /*
- * One event loop per thread: epoll, a timer wheel and a mailbox. Everything here is for the loop's own thread,
- * except rc_loop_post and rc_loop_stop.
+ * One event loop per thread: epoll, a timer wheel and a mailbox. Everything here is for the loop's own
+ * thread, except rc_loop_post and rc_loop_stop.
  *
  * One turn: poll; the ready watches; the mail that had arrived (one batch); the timers that are due; then the
  * end-of-turn hooks, in the order they were added (that is where what a turn collected is sent on: staged log

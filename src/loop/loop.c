@@ -1,0 +1,292 @@
+/*
+ * Design notes
+ * - A watch may be removed and freed by the callback of another watch of the same turn: the events not yet
+ * handled are searched for it and dropped. The search is over at most RC_LOOP_EVENTS_MAX entries and happens
+ * only while events are being handled.
+ * - Mail posted by this turn is handled next turn: the mailbox is taken once a turn, so two loops that answer
+ * each other cannot starve their sockets. The poll does not sleep while mail is there (the wake is still
+ * pending).
+ */
+#include "loop/loop.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "loop/mailbox.h"
+#include "loop/timer_wheel.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { RC_LOOP_SLEEP_MAX_MS = 1000 };
+
+struct rc_loop {
+    int epoll_fd;
+    struct rc_watch mail_watch;
+    struct rc_mailbox mailbox;
+    struct rc_timer_wheel wheel;
+    struct rc_list hooks;
+    uint64_t now_ms;
+    struct epoll_event events[RC_LOOP_EVENTS_MAX];
+    int events_count; /* > 0 while events are being handled */
+    int events_at;
+    atomic_bool is_stopping;
+    pthread_t owner;
+    atomic_bool has_owner;
+    pthread_t thread;
+    char name[16];
+};
+
+static _Thread_local struct rc_loop *current_loop;
+
+/* ---- watches ---- */
+
+static int control(struct rc_loop *loop, int op, struct rc_watch *watch)
+{
+    struct epoll_event event = {.events = watch->events, .data.ptr = watch};
+    return epoll_ctl(loop->epoll_fd, op, watch->fd, &event) == -1 ? rc_err_from_errno(errno) : RC_OK;
+}
+
+int rc_loop_watch(struct rc_loop *loop, struct rc_watch *watch, int fd, uint32_t events)
+{
+    watch->fd = fd;
+    watch->events = events;
+    int err = control(loop, EPOLL_CTL_ADD, watch);
+    if (err != RC_OK)
+        watch->events = 0;
+    return err;
+}
+
+int rc_loop_rewatch(struct rc_loop *loop, struct rc_watch *watch, uint32_t events)
+{
+    if (watch->events == events)
+        return RC_OK;
+    watch->events = events;
+    return control(loop, EPOLL_CTL_MOD, watch);
+}
+
+void rc_loop_unwatch(struct rc_loop *loop, struct rc_watch *watch)
+{
+    if (watch->events == 0)
+        return;
+    control(loop, EPOLL_CTL_DEL, watch);
+    watch->events = 0;
+    for (int i = loop->events_at; i < loop->events_count; i++)
+        if (loop->events[i].data.ptr == watch)
+            loop->events[i].data.ptr = NULL;
+}
+
+static void handle_events(struct rc_loop *loop, int count)
+{
+    loop->events_count = count;
+    for (loop->events_at = 0; loop->events_at < count;) {
+        struct epoll_event *event = &loop->events[loop->events_at++];
+        struct rc_watch *watch = event->data.ptr;
+        if (watch != NULL)
+            watch->on_ready(watch, event->events);
+    }
+    loop->events_count = 0;
+    loop->events_at = 0;
+}
+
+/* ---- mail ---- */
+
+static void deliver_mail(struct rc_loop *loop)
+{
+    struct rc_mail *mail = rc_mailbox_take(&loop->mailbox);
+    while (mail != NULL) {
+        struct rc_mail *next = mail->next;
+        mail->deliver(mail, loop);
+        mail = next;
+    }
+}
+
+static void on_wake(struct rc_watch *watch, uint32_t events)
+{
+    struct rc_loop *loop = rc_container_of(watch, struct rc_loop, mail_watch);
+    rc_mailbox_clear_wake(&loop->mailbox);
+}
+
+void rc_loop_post(struct rc_loop *to, struct rc_mail *mail)
+{
+    rc_mailbox_post(&to->mailbox, mail);
+}
+
+/* ---- timers ---- */
+
+static uint64_t tick_of(uint64_t ms)
+{
+    return ms / RC_TIMER_TICK_MS;
+}
+
+void rc_timer_start(struct rc_loop *loop, struct rc_timer *timer, uint64_t delay_ms)
+{
+    rc_list_remove(&timer->node);
+    if (!atomic_load_explicit(&loop->has_owner, memory_order_relaxed))
+        loop->now_ms = rc_clock_mono_ms(); /* not running yet: no turn has read the clock */
+    /* one tick more: the current one is already partly over, and a timer is never early */
+    timer->due_tick = tick_of(loop->now_ms + delay_ms) + 1;
+    rc_timer_wheel_add(&loop->wheel, timer);
+}
+
+void rc_timer_stop(struct rc_timer *timer)
+{
+    rc_list_remove(&timer->node);
+}
+
+static void fire_timers(struct rc_loop *loop)
+{
+    rc_timer_wheel_advance(&loop->wheel, tick_of(loop->now_ms));
+    for (int fired = 0; fired < RC_LOOP_TIMERS_MAX; fired++) {
+        struct rc_list *node = rc_list_pop_front(&loop->wheel.due);
+        if (node == NULL)
+            return;
+        struct rc_timer *timer = rc_container_of(node, struct rc_timer, node);
+        timer->on_due(timer);
+    }
+}
+
+/* ---- hooks ---- */
+
+void rc_loop_add_hook(struct rc_loop *loop, struct rc_hook *hook)
+{
+    rc_list_push_back(&loop->hooks, &hook->node);
+}
+
+void rc_loop_remove_hook(struct rc_hook *hook)
+{
+    rc_list_remove(&hook->node);
+}
+
+static void run_hooks(struct rc_loop *loop)
+{
+    rc_list_for_each_safe(node, &loop->hooks)
+    {
+        struct rc_hook *hook = rc_container_of(node, struct rc_hook, node);
+        hook->run(hook);
+    }
+}
+
+/* ---- turns ---- */
+
+static int poll_timeout(struct rc_loop *loop)
+{
+    uint64_t ticks = rc_timer_wheel_wait(&loop->wheel, RC_LOOP_SLEEP_MAX_MS / RC_TIMER_TICK_MS);
+    if (ticks == 0)
+        return 0;
+    uint64_t now = rc_clock_mono_ms(), due = (loop->wheel.tick + ticks) * RC_TIMER_TICK_MS;
+    return due > now ? (int)(due - now) : 0;
+}
+
+static void turn(struct rc_loop *loop)
+{
+    int count = epoll_wait(loop->epoll_fd, loop->events, RC_LOOP_EVENTS_MAX, poll_timeout(loop));
+    loop->now_ms = rc_clock_mono_ms();
+    if (count > 0)
+        handle_events(loop, count);
+    deliver_mail(loop);
+    fire_timers(loop);
+    run_hooks(loop);
+}
+
+void rc_loop_run(struct rc_loop *loop)
+{
+    loop->owner = pthread_self();
+    atomic_store(&loop->has_owner, true);
+    current_loop = loop;
+    while (!atomic_load_explicit(&loop->is_stopping, memory_order_acquire))
+        turn(loop);
+    deliver_mail(loop);
+    run_hooks(loop);
+    current_loop = NULL;
+    atomic_store(&loop->has_owner, false);
+    atomic_store(&loop->is_stopping, false);
+}
+
+void rc_loop_stop(struct rc_loop *loop)
+{
+    atomic_store_explicit(&loop->is_stopping, true, memory_order_release);
+    rc_mailbox_wake(&loop->mailbox);
+}
+
+/* ---- life ---- */
+
+int rc_loop_create(const char *name, struct rc_loop **ret)
+{
+    struct rc_loop *loop = rc_new(struct rc_loop);
+    snprintf(loop->name, sizeof(loop->name), "%s", name);
+    rc_list_init(&loop->hooks);
+    loop->now_ms = rc_clock_mono_ms();
+    rc_timer_wheel_init(&loop->wheel, tick_of(loop->now_ms));
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->epoll_fd == -1) {
+        int err = rc_err_from_errno(errno);
+        free(loop);
+        return err;
+    }
+    int err = rc_mailbox_init(&loop->mailbox);
+    if (err != RC_OK) {
+        close(loop->epoll_fd);
+        free(loop);
+        return err;
+    }
+    loop->mail_watch.on_ready = on_wake;
+    err = rc_loop_watch(loop, &loop->mail_watch, loop->mailbox.wake_fd, EPOLLIN);
+    if (err != RC_OK) {
+        rc_loop_destroy(loop);
+        return err;
+    }
+    *ret = loop;
+    return RC_OK;
+}
+
+void rc_loop_destroy(struct rc_loop *loop)
+{
+    if (loop == NULL)
+        return;
+    deliver_mail(loop);
+    rc_mailbox_close(&loop->mailbox);
+    close(loop->epoll_fd);
+    free(loop);
+}
+
+static void *thread_main(void *arg)
+{
+    struct rc_loop *loop = arg;
+    pthread_setname_np(pthread_self(), loop->name);
+    rc_loop_run(loop);
+    return NULL;
+}
+
+int rc_loop_start_thread(struct rc_loop *loop)
+{
+    return rc_err_from_errno(pthread_create(&loop->thread, NULL, thread_main, loop));
+}
+
+void rc_loop_join_thread(struct rc_loop *loop)
+{
+    pthread_join(loop->thread, NULL);
+}
+
+struct rc_loop *rc_loop_current(void)
+{
+    return current_loop;
+}
+
+uint64_t rc_loop_now_ms(const struct rc_loop *loop)
+{
+    return loop->now_ms;
+}
+
+void rc_loop_assert_owner(const struct rc_loop *loop)
+{
+    if (atomic_load_explicit(&loop->has_owner, memory_order_relaxed) &&
+        !pthread_equal(loop->owner, pthread_self())) {
+        fprintf(stderr, "rollcall: loop %s used from another thread\n", loop->name);
+        abort();
+    }
+}

@@ -1,0 +1,27 @@
+/*
+ * Outgoing connections, without waiting: names are resolved on a thread of their own, connecting is watched
+ * by the loop. One dialer carries one attempt.
+ */
+#ifndef RC_NET_DIALER_H
+#define RC_NET_DIALER_H
+
+#include "loop/loop.h"
+#include "net/address.h"
+
+enum { RC_DIAL_HOST_MAX = 255 };
+
+struct rc_dial; /* one attempt under way */
+
+/*
+ * Tries "host:port" ("[v6]:port", a name or a number, or unix:path). `on_done` runs on the loop's thread
+ * exactly once unless rc_dial_cancel comes first: with a connected, non-blocking socket (TCP_NODELAY) that
+ * the callee owns, or with fd -1 and what went wrong. The attempt frees itself after that. `source` (may be
+ * NULL) is bound to first.
+ */
+int rc_dial_start(struct rc_loop *loop, const char *target, const struct rc_address *source,
+                  uint64_t timeout_ms, void (*on_done)(void *arg, int fd, const struct rc_error *error),
+                  void *arg, struct rc_dial **ret, struct rc_error *error);
+/* The loop's thread; on_done will not run. */
+void rc_dial_cancel(struct rc_dial *dial);
+
+#endif

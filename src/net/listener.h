@@ -1,0 +1,41 @@
+/*
+ * Listening sockets. An address is opened once for all loops (rc_listen_open), which yields one socket a loop
+ * with SO_REUSEPORT, so the kernel spreads new connections; each socket is then put on its loop
+ * (rc_listener_start). A second process on the same address is refused, although SO_REUSEPORT alone would let
+ * it in silently.
+ */
+#ifndef RC_NET_LISTENER_H
+#define RC_NET_LISTENER_H
+
+#include "loop/loop.h"
+#include "net/address.h"
+
+enum {
+    RC_LISTEN_BACKLOG = 4096,
+    RC_LISTEN_ACCEPTS_PER_TURN = 64,
+    RC_LISTEN_PAUSE_MS = 100, /* how long accepting rests when the process is out of file descriptors */
+};
+
+/*
+ * Opens `count` listening sockets on one address; with port 0 all share the port that the kernel chose, and
+ * *address is updated to it. A unix socket yields one fd duplicated `count` times. On failure nothing stays
+ * open.
+ */
+int rc_listen_open(struct rc_address *address, int *ret_fds, uint32_t count, struct rc_error *error);
+
+struct rc_listener {
+    struct rc_watch watch;
+    struct rc_timer pause;
+    struct rc_loop *loop;
+    /* The callback owns fd (non-blocking, close-on-exec, TCP_NODELAY). */
+    void (*on_accept)(struct rc_listener *listener, int fd, const struct rc_address *peer);
+    void *owner;
+    uint64_t accepted;
+    uint64_t out_of_files; /* times that accepting was paused */
+};
+
+/* On the loop's thread, or before it runs. Takes fd. */
+int rc_listener_start(struct rc_listener *listener, struct rc_loop *loop, int fd);
+void rc_listener_stop(struct rc_listener *listener);
+
+#endif

@@ -122,6 +122,9 @@ static void test_an_error_names_place_key_given_and_expected(void **state)
     assert_error("mqtt: {listeners: [{bind: localhost:1883}]}",
                  "mqtt.listeners[0].bind: 'localhost:1883' was given");
     assert_error("mqtt: {listeners: [{bind: '1.2.3.4:70000'}]}", "an IP address and a port");
+    assert_error("rocketmq: {advertise: '0.0.0.0:9876'}", "'0.0.0.0:9876' was given, a host and a port");
+    assert_error("rocketmq: {advertise: mq.example.com}", "'mq.example.com' was given");
+    assert_error("rocketmq: {bind: 'unix:/tmp/x'}", "'unix:/tmp/x' was given");
     assert_error("mqtt: {listeners: {bind: 1.2.3.4:1}}",
                  "mqtt.listeners: a mapping was given, a list of mappings");
     assert_error("store: [1]", "store: a list was given, a mapping (key: value) was expected");

@@ -2,8 +2,8 @@
 #include "control/config_table.h"
 
 #include "base/alloc.h"
+#include "net/address.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -80,22 +80,18 @@ static bool parse_integer(const struct rc_config_entry *entry, struct rc_slice t
 static bool is_port(struct rc_slice text)
 {
     int64_t port;
-    return take_number(&text, &port) && text.len == 0 && port <= 65535;
+    return take_number(&text, &port) && text.len == 0 && port >= 1 && port <= 65535;
 }
 
-/* Splits at the last colon; the brackets of an IPv6 address are taken off. */
-static bool split_host_port(struct rc_slice text, struct rc_slice *host, bool *is_bracketed)
+/* An IP address and a port, as net takes them. */
+static bool is_ip_address(struct rc_slice text, struct rc_address *ret)
 {
-    size_t colon = text.len;
-    while (colon > 0 && text.ptr[colon - 1] != ':')
-        colon--;
-    if (colon == 0 || !is_port(rc_slice_from(text, colon)))
+    char copy[RC_ADDRESS_TEXT_MAX];
+    if (text.len >= sizeof(copy) || memchr(text.ptr, 0, text.len) != NULL)
         return false;
-    *host = rc_slice(text.ptr, colon - 1);
-    *is_bracketed = host->len >= 2 && host->ptr[0] == '[' && host->ptr[host->len - 1] == ']';
-    if (*is_bracketed)
-        *host = rc_slice(host->ptr + 1, host->len - 2);
-    return host->len > 0;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    return rc_address_parse(copy, ret, NULL) == RC_OK && rc_address_is_ip(ret);
 }
 
 static bool is_host_name(struct rc_slice host)
@@ -109,21 +105,17 @@ static bool is_host_name(struct rc_slice host)
     return host.len > 0 && host.len <= 253;
 }
 
-static bool is_address(struct rc_slice text, bool may_be_name)
+/* What somebody else can connect to: a name or an address of one machine, and a port. */
+static bool is_host_port(struct rc_slice text)
 {
-    struct rc_slice host;
-    bool is_bracketed;
-    char name[INET6_ADDRSTRLEN];
-    uint8_t binary[16];
-    if (!split_host_port(text, &host, &is_bracketed))
+    struct rc_address address;
+    if (is_ip_address(text, &address))
+        return !rc_address_is_wildcard(&address) && rc_address_port(&address) != 0;
+    const uint8_t *colon = memchr(text.ptr, ':', text.len);
+    if (colon == NULL)
         return false;
-    if (may_be_name && !is_bracketed && is_host_name(host))
-        return true;
-    if (host.len >= sizeof(name))
-        return false;
-    memcpy(name, host.ptr, host.len);
-    name[host.len] = '\0';
-    return inet_pton(is_bracketed ? AF_INET6 : AF_INET, name, binary) == 1;
+    size_t host_len = (size_t)(colon - text.ptr);
+    return is_host_name(rc_slice(text.ptr, host_len)) && is_port(rc_slice_from(text, host_len + 1));
 }
 
 static void set_text(struct rc_config_memory **memory, struct rc_slice text, struct rc_config_text *field)
@@ -186,10 +178,11 @@ static bool parse_text(const struct rc_config_entry *entry, struct rc_slice text
                        struct rc_config_memory **memory, struct rc_config_text *field)
 {
     bool is_right;
+    struct rc_address address;
     if (entry->type == RC_CONFIG_ADDRESS)
-        is_right = is_address(text, false);
+        is_right = is_ip_address(text, &address);
     else if (entry->type == RC_CONFIG_HOSTPORT)
-        is_right = text.len == 0 || is_address(text, true);
+        is_right = text.len == 0 || is_host_port(text);
     else
         is_right = has_length(entry, text) && (entry->is_valid == NULL || entry->is_valid(text));
     if (is_right)

@@ -45,7 +45,8 @@ static void print_help(const struct rc_cli_usage *usage)
 
 /* ---- messages ---- */
 
-static void complain(const char *command, const char *format, va_list args)
+static void __attribute__((format(printf, 2, 0)))
+complain(const char *command, const char *format, va_list args)
 {
     fprintf(stderr, "rollcall %s: ", command);
     vfprintf(stderr, format, args);
@@ -196,32 +197,70 @@ static int refuse_scanned(const struct rc_cli_usage *usage, int code, char **arg
     return refuse_option(usage, argv[optind - 1]);
 }
 
+/* Tells getopt of the options; `letters` takes 3 bytes an option and 4 more. */
+static void describe(const struct rc_cli_usage *usage, struct option *longs, char *letters)
+{
+    *letters++ = ':';
+    *letters++ = 'h';
+    for (size_t i = 0; i < usage->count; i++) {
+        const struct rc_cli_option *option = &usage->options[i];
+        int has_arg = option->kind == RC_CLI_FLAG ? no_argument : required_argument;
+        longs[i] = (struct option){option->name, has_arg, NULL, OPTION_CODE_FIRST + (int)i};
+        if (option->letter == 0)
+            continue;
+        *letters++ = option->letter;
+        if (has_arg == required_argument)
+            *letters++ = ':';
+    }
+    longs[usage->count] = (struct option){"help", no_argument, NULL, 'h'};
+    *letters = '\0';
+}
+
+static const struct rc_cli_option *find_option(const struct rc_cli_usage *usage, int code)
+{
+    if (code >= OPTION_CODE_FIRST)
+        return &usage->options[code - OPTION_CODE_FIRST];
+    for (size_t i = 0; i < usage->count; i++) {
+        if (code == usage->options[i].letter)
+            return &usage->options[i];
+    }
+    return NULL;
+}
+
+static int take_operands(const struct rc_cli_usage *usage, int argc, char **argv, void *into)
+{
+    if (usage->operand != NULL && optind < argc)
+        *(const char **)((char *)into + usage->operand_offset) = argv[optind++];
+    if (optind == argc)
+        return RC_CLI_GO_ON;
+    if (usage->operand != NULL)
+        return rc_cli_refuse(usage, "'%s' is one word too many: it takes one %s", argv[optind],
+                             usage->operand);
+    return rc_cli_refuse(usage, "'%s' is one word too many: all that it takes are options", argv[optind]);
+}
+
 int rc_cli_parse(const struct rc_cli_usage *usage, int argc, char **argv, void *into)
 {
     struct option longs[RC_CLI_OPTIONS_MAX + 2] = {{0}};
-    for (size_t i = 0; i < usage->count; i++) {
-        int has_arg = usage->options[i].kind == RC_CLI_FLAG ? no_argument : required_argument;
-        longs[i] = (struct option){usage->options[i].name, has_arg, NULL, OPTION_CODE_FIRST + (int)i};
-    }
-    longs[usage->count] = (struct option){"help", no_argument, NULL, 'h'};
+    char letters[3 * RC_CLI_OPTIONS_MAX + 4];
+    describe(usage, longs, letters);
     opterr = 0; /* getopt's own messages do not know what was meant */
     for (;;) {
-        int code = getopt_long(argc, argv, ":h", longs, NULL);
+        int code = getopt_long(argc, argv, letters, longs, NULL);
         if (code == -1)
             break;
         if (code == 'h') {
             print_help(usage);
             return RC_EXIT_OK;
         }
-        if (code < OPTION_CODE_FIRST)
+        const struct rc_cli_option *option = find_option(usage, code);
+        if (option == NULL)
             return refuse_scanned(usage, code, argv);
-        int result = set_value(usage, &usage->options[code - OPTION_CODE_FIRST], into);
+        int result = set_value(usage, option, into);
         if (result != RC_CLI_GO_ON)
             return result;
     }
-    if (optind < argc)
-        return rc_cli_refuse(usage, "'%s' is one word too many: all that it takes are options", argv[optind]);
-    return RC_CLI_GO_ON;
+    return take_operands(usage, argc, argv, into);
 }
 
 /* ---- keys ---- */

@@ -21,6 +21,7 @@ enum rc_cli_kind {
 
 struct rc_cli_option {
     const char *name; /* without dashes */
+    char letter;      /* its short form, 0 for none */
     enum rc_cli_kind kind;
     size_t offset;     /* of the field in the command's struct */
     const char *value; /* what stands for the value in --help; NULL for a flag */
@@ -34,7 +35,9 @@ struct rc_cli_usage {
     const char *about; /* paragraphs that end in \n */
     const struct rc_cli_option *options;
     size_t count;
-    const char *examples; /* lines that end in \n */
+    const char *examples;  /* lines that end in \n */
+    const char *operand;   /* the one word that is no option, such as DIR; NULL: there is none */
+    size_t operand_offset; /* const char * that takes it; stays NULL when it is not given */
 };
 
 enum { RC_CLI_GO_ON = -1 };

@@ -1,0 +1,33 @@
+/*
+ * The running server: everything between a checked configuration and "ready", and back. Main thread only.
+ */
+#ifndef RC_CLI_SERVER_H
+#define RC_CLI_SERVER_H
+
+#include "base/error.h"
+#include "control/config.h"
+
+struct rc_catalog;
+struct rc_server;
+
+/*
+ * Starts all of it: store, log writer, recovery of channels, shards, RocketMQ endpoint, listeners. Takes over
+ * the reference to `catalog` in any case; `config` must outlive the server. 0, or a negative rc_err with
+ * `error` saying what to do and nothing left running.
+ */
+int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog, struct rc_server **ret,
+                    struct rc_error *error);
+
+/* What the ready line says: where it listens. */
+void rc_server_describe(const struct rc_server *server, char *out, size_t size);
+/* The ports that clients connect to, as they came out (a configured port 0 takes any). */
+uint16_t rc_server_mqtt_port(const struct rc_server *server);
+uint16_t rc_server_rocketmq_port(const struct rc_server *server);
+
+/* Resolves the catalog's topics and publishes it. Takes over the reference in any case. */
+int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struct rc_error *error);
+
+/* Stops in order: no new connections, every open channel's end in the log, files closed. */
+void rc_server_stop(struct rc_server *server);
+
+#endif

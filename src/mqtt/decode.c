@@ -1,0 +1,379 @@
+#include "base/error.h"
+#include "mqtt/packet.h"
+#include "mqtt/topic.h"
+
+/* What is left to read of the packet; every take_* checks the bounds and fails with false. */
+struct reader {
+    const uint8_t *at, *end;
+    uint8_t version;
+    uint8_t *reason;
+};
+
+static int malformed(struct reader *in)
+{
+    *in->reason = RC_MQTT_MALFORMED_PACKET;
+    return RC_ERR_PROTOCOL;
+}
+
+static int refused(struct reader *in, uint8_t reason)
+{
+    *in->reason = reason;
+    return RC_ERR_PROTOCOL;
+}
+
+static size_t left(const struct reader *in)
+{
+    return (size_t)(in->end - in->at);
+}
+
+static bool take_u8(struct reader *in, uint8_t *ret)
+{
+    if (left(in) < 1)
+        return false;
+    *ret = *in->at++;
+    return true;
+}
+
+static bool take_u16(struct reader *in, uint16_t *ret)
+{
+    if (left(in) < 2)
+        return false;
+    *ret = rc_load_u16(in->at);
+    in->at += 2;
+    return true;
+}
+
+static bool take_bytes(struct reader *in, struct rc_slice *ret)
+{
+    uint16_t len;
+    if (!take_u16(in, &len) || left(in) < len)
+        return false;
+    *ret = rc_slice(in->at, len);
+    in->at += len;
+    return true;
+}
+
+static bool take_text(struct reader *in, struct rc_slice *ret)
+{
+    return take_bytes(in, ret) && rc_mqtt_is_text(*ret);
+}
+
+static bool take_packet_id(struct reader *in, uint16_t *ret)
+{
+    return take_u16(in, ret) && *ret != 0;
+}
+
+/* The properties of this packet; none before version 5. Sets the reason on failure. */
+static int take_props(struct reader *in, uint8_t packet_type, struct rc_mqtt_props *ret)
+{
+    ret->present = 0;
+    ret->raw = rc_slice(NULL, 0);
+    if (in->version < RC_MQTT_V5)
+        return RC_OK;
+    uint32_t len;
+    int used = rc_mqtt_varint_decode(rc_slice(in->at, left(in)), &len);
+    if (used <= 0 || left(in) - (size_t)used < len)
+        return malformed(in);
+    struct rc_slice raw = rc_slice(in->at + used, len);
+    in->at += (size_t)used + len;
+    return rc_mqtt_props_decode(raw, packet_type, ret, in->reason);
+}
+
+/* ---- CONNECT ---- */
+
+enum {
+    FLAG_RESERVED = 0x01,
+    FLAG_CLEAN = 0x02,
+    FLAG_WILL = 0x04,
+    FLAG_WILL_QOS = 0x18,
+    FLAG_WILL_RETAIN = 0x20,
+    FLAG_PASSWORD = 0x40,
+    FLAG_USER = 0x80,
+};
+
+static int take_protocol(struct reader *in, struct rc_mqtt_connect *ret)
+{
+    struct rc_slice name;
+    uint8_t level;
+    if (!take_bytes(in, &name) || !take_u8(in, &level))
+        return malformed(in);
+    bool is_old = rc_slice_eq_str(name, "MQIsdp");
+    if (!is_old && !rc_slice_eq_str(name, "MQTT"))
+        return malformed(in);
+    bool is_known = is_old ? level == RC_MQTT_V31 : level == RC_MQTT_V311 || level == RC_MQTT_V5;
+    ret->version = is_known ? level : level > RC_MQTT_V5 ? RC_MQTT_V5 : RC_MQTT_V311;
+    in->version = ret->version;
+    if (!is_known) {
+        *in->reason = RC_MQTT_UNSUPPORTED_VERSION;
+        return RC_ERR_VERSION;
+    }
+    return RC_OK;
+}
+
+static bool flags_are_legal(uint8_t flags, uint8_t version)
+{
+    uint8_t will_qos = (flags & FLAG_WILL_QOS) >> 3;
+    if ((flags & FLAG_RESERVED) || will_qos > 2)
+        return false;
+    if (!(flags & FLAG_WILL) && (flags & (FLAG_WILL_QOS | FLAG_WILL_RETAIN)))
+        return false;
+    /* 3.x: a password needs a user name; version 5 lets it stand alone. */
+    return version >= RC_MQTT_V5 || !(flags & FLAG_PASSWORD) || (flags & FLAG_USER);
+}
+
+static int take_will(struct reader *in, uint8_t flags, struct rc_mqtt_connect *ret)
+{
+    ret->has_will = flags & FLAG_WILL;
+    ret->will_qos = (flags & FLAG_WILL_QOS) >> 3;
+    ret->will_retain = flags & FLAG_WILL_RETAIN;
+    ret->will_topic = ret->will_payload = rc_slice(NULL, 0);
+    ret->will_props.present = 0;
+    ret->will_props.raw = rc_slice(NULL, 0);
+    if (!ret->has_will)
+        return RC_OK;
+    int err = take_props(in, RC_MQTT_WILL, &ret->will_props);
+    if (err != RC_OK)
+        return err;
+    if (!take_text(in, &ret->will_topic) || !take_bytes(in, &ret->will_payload))
+        return malformed(in);
+    if (!rc_topic_name_is_valid(ret->will_topic))
+        return refused(in, RC_MQTT_TOPIC_NAME_INVALID);
+    return RC_OK;
+}
+
+static int decode_connect(struct reader *in, struct rc_mqtt_connect *ret)
+{
+    uint8_t flags;
+    int err = take_protocol(in, ret);
+    if (err != RC_OK)
+        return err;
+    if (!take_u8(in, &flags) || !flags_are_legal(flags, ret->version) || !take_u16(in, &ret->keep_alive_s))
+        return malformed(in);
+    ret->is_clean = flags & FLAG_CLEAN;
+    err = take_props(in, RC_MQTT_CONNECT, &ret->props);
+    if (err != RC_OK)
+        return err;
+    if (!take_text(in, &ret->client_id))
+        return malformed(in);
+    err = take_will(in, flags, ret);
+    if (err != RC_OK)
+        return err;
+    ret->has_user = flags & FLAG_USER;
+    ret->has_password = flags & FLAG_PASSWORD;
+    ret->user = ret->password = rc_slice(NULL, 0);
+    if ((ret->has_user && !take_text(in, &ret->user)) ||
+        (ret->has_password && !take_bytes(in, &ret->password)))
+        return malformed(in);
+    return RC_OK;
+}
+
+static int decode_connack(struct reader *in, struct rc_mqtt_connack *ret)
+{
+    uint8_t flags;
+    if (!take_u8(in, &flags) || flags > 1 || !take_u8(in, &ret->reason))
+        return malformed(in);
+    ret->session_present = flags;
+    return take_props(in, RC_MQTT_CONNACK, &ret->props);
+}
+
+/* ---- the others ---- */
+
+static int decode_publish(struct reader *in, uint8_t flags, struct rc_mqtt_publish *ret)
+{
+    ret->dup = flags & 8;
+    ret->qos = (flags >> 1) & 3;
+    ret->retain = flags & 1;
+    ret->packet_id = 0;
+    if (ret->qos == 3 || (ret->dup && ret->qos == 0))
+        return malformed(in);
+    if (!take_text(in, &ret->topic))
+        return malformed(in);
+    if (ret->qos > 0 && !take_packet_id(in, &ret->packet_id))
+        return malformed(in);
+    int err = take_props(in, RC_MQTT_PUBLISH, &ret->props);
+    if (err != RC_OK)
+        return err;
+    bool has_alias = in->version >= RC_MQTT_V5 && rc_mqtt_props_has(&ret->props, RC_MQTT_PROP_TOPIC_ALIAS);
+    if (ret->topic.len == 0 && has_alias)
+        ; /* the alias names the topic */
+    else if (ret->topic.len == 0 && in->version >= RC_MQTT_V5)
+        return refused(in, RC_MQTT_PROTOCOL_ERROR);
+    else if (!rc_topic_name_is_valid(ret->topic))
+        return refused(in, RC_MQTT_TOPIC_NAME_INVALID);
+    if (in->version >= RC_MQTT_V5 && rc_mqtt_props_has(&ret->props, RC_MQTT_PROP_RESPONSE_TOPIC) &&
+        !rc_topic_name_is_valid(ret->props.strings[RC_MQTT_PROP_RESPONSE_TOPIC]))
+        return refused(in, RC_MQTT_PROTOCOL_ERROR);
+    ret->payload = rc_slice(in->at, left(in));
+    in->at = in->end;
+    return RC_OK;
+}
+
+static int decode_ack(struct reader *in, uint8_t type, struct rc_mqtt_ack *ret)
+{
+    ret->reason = RC_MQTT_SUCCESS;
+    ret->props.present = 0;
+    ret->props.raw = rc_slice(NULL, 0);
+    if (!take_packet_id(in, &ret->packet_id))
+        return malformed(in);
+    if (in->version < RC_MQTT_V5 || left(in) == 0)
+        return RC_OK;
+    take_u8(in, &ret->reason);
+    return left(in) == 0 ? RC_OK : take_props(in, type, &ret->props);
+}
+
+static int decode_reasoned(struct reader *in, uint8_t type, struct rc_mqtt_reasoned *ret)
+{
+    ret->reason = RC_MQTT_SUCCESS;
+    ret->props.present = 0;
+    ret->props.raw = rc_slice(NULL, 0);
+    if (in->version < RC_MQTT_V5)
+        return type == RC_MQTT_AUTH ? refused(in, RC_MQTT_PROTOCOL_ERROR) : RC_OK;
+    if (left(in) == 0)
+        return RC_OK;
+    take_u8(in, &ret->reason);
+    return left(in) == 0 ? RC_OK : take_props(in, type, &ret->props);
+}
+
+static bool options_are_legal(uint8_t options, uint8_t version)
+{
+    if ((options & RC_MQTT_SUB_QOS) == 3)
+        return false;
+    if (version < RC_MQTT_V5)
+        return options <= 2;
+    return (options & 0xc0) == 0 && (options & RC_MQTT_SUB_RETAIN_HANDLING) != RC_MQTT_SUB_RETAIN_HANDLING;
+}
+
+static int decode_subscribe(struct reader *in, uint8_t type, struct rc_mqtt_subscribe *ret)
+{
+    if (!take_packet_id(in, &ret->packet_id))
+        return malformed(in);
+    int err = take_props(in, type, &ret->props);
+    if (err != RC_OK)
+        return err;
+    ret->entries = rc_slice(in->at, left(in));
+    ret->count = 0;
+    while (left(in) > 0) {
+        struct rc_slice filter;
+        uint8_t options = 0;
+        if (!take_text(in, &filter) || filter.len == 0)
+            return malformed(in);
+        if (type == RC_MQTT_SUBSCRIBE && (!take_u8(in, &options) || !options_are_legal(options, in->version)))
+            return malformed(in);
+        ret->count++;
+    }
+    return ret->count > 0 ? RC_OK : refused(in, RC_MQTT_PROTOCOL_ERROR);
+}
+
+static int decode_suback(struct reader *in, uint8_t type, struct rc_mqtt_suback *ret)
+{
+    if (!take_packet_id(in, &ret->packet_id))
+        return malformed(in);
+    int err = take_props(in, type, &ret->props);
+    if (err != RC_OK)
+        return err;
+    ret->codes = rc_slice(in->at, left(in));
+    in->at = in->end;
+    bool has_codes = type == RC_MQTT_SUBACK || in->version >= RC_MQTT_V5;
+    return (ret->codes.len > 0) == has_codes ? RC_OK : malformed(in);
+}
+
+static int decode_body(struct reader *in, uint8_t flags, struct rc_mqtt_packet *ret)
+{
+    switch (ret->type) {
+    case RC_MQTT_CONNECT:
+        return decode_connect(in, &ret->connect);
+    case RC_MQTT_CONNACK:
+        return decode_connack(in, &ret->connack);
+    case RC_MQTT_PUBLISH:
+        return decode_publish(in, flags, &ret->publish);
+    case RC_MQTT_PUBACK:
+    case RC_MQTT_PUBREC:
+    case RC_MQTT_PUBREL:
+    case RC_MQTT_PUBCOMP:
+        return decode_ack(in, ret->type, &ret->ack);
+    case RC_MQTT_SUBSCRIBE:
+    case RC_MQTT_UNSUBSCRIBE:
+        return decode_subscribe(in, ret->type, &ret->subscribe);
+    case RC_MQTT_SUBACK:
+    case RC_MQTT_UNSUBACK:
+        return decode_suback(in, ret->type, &ret->suback);
+    case RC_MQTT_DISCONNECT:
+    case RC_MQTT_AUTH:
+        return decode_reasoned(in, ret->type, &ret->reasoned);
+    default: /* PINGREQ, PINGRESP */
+        return RC_OK;
+    }
+}
+
+/* The four low bits of the first byte that each type must carry; PUBLISH is free. */
+static bool first_byte_is_legal(uint8_t byte)
+{
+    uint8_t type = byte >> 4, flags = byte & 15;
+    if (type == 0)
+        return false;
+    if (type == RC_MQTT_PUBLISH)
+        return (flags & 6) != 6;
+    bool wants_two = type == RC_MQTT_PUBREL || type == RC_MQTT_SUBSCRIBE || type == RC_MQTT_UNSUBSCRIBE;
+    return flags == (wants_two ? 2 : 0);
+}
+
+int64_t rc_mqtt_frame_size(struct rc_slice in, uint32_t max_size, uint8_t *ret_reason)
+{
+    *ret_reason = RC_MQTT_MALFORMED_PACKET;
+    if (in.len == 0)
+        return 0;
+    if (!first_byte_is_legal(in.ptr[0]))
+        return RC_ERR_PROTOCOL;
+    uint32_t remaining;
+    int used = rc_mqtt_varint_decode(rc_slice_from(in, 1), &remaining);
+    if (used <= 0)
+        return used;
+    int64_t size = 1 + used + (int64_t)remaining;
+    if (size > max_size) {
+        *ret_reason = RC_MQTT_PACKET_TOO_LARGE;
+        return RC_ERR_TOO_LARGE;
+    }
+    return size;
+}
+
+int64_t rc_mqtt_decode(struct rc_slice in, uint8_t version, uint32_t max_size, struct rc_mqtt_packet *ret)
+{
+    ret->type = in.len > 0 ? in.ptr[0] >> 4 : 0;
+    if (ret->type == RC_MQTT_CONNECT)
+        ret->connect.version = 0;
+    int64_t size = rc_mqtt_frame_size(in, max_size, &ret->reason);
+    if (size <= 0 || (size_t)size > in.len)
+        return size <= 0 ? size : 0;
+    int header = 1;
+    while (in.ptr[header] & 0x80)
+        header++;
+    struct reader reader = {
+        .at = in.ptr + header + 1, .end = in.ptr + size, .version = version, .reason = &ret->reason};
+    int err = decode_body(&reader, in.ptr[0] & 15, ret);
+    if (err != RC_OK)
+        return err;
+    if (reader.at != reader.end) {
+        ret->reason = RC_MQTT_MALFORMED_PACKET;
+        return RC_ERR_PROTOCOL;
+    }
+    ret->reason = RC_MQTT_SUCCESS;
+    return size;
+}
+
+bool rc_mqtt_next_unsubscription(struct rc_slice entries, size_t *at, struct rc_slice *filter)
+{
+    if (*at >= entries.len)
+        return false;
+    size_t len = rc_load_u16(entries.ptr + *at);
+    *filter = rc_slice(entries.ptr + *at + 2, len);
+    *at += 2 + len;
+    return true;
+}
+
+bool rc_mqtt_next_subscription(struct rc_slice entries, size_t *at, struct rc_slice *filter, uint8_t *options)
+{
+    if (!rc_mqtt_next_unsubscription(entries, at, filter))
+        return false;
+    *options = entries.ptr[(*at)++];
+    return true;
+}

@@ -36,6 +36,9 @@ struct rc_store_options {
 };
 
 void rc_store_options_default(struct rc_store_options *options);
+/* Sets the sizes that the directory `options->dir` was made with, for offline tools that know no
+ * configuration. */
+int rc_store_options_detect(struct rc_store_options *options, struct rc_error *error);
 
 struct rc_store;
 struct rc_topic; /* live until rc_store_close */
@@ -112,7 +115,9 @@ int rc_queue_read(struct rc_queue *queue, uint64_t offset, struct rc_queue_entry
 
 /*
  * A reference keeps a segment mapped (though its file may be deleted) while its bytes are being sent. The
- * view covers exactly [physical, physical + size), which one message is; RC_ERR_RANGE when it is gone.
+ * view covers exactly [physical, physical + size), published bytes of one segment; RC_ERR_RANGE when they are
+ * gone or reach beyond it. With an offset from a ConsumeQueue that is one message; with one from a stranger,
+ * decode the view and compare the message's own physical offset before believing it.
  */
 struct rc_segment;
 int rc_store_view(struct rc_store *store, uint64_t physical, uint32_t size, struct rc_slice *ret,
@@ -137,7 +142,8 @@ int rc_offsets_get(struct rc_store *store, struct rc_slice group, const struct r
                    uint64_t *ret);
 int rc_offsets_set(struct rc_store *store, struct rc_slice group, const struct rc_queue *queue,
                    uint64_t offset);
-/* Writes config/consumerOffset.json (write beside, fdatasync, rename) when something changed. */
+/* Writes config/consumerOffset.json and delayOffset.json (write beside, fdatasync, rename) when they changed.
+ */
 int rc_offsets_save(struct rc_store *store);
 
 /* delivered-up-to offset of each delay level (config/delayOffset.json) */

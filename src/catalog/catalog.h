@@ -13,7 +13,7 @@
 struct rc_topic; /* of the store: where a status rule's events go */
 
 enum {
-    RC_CATALOG_ID_MAX = 64,       /* instance, group, rule id and access key */
+    RC_CATALOG_ID_MAX = 64, /* instance, group, rule id and access key */
     RC_CATALOG_SECRET_MAX = 256,
     RC_CATALOG_INSTANCES_MAX = 10000,
     RC_CATALOG_CLIENT_ID_MAX = 64, /* <group>@@@<device> */
@@ -31,7 +31,7 @@ struct rc_status_rule {
     struct rc_slice topic_name; /* namespace%topic as it stands in the log */
     uint32_t queues;            /* for a topic that does not exist yet */
     bool is_enabled;
-    struct rc_topic *topic;     /* resolved by the control plane before publication; NULL when disabled */
+    struct rc_topic *topic; /* resolved by the control plane before publication; NULL when disabled */
 };
 
 struct rc_group {
@@ -53,9 +53,9 @@ struct rc_parent_topic {
 
 struct rc_catalog {
     atomic_uint refs;
-    struct rc_map instances;     /* struct rc_instance by id */
-    struct rc_map key_pairs;     /* struct rc_key_pair by access_key, over all instances (unique) */
-    struct rc_topic *presence_topic; /* the system topic for groups without a rule; resolved like a rule's */
+    struct rc_map instances;          /* struct rc_instance by id */
+    struct rc_map key_pairs;          /* struct rc_key_pair by access_key, over all instances (unique) */
+    struct rc_topic *presence_topic;  /* the system topic for groups without a rule; resolved like a rule's */
     struct rc_catalog_memory *memory; /* chunks that hold all of the above */
 };
 
@@ -72,7 +72,8 @@ int rc_catalog_add_key(struct rc_catalog *catalog, struct rc_instance *instance,
                        struct rc_slice secret_key);
 int rc_catalog_add_group(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice id,
                          struct rc_group **ret);
-int rc_catalog_add_parent_topic(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice name);
+int rc_catalog_add_parent_topic(struct rc_catalog *catalog, struct rc_instance *instance,
+                                struct rc_slice name);
 int rc_catalog_set_status_rule(struct rc_catalog *catalog, struct rc_group *group, struct rc_slice id,
                                struct rc_slice topic_name, uint32_t queues, bool is_enabled);
 

@@ -1,0 +1,71 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "auth/mqtt_auth.h"
+#include "auth/sign.h"
+
+static void test_signatures_agree_with_the_products_documents(void **state)
+{
+    char out[RC_SIGNATURE_LEN + 1];
+    struct rc_slice id = rc_slice_str("GID_Test@@@0001");
+    rc_sign(rc_slice_str("XXXXX"), &id, 1, out);
+    assert_string_equal(out, "vI009IZJZVGRwBwZvnbwjfuXxVM=");
+    struct rc_slice parts[2] = {rc_slice_str("GID_Demo@@@"), rc_slice_str("device001")};
+    rc_sign(rc_slice_str("secret"), parts, 2, out);
+    assert_string_equal(out, "CXEKjKQezyR/dYBimcgxZqxgohA=");
+    /* a key longer than a block is hashed first (RFC 2202, test case 6) */
+    uint8_t key[80];
+    memset(key, 0xaa, sizeof(key));
+    struct rc_slice text = rc_slice_str("Test Using Larger Than Block-Size Key - Hash Key First");
+    rc_sign(rc_slice(key, sizeof(key)), &text, 1, out);
+    assert_string_equal(out, "qkrl4VJy0A6VcFY3zoo7Ve1AIRI=");
+}
+
+static enum rc_auth_result login(struct rc_catalog *catalog, const char *id, const char *user,
+                                 const char *password)
+{
+    const struct rc_group *group = NULL;
+    struct rc_auth_login l = {.client_id = rc_slice_str(id), .has_user = user, .has_password = password};
+    l.user = user ? rc_slice_str(user) : rc_slice(NULL, 0);
+    l.password = password ? rc_slice_str(password) : rc_slice(NULL, 0);
+    enum rc_auth_result result = rc_auth_mqtt(catalog, &l, &group);
+    assert_int_equal(result == RC_AUTH_OK, group != NULL);
+    return result;
+}
+
+static void test_only_the_right_login_is_accepted(void **state)
+{
+    struct rc_catalog *c = rc_catalog_create();
+    struct rc_instance *one, *two;
+    struct rc_group *group;
+    rc_catalog_add_instance(c, rc_slice_str("one"), &one);
+    rc_catalog_add_instance(c, rc_slice_str("two"), &two);
+    rc_catalog_add_key(c, one, rc_slice_str("AK"), rc_slice_str("secret"));
+    rc_catalog_add_group(c, one, rc_slice_str("GID_Demo"), &group);
+    const char *id = "GID_Demo@@@device001", *right = "CXEKjKQezyR/dYBimcgxZqxgohA=";
+    assert_int_equal(login(c, id, "Signature|AK|one", right), RC_AUTH_OK);
+    assert_int_equal(login(c, id, "Signature|AK|one", "CXEKjKQezyR/dYBimcgxZqxgohB="), RC_AUTH_BAD_SIGNATURE);
+    assert_int_equal(login(c, id, "Signature|AK|one", ""), RC_AUTH_BAD_SIGNATURE);
+    assert_int_equal(login(c, id, "Signature|AK|one", NULL), RC_AUTH_BAD_SIGNATURE);
+    assert_int_equal(login(c, id, "Signature|AK|two", right), RC_AUTH_UNKNOWN_KEY);
+    assert_int_equal(login(c, id, "Signature|AK|three", right), RC_AUTH_UNKNOWN_INSTANCE);
+    assert_int_equal(login(c, id, "Signature|AK", right), RC_AUTH_BAD_USER);
+    assert_int_equal(login(c, id, "Signature|AK|one|x", right), RC_AUTH_BAD_USER);
+    assert_int_equal(login(c, id, "Token|AK|one", right), RC_AUTH_UNSUPPORTED_MODE);
+    assert_int_equal(login(c, id, NULL, right), RC_AUTH_NO_USER);
+    assert_int_equal(login(c, "device001", "Signature|AK|one", right), RC_AUTH_BAD_CLIENT_ID);
+    assert_int_equal(login(c, "GID_Demo@@@device002", "Signature|AK|one", right), RC_AUTH_BAD_SIGNATURE);
+    rc_catalog_unref(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_signatures_agree_with_the_products_documents),
+        cmocka_unit_test(test_only_the_right_login_is_accepted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,60 @@
+/* Which names the product allows. */
+#include "base/error.h"
+#include "catalog/catalog.h"
+
+static bool is_alnum(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* min..max of letters, digits, - and _ */
+static bool is_name(struct rc_slice text, size_t min, size_t max)
+{
+    if (text.len < min || text.len > max)
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_alnum(text.ptr[i]) && text.ptr[i] != '-' && text.ptr[i] != '_')
+            return false;
+    return true;
+}
+
+bool rc_catalog_is_group_id(struct rc_slice id)
+{
+    return is_name(id, 7, RC_CATALOG_ID_MAX) &&
+           (rc_slice_starts_with(id, rc_slice_str("GID_")) || rc_slice_starts_with(id, rc_slice_str("GID-")));
+}
+
+bool rc_catalog_is_instance_id(struct rc_slice id)
+{
+    return is_name(id, 1, RC_CATALOG_ID_MAX);
+}
+
+bool rc_catalog_is_rule_id(struct rc_slice id)
+{
+    bool has_alnum = false;
+    for (size_t i = 0; i < id.len; i++)
+        has_alnum |= is_alnum(id.ptr[i]);
+    return has_alnum && is_name(id, 3, RC_CATALOG_ID_MAX);
+}
+
+bool rc_catalog_is_parent_topic(struct rc_slice name)
+{
+    return is_name(name, 3, 64);
+}
+
+int rc_catalog_split_client_id(struct rc_slice client_id, struct rc_slice *ret_group,
+                               struct rc_slice *ret_device)
+{
+    if (client_id.len > RC_CATALOG_CLIENT_ID_MAX)
+        return RC_ERR_INVALID;
+    const uint8_t *at = memmem(client_id.ptr, client_id.len, "@@@", 3);
+    if (at == NULL)
+        return RC_ERR_INVALID;
+    struct rc_slice group = rc_slice(client_id.ptr, (size_t)(at - client_id.ptr));
+    struct rc_slice device = rc_slice_from(client_id, group.len + 3);
+    if (!rc_catalog_is_group_id(group) || !is_name(device, 1, RC_CATALOG_CLIENT_ID_MAX))
+        return RC_ERR_INVALID;
+    *ret_group = group;
+    *ret_device = device;
+    return RC_OK;
+}

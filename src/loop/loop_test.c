@@ -7,62 +7,14 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "loop/loop.h"
-#include "loop/timer_wheel.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* ---- the wheel, against a model ---- */
-
-enum { MODEL_TIMERS = 20000 };
-
-static uint64_t pick_delay(unsigned *seed)
-{
-    uint64_t bits = (uint64_t)rand_r(seed) % 26;
-    return 1 + ((uint64_t)rand_r(seed) & ((1u << bits) - 1));
-}
-
-static void test_every_timer_is_due_at_its_tick_and_once(void **state)
-{
-    static struct rc_timer timers[MODEL_TIMERS];
-    static int fired[MODEL_TIMERS];
-    struct rc_timer_wheel wheel;
-    unsigned seed = 7;
-    uint64_t tick = 0xfffffe00u; /* near the carry out of the top level */
-    rc_timer_wheel_init(&wheel, tick);
-    for (int i = 0; i < MODEL_TIMERS; i++) {
-        timers[i].due_tick = tick + pick_delay(&seed);
-        rc_timer_wheel_add(&wheel, &timers[i]);
-    }
-    int count = 0;
-    while (count < MODEL_TIMERS) {
-        uint64_t wait = rc_timer_wheel_wait(&wheel, 100000);
-        tick += wait ? wait : 1;
-        rc_timer_wheel_advance(&wheel, tick);
-        struct rc_list *node;
-        while ((node = rc_list_pop_front(&wheel.due)) != NULL) {
-            struct rc_timer *timer = rc_container_of(node, struct rc_timer, node);
-            assert_int_equal(timer->due_tick, tick);
-            assert_int_equal(fired[timer - timers]++, 0);
-            count++;
-        }
-    }
-}
-
-static void test_a_stopped_timer_never_fires(void **state)
-{
-    struct rc_timer_wheel wheel;
-    struct rc_timer timer = {.due_tick = 300};
-    rc_timer_wheel_init(&wheel, 0);
-    rc_timer_wheel_add(&wheel, &timer);
-    rc_timer_stop(&timer);
-    rc_timer_wheel_advance(&wheel, 1000);
-    assert_true(rc_list_is_empty(&wheel.due));
-    assert_false(rc_timer_is_running(&timer));
-}
 
 /* ---- the loop ---- */
 
@@ -181,6 +133,252 @@ static void test_mail_of_each_sender_arrives_whole_and_in_order(void **state)
     rc_loop_destroy(letter_loop);
 }
 
+/* ---- watches ---- */
+
+struct end {
+    struct rc_watch watch;
+    struct rc_loop *loop;
+    int fds[2];
+    int ready;
+    uint32_t seen;
+};
+
+static void on_end_ready(struct rc_watch *watch, uint32_t events)
+{
+    struct end *end = rc_container_of(watch, struct end, watch);
+    end->ready++;
+    end->seen |= events;
+}
+
+static struct end *end_create(struct rc_loop *loop, void (*on_ready)(struct rc_watch *, uint32_t))
+{
+    struct end *end = rc_new(struct end);
+    end->loop = loop;
+    end->watch.on_ready = on_ready;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, end->fds), 0);
+    assert_int_equal(rc_loop_watch(loop, &end->watch, end->fds[0], EPOLLIN), 0);
+    return end;
+}
+
+static void end_free(struct end *end)
+{
+    rc_loop_unwatch(end->loop, &end->watch);
+    close(end->fds[0]);
+    close(end->fds[1]);
+    free(end);
+}
+
+static void test_a_paused_watch_is_silent_even_when_the_peer_hangs_up(void **state)
+{
+    struct rc_loop *loop;
+    assert_int_equal(rc_loop_create("test", &loop), 0);
+    struct end *end = end_create(loop, on_end_ready);
+    assert_int_equal(rc_loop_rewatch(loop, &end->watch, 0), 0);
+    assert_int_equal(write(end->fds[1], "x", 1), 1);
+    shutdown(end->fds[1], SHUT_RDWR);
+    run_for(loop, 20);
+    assert_int_equal(end->ready, 0);
+    assert_int_equal(rc_loop_rewatch(loop, &end->watch, EPOLLIN), 0);
+    run_for(loop, 20);
+    assert_true(end->ready > 0);
+    assert_true(end->seen & EPOLLIN);
+    end_free(end);
+    rc_loop_destroy(loop);
+}
+
+static struct end *ends[8];
+static int frees;
+
+/* Whoever comes first frees all the others, as a takeover may: the sanitizer sees any later touch. */
+static void on_ready_free_the_others(struct rc_watch *watch, uint32_t events)
+{
+    struct end *end = rc_container_of(watch, struct end, watch);
+    struct rc_loop *loop = end->loop;
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+        if (i % 2 == 0) {
+            end_free(ends[i]);
+        } else {
+            rc_loop_forget(loop, &ends[i]->watch);
+            end_free(ends[i]);
+        }
+    frees++;
+    rc_loop_stop(loop);
+}
+
+static void test_watches_may_be_freed_while_their_events_wait(void **state)
+{
+    struct rc_loop *loop;
+    assert_int_equal(rc_loop_create("test", &loop), 0);
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        ends[i] = end_create(loop, on_ready_free_the_others);
+        assert_int_equal(write(ends[i]->fds[1], "x", 1), 1);
+    }
+    rc_loop_run(loop);
+    assert_int_equal(frees, 1);
+    rc_loop_destroy(loop);
+}
+
+/* ---- hooks ---- */
+
+struct noted_hook {
+    struct rc_hook hook;
+    struct rc_loop *loop;
+    struct noted_hook *removes, *adds;
+    char name;
+};
+
+static char hook_order[64];
+
+static void on_hook(struct rc_hook *hook)
+{
+    struct noted_hook *noted = rc_container_of(hook, struct noted_hook, hook);
+    size_t len = strlen(hook_order);
+    if (len + 1 < sizeof(hook_order))
+        hook_order[len] = noted->name;
+    if (noted->removes != NULL)
+        rc_loop_remove_hook(&noted->removes->hook);
+    if (noted->adds != NULL)
+        rc_loop_add_hook(noted->loop, &noted->adds->hook);
+    noted->removes = noted->adds = NULL;
+}
+
+static void test_hooks_run_in_order_and_may_remove_and_add_each_other(void **state)
+{
+    struct rc_loop *loop;
+    struct noted_hook hooks[5];
+    assert_int_equal(rc_loop_create("test", &loop), 0);
+    for (int i = 0; i < 5; i++) {
+        hooks[i] = (struct noted_hook){.hook.run = on_hook, .loop = loop, .name = (char)('a' + i)};
+        if (i < 4)
+            rc_loop_add_hook(loop, &hooks[i].hook);
+    }
+    hooks[0].removes = &hooks[1]; /* the next one */
+    hooks[2].removes = &hooks[2]; /* itself */
+    hooks[3].adds = &hooks[4];
+    rc_loop_stop(loop);
+    rc_loop_run(loop); /* only the last hooks of a run that was stopped before it began */
+    assert_string_equal(hook_order, "acde");
+    rc_loop_stop(loop);
+    rc_loop_run(loop);
+    assert_string_equal(hook_order, "acdeade");
+    rc_loop_destroy(loop);
+}
+
+/* ---- mail ---- */
+
+struct chain {
+    struct rc_mail mail;
+    int left;
+};
+
+static void on_chain(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct chain *chain = rc_container_of(mail, struct chain, mail);
+    assert_ptr_equal(rc_loop_current(), loop);
+    if (--chain->left > 0)
+        rc_loop_post(loop, mail);
+}
+
+static void test_destroy_delivers_mail_and_the_mail_that_it_causes(void **state)
+{
+    struct rc_loop *loop;
+    struct chain chain = {.mail.deliver = on_chain, .left = 5};
+    assert_int_equal(rc_loop_create("test", &loop), 0);
+    rc_loop_post(loop, &chain.mail);
+    rc_loop_destroy(loop);
+    assert_int_equal(chain.left, 0);
+    assert_null(rc_loop_current());
+}
+
+/* Two threads that answer each other: every answer needs its own wake, so a lost one stops the game. */
+enum { VOLLEYS = 20000 };
+
+struct ball {
+    struct rc_mail mail;
+    struct rc_loop *sides[2];
+    int hits;
+    atomic_bool is_over;
+};
+
+static void on_ball(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct ball *ball = rc_container_of(mail, struct ball, mail);
+    if (++ball->hits >= VOLLEYS) {
+        atomic_store(&ball->is_over, true);
+        return;
+    }
+    rc_loop_post(ball->sides[loop == ball->sides[0]], mail);
+}
+
+static void test_two_loops_that_answer_each_other_never_miss_a_wake(void **state)
+{
+    enum { BALLS = 3 };
+    struct rc_loop *sides[2];
+    static struct ball balls[BALLS];
+    char name[2][16] = {"left", "right"};
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(rc_loop_create(name[i], &sides[i]), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(rc_loop_start_thread(sides[i]), 0);
+    for (int i = 0; i < BALLS; i++) {
+        balls[i] = (struct ball){.mail.deliver = on_ball, .sides = {sides[0], sides[1]}};
+        rc_loop_post(sides[i % 2], &balls[i].mail);
+    }
+    /* A missed wake would be made good by the loop's longest sleep: 60000 volleys leave no time for that. */
+    uint64_t deadline = rc_clock_mono_ms() + 60000;
+    int over = 0;
+    while (over < BALLS && rc_clock_mono_ms() < deadline) {
+        usleep(1000);
+        over = 0;
+        for (int i = 0; i < BALLS; i++)
+            over += atomic_load(&balls[i].is_over);
+    }
+    assert_int_equal(over, BALLS);
+    for (int i = 0; i < 2; i++) {
+        rc_loop_stop(sides[i]);
+        rc_loop_join_thread(sides[i]);
+        rc_loop_join_thread(sides[i]); /* harmless */
+    }
+    while (rc_loop_drain(sides[0]) || rc_loop_drain(sides[1]))
+        continue;
+    rc_loop_destroy(sides[0]);
+    rc_loop_destroy(sides[1]);
+}
+
+struct asked {
+    struct rc_mail mail;
+    char name[16];
+    bool blocks_sigterm, blocks_sigsegv;
+};
+
+static void on_asked(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct asked *asked = rc_container_of(mail, struct asked, mail);
+    sigset_t mask;
+    pthread_getname_np(pthread_self(), asked->name, sizeof(asked->name));
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    asked->blocks_sigterm = sigismember(&mask, SIGTERM);
+    asked->blocks_sigsegv = sigismember(&mask, SIGSEGV);
+    rc_loop_stop(loop);
+}
+
+static void test_a_thread_bears_its_loops_name_and_leaves_signals_to_others(void **state)
+{
+    struct rc_loop *loop;
+    struct asked asked = {.mail.deliver = on_asked};
+    sigset_t mask;
+    assert_int_equal(rc_loop_create("shard-7", &loop), 0);
+    rc_loop_post(loop, &asked.mail);
+    assert_int_equal(rc_loop_start_thread(loop), 0);
+    rc_loop_join_thread(loop);
+    assert_string_equal(asked.name, "shard-7");
+    assert_true(asked.blocks_sigterm);
+    assert_false(asked.blocks_sigsegv);
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    assert_false(sigismember(&mask, SIGTERM));
+    rc_loop_destroy(loop);
+}
+
 /* ---- fairness ---- */
 
 struct greedy {
@@ -207,15 +405,70 @@ static void test_a_timer_that_rearms_itself_cannot_starve_the_rest(void **state)
     rc_loop_destroy(greedy.loop);
 }
 
+/* More timers than one turn may fire, all due again at once, must leave each turn its look at the sockets. */
+enum { GREEDY_MANY = 3 * RC_LOOP_TIMERS_MAX };
+
+static void on_end_stop(struct rc_watch *watch, uint32_t events)
+{
+    on_end_ready(watch, events);
+    rc_loop_stop(rc_container_of(watch, struct end, watch)->loop);
+}
+
+static void test_a_flood_of_timers_cannot_starve_the_sockets(void **state)
+{
+    struct rc_loop *loop;
+    assert_int_equal(rc_loop_create("test", &loop), 0);
+    struct greedy *many = rc_calloc(GREEDY_MANY, sizeof(*many));
+    for (int i = 0; i < GREEDY_MANY; i++) {
+        many[i].timer.on_due = on_greedy_due;
+        many[i].loop = loop;
+        rc_timer_start(loop, &many[i].timer, 0);
+    }
+    usleep(2 * RC_TIMER_TICK_MS * 1000); /* now all are due */
+    struct end *end = end_create(loop, on_end_stop);
+    assert_int_equal(write(end->fds[1], "x", 1), 1);
+    rc_loop_run(loop);
+    int fired = 0;
+    for (int i = 0; i < GREEDY_MANY; i++)
+        fired += many[i].fired;
+    assert_int_equal(end->ready, 1);
+    assert_in_range(fired, 0, RC_LOOP_TIMERS_MAX);
+    for (int i = 0; i < GREEDY_MANY; i++)
+        rc_timer_stop(&many[i].timer);
+    free(many);
+    end_free(end);
+    rc_loop_destroy(loop);
+}
+
+static void test_the_longest_delay_does_not_wrap_round_to_now(void **state)
+{
+    struct rc_loop *loop;
+    struct greedy late = {.timer.on_due = on_greedy_due};
+    assert_int_equal(rc_loop_create("test", &loop), 0);
+    late.loop = loop;
+    rc_timer_start(loop, &late.timer, UINT64_MAX);
+    run_for(loop, 20);
+    assert_int_equal(late.fired, 0);
+    assert_true(rc_timer_is_running(&late.timer));
+    rc_timer_stop(&late.timer);
+    rc_loop_destroy(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_timer_is_due_at_its_tick_and_once),
-        cmocka_unit_test(test_a_stopped_timer_never_fires),
         cmocka_unit_test(test_a_timer_is_never_early_and_hardly_late),
         cmocka_unit_test(test_a_watch_removed_by_another_in_the_same_turn_stays_silent),
         cmocka_unit_test(test_mail_of_each_sender_arrives_whole_and_in_order),
+        cmocka_unit_test(test_a_paused_watch_is_silent_even_when_the_peer_hangs_up),
+        cmocka_unit_test(test_watches_may_be_freed_while_their_events_wait),
+        cmocka_unit_test(test_hooks_run_in_order_and_may_remove_and_add_each_other),
+        cmocka_unit_test(test_destroy_delivers_mail_and_the_mail_that_it_causes),
+        cmocka_unit_test(test_two_loops_that_answer_each_other_never_miss_a_wake),
+        cmocka_unit_test(test_a_thread_bears_its_loops_name_and_leaves_signals_to_others),
         cmocka_unit_test(test_a_timer_that_rearms_itself_cannot_starve_the_rest),
+        cmocka_unit_test(test_a_flood_of_timers_cannot_starve_the_sockets),
+        cmocka_unit_test(test_the_longest_delay_does_not_wrap_round_to_now),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

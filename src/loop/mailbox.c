@@ -21,7 +21,7 @@ void rc_mailbox_close(struct rc_mailbox *mailbox)
 void rc_mailbox_wake(struct rc_mailbox *mailbox)
 {
     uint64_t one = 1;
-    /* Fails only when the counter is full, and then the receiver is being woken already. */
+    /* The counter would be full after 2^64 - 2 wakes: this does not fail. */
     ssize_t written = write(mailbox->wake_fd, &one, sizeof(one));
     (void)written;
 }
@@ -51,11 +51,4 @@ struct rc_mail *rc_mailbox_take(struct rc_mailbox *mailbox)
         newest = next;
     }
     return oldest;
-}
-
-void rc_mailbox_clear_wake(struct rc_mailbox *mailbox)
-{
-    uint64_t count;
-    ssize_t len = read(mailbox->wake_fd, &count, sizeof(count));
-    (void)len;
 }

@@ -1,7 +1,7 @@
 /*
  * A mailbox: many senders, one receiver, no lock. Senders push on a stack; the receiver takes the whole stack
  * at once and turns it round. The eventfd is written only when the mailbox was empty, so a burst costs one
- * wake.
+ * wake. Nobody reads the eventfd: wait for it edge-triggered (EPOLLET), each write is an edge.
  */
 #ifndef RC_LOOP_MAILBOX_H
 #define RC_LOOP_MAILBOX_H
@@ -20,7 +20,5 @@ void rc_mailbox_post(struct rc_mailbox *mailbox, struct rc_mail *mail); /* any t
 void rc_mailbox_wake(struct rc_mailbox *mailbox);
 /* The receiver: everything posted so far, oldest first, NULL when there is none. */
 struct rc_mail *rc_mailbox_take(struct rc_mailbox *mailbox);
-/* The receiver, after wake_fd became readable and before taking. */
-void rc_mailbox_clear_wake(struct rc_mailbox *mailbox);
 
 #endif

@@ -62,7 +62,9 @@ void rc_stream_close(struct rc_stream *stream)
 {
     if (stream->ops == NULL)
         return;
-    rc_stream_detach(stream);
+    if (stream->loop != NULL)
+        rc_loop_forget(stream->loop, &stream->watch);
+    stream->loop = NULL;
     stream->ops->close(stream);
     stream->ops = NULL;
     stream->state = NULL;

@@ -1,0 +1,204 @@
+#include "broker/private.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/log.h"
+
+enum { RC_SWEEP_MS = 1000 };
+
+void rc_broker_options_default(struct rc_broker_options *options)
+{
+    *options = (struct rc_broker_options){
+        .shards = 1,
+        .node = "rollcall",
+        .max_connections = 1000000,
+        .max_packet_size = 128 * 1024,
+        .connect_timeout_ms = 10000,
+        .session_keep_ms = 3ull * 24 * 3600 * 1000,
+    };
+}
+
+static struct rc_slice session_key(const void *item)
+{
+    const struct rc_session *session = item;
+    return rc_slice(session->key, session->key_len);
+}
+
+static void report_if_stopped(struct rc_broker *broker)
+{
+    if (!broker->is_stopping || broker->on_stopped == NULL || rc_presence_channels(broker->presence) > 0)
+        return;
+    void (*on_stopped)(void *arg) = broker->on_stopped;
+    broker->on_stopped = NULL;
+    on_stopped(broker->on_stopped_arg);
+}
+
+/* ---- presence's callbacks ---- */
+
+static void on_online(struct rc_channel *channel)
+{
+    struct rc_conn *conn = rc_conn_of_channel(channel);
+    rc_conn_online(conn);
+    if (!conn->is_dead)
+        rc_delivery_resume(conn->session);
+}
+
+static void on_gone(struct rc_channel *channel)
+{
+    struct rc_conn *conn = rc_conn_of_channel(channel);
+    struct rc_broker *broker = conn->broker;
+    rc_conn_free(conn);
+    report_if_stopped(broker);
+}
+
+static void on_log_room(void *arg)
+{
+    struct rc_broker *broker = arg;
+    rc_presence_on_room(broker->presence);
+}
+
+/* ---- the end of a turn ---- */
+
+static void flush_conn(struct rc_conn *conn)
+{
+    conn->is_dirty = false;
+    rc_list_remove(&conn->dirty);
+    int err = rc_output_flush(&conn->output, &conn->stream);
+    if (err != RC_OK && err != RC_ERR_AGAIN) {
+        RC_COUNT(&conn->broker->counters, connection_lost);
+        rc_conn_close(conn, false, "connection-lost");
+        return;
+    }
+    if (rc_output_pending(&conn->output) > RC_BROKER_OUTPUT_MAX) {
+        RC_COUNT(&conn->broker->counters, slow_consumers);
+        rc_conn_close(conn, false, "slow-consumer");
+    }
+}
+
+static void on_turn_end(struct rc_hook *hook)
+{
+    struct rc_broker *broker = rc_container_of(hook, struct rc_broker, hook);
+    while (!rc_list_is_empty(&broker->dirty))
+        flush_conn(rc_container_of(broker->dirty.next, struct rc_conn, dirty));
+    struct rc_list *node;
+    while ((node = rc_list_pop_front(&broker->dead)) != NULL)
+        rc_conn_free(rc_container_of(node, struct rc_conn, dirty));
+}
+
+static void on_sweep(struct rc_timer *timer)
+{
+    struct rc_broker *broker = rc_container_of(timer, struct rc_broker, sweep);
+    rc_session_sweep(broker, false);
+    rc_presence_on_room(broker->presence);
+    rc_timer_start(broker->options.loop, timer, RC_SWEEP_MS);
+}
+
+/* ---- life ---- */
+
+int rc_broker_create(const struct rc_broker_options *options, struct rc_broker **ret)
+{
+    struct rc_broker *broker = rc_new(struct rc_broker);
+    broker->options = *options;
+    int err = rc_log_sender_create(options->writer, options->loop, &broker->sender);
+    if (err != RC_OK) {
+        free(broker);
+        return err;
+    }
+    struct rc_presence_options presence = {
+        .sender = broker->sender,
+        .node = options->node,
+        .store_host = options->store_host,
+        .floor_ms = options->floor_ms,
+        .on_online = on_online,
+        .on_gone = on_gone,
+    };
+    broker->presence = rc_presence_create(&presence);
+    rc_log_sender_set_on_room(broker->sender, on_log_room, broker);
+    broker->catalog = rc_catalog_ref(options->catalog);
+    rc_map_init(&broker->sessions, session_key);
+    rc_subscriptions_init(&broker->subscriptions);
+    rc_list_init(&broker->conns);
+    rc_list_init(&broker->dirty);
+    rc_list_init(&broker->dead);
+    rc_list_init(&broker->absent);
+    broker->hook.run = on_turn_end;
+    rc_loop_add_hook(options->loop, &broker->hook);
+    broker->sweep.on_due = on_sweep;
+    rc_timer_start(options->loop, &broker->sweep, RC_SWEEP_MS);
+    *ret = broker;
+    return RC_OK;
+}
+
+void rc_broker_destroy(struct rc_broker *broker)
+{
+    if (broker == NULL)
+        return;
+    rc_timer_stop(&broker->sweep);
+    rc_loop_remove_hook(&broker->hook);
+    rc_session_sweep(broker, true);
+    rc_map_free(&broker->sessions);
+    rc_subscriptions_free(&broker->subscriptions);
+    rc_presence_destroy(broker->presence);
+    rc_log_sender_destroy(broker->sender);
+    rc_catalog_unref(broker->catalog);
+    free(broker->matched);
+    free(broker);
+}
+
+const struct rc_broker_counters *rc_broker_counters(const struct rc_broker *broker)
+{
+    return &broker->counters;
+}
+
+/* ---- mail from the control plane ---- */
+
+struct catalog_mail {
+    struct rc_mail mail;
+    struct rc_broker *broker;
+    struct rc_catalog *catalog;
+};
+
+static void on_catalog(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct catalog_mail *letter = rc_container_of(mail, struct catalog_mail, mail);
+    rc_catalog_unref(letter->broker->catalog);
+    letter->broker->catalog = letter->catalog;
+    free(letter);
+}
+
+void rc_broker_post_catalog(struct rc_broker *broker, struct rc_catalog *catalog)
+{
+    struct catalog_mail *letter = rc_new(struct catalog_mail);
+    letter->mail.deliver = on_catalog;
+    letter->broker = broker;
+    letter->catalog = rc_catalog_ref(catalog);
+    rc_loop_post(broker->options.loop, &letter->mail);
+}
+
+struct stop_mail {
+    struct rc_mail mail;
+    struct rc_broker *broker;
+    void (*on_stopped)(void *arg);
+    void *arg;
+};
+
+static void on_stop(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct stop_mail *letter = rc_container_of(mail, struct stop_mail, mail);
+    struct rc_broker *broker = letter->broker;
+    broker->is_stopping = true;
+    broker->on_stopped = letter->on_stopped;
+    broker->on_stopped_arg = letter->arg;
+    free(letter);
+    while (!rc_list_is_empty(&broker->conns))
+        rc_conn_close(rc_container_of(broker->conns.next, struct rc_conn, node), false, "server-shutdown");
+    report_if_stopped(broker);
+}
+
+void rc_broker_post_stop(struct rc_broker *broker, void (*on_stopped)(void *arg), void *arg)
+{
+    struct stop_mail *letter = rc_new(struct stop_mail);
+    *letter =
+        (struct stop_mail){.mail.deliver = on_stop, .broker = broker, .on_stopped = on_stopped, .arg = arg};
+    rc_loop_post(broker->options.loop, &letter->mail);
+}

@@ -1,0 +1,70 @@
+/*
+ * The MQTT server's part of one shard: connections, sessions, subscriptions, routing. One broker a loop;
+ * together they own all clients, each client by one broker (rc_broker_shard_of). Everything here runs on the
+ * broker's loop but where "any thread" is said.
+ */
+#ifndef RC_BROKER_BROKER_H
+#define RC_BROKER_BROKER_H
+
+#include "broker/counters.h"
+#include "catalog/catalog.h"
+#include "net/address.h"
+#include "presence/presence.h"
+
+struct rc_broker;
+
+enum {
+    RC_BROKER_SHARDS_MAX = 64,
+    RC_BROKER_CONNECT_BYTES_MAX = 128 * 1024, /* what may come before a client is known */
+    RC_BROKER_SUBSCRIPTIONS_MAX = 30,         /* of one client, as the product has it */
+    RC_BROKER_INFLIGHT_MAX = 32,              /* QoS 1 messages sent and not acknowledged, of one session */
+    RC_BROKER_QUEUED_MAX = 1000,              /* messages that wait in one session; the oldest goes */
+    RC_BROKER_INCOMING_MAX = 1024,            /* QoS 2 packet ids of one session between PUBLISH and PUBREL */
+    RC_BROKER_FORWARDS_MAX = 65536,           /* publishes under way to one other shard */
+    RC_BROKER_OUTPUT_QOS0_MAX = 512 * 1024,   /* bytes waiting for a client above which QoS 0 is dropped */
+    RC_BROKER_OUTPUT_MAX = 8 * 1024 * 1024,   /* ... above which the client is closed */
+    RC_BROKER_KEEP_ALIVE_MAX_S = 480,         /* longer ones count as this */
+    RC_BROKER_SESSIONS_KEPT_MAX = 1000000,    /* sessions of absent clients, in all shards */
+};
+
+struct rc_broker_options {
+    struct rc_loop *loop;
+    struct rc_log_writer *writer;
+    uint32_t shard, shards;
+    struct rc_broker **brokers; /* of all shards, filled before any loop runs */
+    struct rc_catalog *catalog; /* the broker takes a reference of its own */
+    const char *node;
+    struct rc_host store_host;
+    int64_t floor_ms;         /* the greatest time in the log */
+    uint32_t max_connections; /* of this shard */
+    uint32_t max_packet_size;
+    uint32_t connect_timeout_ms;
+    uint64_t session_keep_ms; /* how long the session of an absent client is kept */
+};
+
+void rc_broker_options_default(struct rc_broker_options *options);
+
+/* Before the loop runs, or on it. */
+int rc_broker_create(const struct rc_broker_options *options, struct rc_broker **ret);
+/* After rc_broker_stop has reported and the loop has ended. */
+void rc_broker_destroy(struct rc_broker *broker);
+
+/* Takes a connection that was accepted on this loop; owns fd from here on. */
+void rc_broker_accept(struct rc_broker *broker, int fd, const struct rc_address *peer);
+
+/* Any thread: publishes a new catalog to this broker (which takes a reference of its own). */
+void rc_broker_post_catalog(struct rc_broker *broker, struct rc_catalog *catalog);
+
+/*
+ * Any thread: closes every connection (reason server-shutdown) and refuses new ones. `on_stopped` runs on the
+ * loop when every channel's tcpclean is in the log.
+ */
+void rc_broker_post_stop(struct rc_broker *broker, void (*on_stopped)(void *arg), void *arg);
+
+/* Which shard owns a client. */
+uint32_t rc_broker_shard_of(struct rc_slice instance, struct rc_slice client_id, uint32_t shards);
+
+/* Any thread. */
+const struct rc_broker_counters *rc_broker_counters(const struct rc_broker *broker);
+
+#endif

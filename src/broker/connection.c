@@ -1,0 +1,303 @@
+/*
+ * Design notes
+ * - A connection is freed when nothing can refer to it any more: at the end of a turn when it never had a
+ * channel, else when its channel's tcpclean is in the log.
+ * - It is put on epoll only when it has to be waited for: a CONNECT that arrives with the accept is read at
+ * once, and nothing is read between CONNECT and CONNACK.
+ */
+#include "broker/private.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/log.h"
+
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+struct rc_conn *rc_conn_of_channel(struct rc_channel *channel)
+{
+    return rc_container_of(channel, struct rc_conn, channel);
+}
+
+/* ---- ending ---- */
+
+void rc_conn_free(struct rc_conn *conn)
+{
+    if (conn->partial != NULL)
+        rc_buf_free(conn->partial);
+    free(conn->partial);
+    rc_output_free(&conn->output);
+    rc_catalog_unref(conn->catalog);
+    if (conn->session != NULL)
+        rc_session_unref(conn->session);
+    free(conn);
+}
+
+static void drop_buffers(struct rc_conn *conn)
+{
+    if (conn->partial != NULL)
+        rc_buf_free(conn->partial);
+    free(conn->partial);
+    conn->partial = NULL;
+    rc_output_free(&conn->output);
+}
+
+void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason)
+{
+    struct rc_broker *broker = conn->broker;
+    if (conn->is_dead)
+        return;
+    conn->is_dead = true;
+    rc_timer_stop(&conn->timer);
+    if (rc_stream_is_open(&conn->stream)) {
+        if (rc_output_pending(&conn->output) > 0 && conn->stream.loop != NULL)
+            rc_output_flush(&conn->output, &conn->stream); /* as far as it goes: a refusal, a last answer */
+        rc_stream_close(&conn->stream);
+    }
+    drop_buffers(conn);
+    if (conn->is_listed) {
+        rc_list_remove(&conn->node);
+        RC_COUNT_DOWN(&broker->counters, connections);
+    }
+    if (conn->is_dirty)
+        rc_list_remove(&conn->dirty);
+    conn->is_listed = conn->is_dirty = false;
+    if (conn->channel.state == RC_CHANNEL_ONLINE)
+        RC_COUNT_DOWN(&broker->counters, clients);
+    if (conn->session != NULL && conn->session->conn == conn)
+        rc_session_leave(broker, conn->session);
+    if (conn->channel.state == RC_CHANNEL_NONE)
+        rc_list_push_back(&broker->dead, &conn->dirty);
+    else
+        rc_presence_close(broker->presence, &conn->channel, client_said_so, reason);
+}
+
+void rc_conn_touch(struct rc_conn *conn)
+{
+    if (conn->is_dirty || conn->is_dead)
+        return;
+    conn->is_dirty = true;
+    rc_list_push_back(&conn->broker->dirty, &conn->dirty);
+}
+
+/* ---- reading ---- */
+
+/* Keeps what cannot be handled yet; false when the connection was closed for sending too much. */
+static bool keep(struct rc_conn *conn, struct rc_slice rest)
+{
+    if (rest.len == 0)
+        return true;
+    if (conn->partial == NULL) {
+        conn->partial = rc_new(struct rc_buf);
+        uint32_t max = conn->broker->options.max_packet_size + RC_SCRATCH_BYTES;
+        rc_buf_init(conn->partial, conn->session ? max : RC_BROKER_CONNECT_BYTES_MAX + RC_SCRATCH_BYTES);
+    }
+    if (rc_buf_put_slice(conn->partial, rest) == RC_OK)
+        return true;
+    RC_COUNT(&conn->broker->counters, protocol_errors);
+    rc_conn_close(conn, false, "protocol-error");
+    return false;
+}
+
+static void refuse_packet(struct rc_conn *conn, const struct rc_mqtt_packet *packet)
+{
+    char client[128];
+    RC_COUNT(&conn->broker->counters, protocol_errors);
+    rc_log_warn("mqtt", "client closed: %s in %s client=%s", rc_mqtt_reason_text(packet->reason),
+                rc_mqtt_type_name(packet->type),
+                rc_log_quote(client, sizeof(client), rc_slice_str(rc_session_client_id(conn->session))));
+    rc_conn_close(conn, false, "protocol-error");
+}
+
+/* Handles the packet at the front of `in`: bytes used, 0 needs more or waits, < 0 when the connection is
+ * gone. */
+static int64_t handle_one(struct rc_conn *conn, struct rc_slice in)
+{
+    struct rc_mqtt_packet packet;
+    if (conn->session == NULL)
+        return rc_connect_handle(conn, in);
+    int64_t used = rc_mqtt_decode(in, conn->version, conn->broker->options.max_packet_size, &packet);
+    if (used < 0)
+        refuse_packet(conn, &packet);
+    if (used <= 0)
+        return used;
+    RC_COUNT(&conn->broker->counters, packets_received);
+    return rc_packet_handle(conn, &packet) ? used : -1;
+}
+
+void rc_conn_consume(struct rc_conn *conn, struct rc_slice in)
+{
+    while (in.len > 0 && conn->channel.state != RC_CHANNEL_OPENING) {
+        int64_t used = handle_one(conn, in);
+        if (used < 0)
+            return; /* closed, or moved: not ours any more */
+        if (used == 0)
+            break;
+        in = rc_slice_from(in, (size_t)used);
+    }
+    keep(conn, in);
+}
+
+/* What was kept from before and what was just read, as one. */
+static void consume_with_partial(struct rc_conn *conn, struct rc_slice in)
+{
+    if (conn->partial == NULL) {
+        rc_conn_consume(conn, in);
+        return;
+    }
+    if (!keep(conn, in))
+        return;
+    struct rc_buf *all = conn->partial;
+    uint8_t reason;
+    uint32_t max = conn->session ? conn->broker->options.max_packet_size : RC_BROKER_CONNECT_BYTES_MAX;
+    int64_t size = rc_mqtt_frame_size(rc_buf_slice(all), max, &reason);
+    if (size == 0 || size > (int64_t)rc_buf_len(all))
+        return; /* the packet is still not whole: do not parse it again for every piece */
+    conn->partial = NULL;
+    rc_conn_consume(conn, rc_buf_slice(all));
+    rc_buf_free(all);
+    free(all);
+}
+
+static void lost(struct rc_conn *conn)
+{
+    if (conn->session != NULL)
+        RC_COUNT(&conn->broker->counters, connection_lost);
+    rc_conn_close(conn, false, "connection-lost");
+}
+
+/* Reads what is there; the connection may be gone or elsewhere afterwards. */
+static void read_some(struct rc_conn *conn)
+{
+    struct rc_broker *broker = conn->broker;
+    for (int i = 0; i < RC_READS_PER_WAKE; i++) {
+        ssize_t len = rc_stream_read(&conn->stream, broker->scratch, sizeof(broker->scratch));
+        if (len == RC_ERR_AGAIN)
+            return;
+        if (len <= 0) {
+            lost(conn);
+            return;
+        }
+        conn->active_ms = rc_loop_now_ms(broker->options.loop);
+        bool was_short = len < (ssize_t)sizeof(broker->scratch), was_client = conn->session != NULL;
+        consume_with_partial(conn, rc_slice(broker->scratch, (size_t)len));
+        /* After a short read the socket is empty; after a CONNECT the connection may be another shard's. */
+        if (was_short || !was_client || conn->is_dead)
+            return;
+    }
+}
+
+static void on_ready(struct rc_watch *watch, uint32_t events)
+{
+    struct rc_conn *conn = rc_container_of(watch, struct rc_conn, stream.watch);
+    if (events & EPOLLOUT)
+        rc_conn_touch(conn);
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        read_some(conn);
+}
+
+/* ---- accepting ---- */
+
+static void on_connect_timeout(struct rc_timer *timer)
+{
+    struct rc_conn *conn = rc_container_of(timer, struct rc_conn, timer);
+    RC_COUNT(&conn->broker->counters, connect_timeouts);
+    rc_conn_close(conn, false, "no-connect");
+}
+
+static void set_peer(struct rc_channel *channel, const struct rc_address *peer)
+{
+    if (rc_address_ipv4(peer, channel->addr)) {
+        channel->port = rc_address_port(peer);
+    } else if (peer->any.sa_family == AF_INET6) {
+        channel->is_v6 = true;
+        channel->port = rc_address_port(peer);
+        memcpy(channel->addr, &((const struct sockaddr_in6 *)&peer->storage)->sin6_addr, 16);
+    } else {
+        channel->is_local = true;
+    }
+}
+
+static void list_conn(struct rc_broker *broker, struct rc_conn *conn)
+{
+    conn->broker = broker;
+    conn->is_listed = true;
+    rc_list_push_back(&broker->conns, &conn->node);
+    RC_COUNT(&broker->counters, connections);
+}
+
+void rc_broker_accept(struct rc_broker *broker, int fd, const struct rc_address *peer)
+{
+    RC_COUNT(&broker->counters, accepted);
+    if (broker->is_stopping || atomic_load_explicit(&broker->counters.connections, memory_order_relaxed) >=
+                                   broker->options.max_connections) {
+        RC_COUNT(&broker->counters, refused_limit);
+        rc_log_warn("mqtt", "connection refused: this server has its %u connections (max_connections)",
+                    broker->options.max_connections * broker->options.shards);
+        close(fd);
+        return;
+    }
+    struct rc_conn *conn = rc_new(struct rc_conn);
+    rc_stream_open(&conn->stream, fd);
+    conn->stream.watch.on_ready = on_ready;
+    set_peer(&conn->channel, peer);
+    list_conn(broker, conn);
+    conn->active_ms = rc_loop_now_ms(broker->options.loop);
+    conn->timer.on_due = on_connect_timeout;
+    rc_timer_start(broker->options.loop, &conn->timer, broker->options.connect_timeout_ms);
+    ssize_t len = rc_stream_read(&conn->stream, broker->scratch, sizeof(broker->scratch));
+    if (len > 0)
+        rc_conn_consume(conn, rc_slice(broker->scratch, (size_t)len));
+    else if (len != RC_ERR_AGAIN)
+        rc_conn_close(conn, false, "connection-lost");
+    else if (rc_stream_attach(&conn->stream, broker->options.loop, EPOLLIN) != RC_OK)
+        rc_conn_close(conn, false, "internal-error");
+}
+
+void rc_conn_arrive(struct rc_broker *broker, struct rc_conn *conn)
+{
+    list_conn(broker, conn);
+    conn->active_ms = rc_loop_now_ms(broker->options.loop);
+    struct rc_buf *in = conn->partial;
+    conn->partial = NULL;
+    rc_connect_open(conn, rc_buf_slice(in));
+    rc_buf_free(in);
+    free(in);
+}
+
+/* ---- online ---- */
+
+static void on_keep_alive(struct rc_timer *timer)
+{
+    struct rc_conn *conn = rc_container_of(timer, struct rc_conn, timer);
+    struct rc_loop *loop = conn->broker->options.loop;
+    uint64_t silent_ms = rc_loop_now_ms(loop) - conn->active_ms;
+    /* Restarted here alone, not for every packet: one timer operation per keep-alive period. */
+    if (silent_ms < conn->keep_alive_ms) {
+        rc_timer_start(loop, timer, conn->keep_alive_ms - silent_ms);
+        return;
+    }
+    RC_COUNT(&conn->broker->counters, keep_alive_timeouts);
+    rc_conn_close(conn, false, "keepalive-timeout");
+}
+
+void rc_conn_online(struct rc_conn *conn)
+{
+    struct rc_broker *broker = conn->broker;
+    RC_COUNT(&broker->counters, connects);
+    RC_COUNT(&broker->counters, clients);
+    conn->timer.on_due = on_keep_alive;
+    if (conn->keep_alive_ms > 0)
+        rc_timer_start(broker->options.loop, &conn->timer, conn->keep_alive_ms);
+    else
+        rc_timer_stop(&conn->timer);
+    if (conn->stream.loop == NULL &&
+        rc_stream_attach(&conn->stream, broker->options.loop, EPOLLIN) != RC_OK) {
+        rc_conn_close(conn, false, "internal-error");
+        return;
+    }
+    rc_conn_touch(conn); /* CONNACK has been waiting in the output */
+    if (conn->partial != NULL)
+        consume_with_partial(conn, rc_slice(NULL, 0));
+}

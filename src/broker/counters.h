@@ -1,0 +1,48 @@
+/* What a broker counts: written by its thread, read by any (relaxed). */
+#ifndef RC_BROKER_COUNTERS_H
+#define RC_BROKER_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define RC_BROKER_COUNTER_MAP(X)                                                                             \
+    X(connections, "connections open now")                                                                   \
+    X(clients, "clients online now")                                                                         \
+    X(sessions, "sessions, those of absent clients included")                                                \
+    X(subscriptions, "subscriptions")                                                                        \
+    X(accepted, "connections accepted from the network")                                                     \
+    X(moved, "connections handed to the shard that owns their client")                                       \
+    X(connects, "clients accepted")                                                                          \
+    X(refused_auth, "CONNECTs refused: credentials, group or client id")                                     \
+    X(refused_protocol, "CONNECTs refused: malformed or an unsupported version")                             \
+    X(refused_log, "CONNECTs refused: the log takes no more")                                                \
+    X(refused_limit, "connections refused: the limit on connections")                                        \
+    X(connect_timeouts, "connections closed: no CONNECT in time")                                            \
+    X(disconnects, "clients that left with DISCONNECT")                                                      \
+    X(connection_lost, "clients whose connection was lost")                                                  \
+    X(keep_alive_timeouts, "clients closed: silent for 1.5 times their keep-alive")                          \
+    X(takeovers, "clients closed: a newer connection of the same client id")                                 \
+    X(protocol_errors, "clients closed: they broke the protocol")                                            \
+    X(not_authorized, "clients closed: a topic they may not use")                                            \
+    X(slow_consumers, "clients closed: too many bytes waiting for them")                                     \
+    X(packets_received, "MQTT packets received")                                                             \
+    X(publishes_received, "PUBLISH packets received")                                                        \
+    X(publishes_sent, "PUBLISH packets sent")                                                                \
+    X(dropped_qos0, "QoS 0 messages dropped: the client reads too slowly")                                   \
+    X(dropped_queue, "messages dropped: the session's queue was full")                                       \
+    X(dropped_forward, "messages dropped: another shard was too far behind")                                 \
+    X(subscriptions_refused, "subscriptions refused: the limit of the client, or an invalid filter")         \
+    X(sessions_dropped, "sessions of absent clients dropped: the limit")
+
+struct rc_broker_counters {
+#define X(name, text) atomic_uint_fast64_t name;
+    RC_BROKER_COUNTER_MAP(X)
+#undef X
+};
+
+#define RC_COUNT_ADD(counters, name, n)                                                                      \
+    atomic_fetch_add_explicit(&(counters)->name, (uint_fast64_t)(n), memory_order_relaxed)
+#define RC_COUNT(counters, name) RC_COUNT_ADD(counters, name, 1)
+#define RC_COUNT_DOWN(counters, name) atomic_fetch_sub_explicit(&(counters)->name, 1, memory_order_relaxed)
+
+#endif

@@ -1,0 +1,148 @@
+/* What the files of this room share. */
+#ifndef RC_BROKER_PRIVATE_H
+#define RC_BROKER_PRIVATE_H
+
+#include "auth/mqtt_auth.h"
+#include "broker/broker.h"
+#include "broker/subscriptions.h"
+#include "mqtt/packet.h"
+#include "net/output.h"
+#include "net/stream.h"
+
+enum { RC_SCRATCH_BYTES = 64 * 1024, RC_READS_PER_WAKE = 4 };
+
+struct rc_session;
+
+/* One message on its way to many receivers, possibly on many shards. */
+struct rc_publication {
+    atomic_uint refs;
+    uint8_t qos;
+    bool retain;
+    uint32_t topic_len, payload_len;
+    uint8_t bytes[]; /* topic, payload */
+};
+
+struct rc_publication *rc_publication_create(struct rc_slice topic, struct rc_slice payload, uint8_t qos,
+                                             bool retain);
+void rc_publication_unref(struct rc_publication *publication);
+struct rc_slice rc_publication_topic(const struct rc_publication *publication);
+struct rc_slice rc_publication_payload(const struct rc_publication *publication);
+
+/* A connection: from accept to the end of its channel. `session` is set once the client is known. */
+struct rc_conn {
+    struct rc_stream stream;
+    struct rc_output output;
+    struct rc_broker *broker; /* the owner now; changes once, when it moves */
+    struct rc_buf
+        *partial; /* the start of a packet that has not come whole, or input that may not be read yet */
+    struct rc_timer timer; /* for CONNECT, then for keep-alive */
+    struct rc_list node;   /* among the shard's connections */
+    union {
+        struct rc_list dirty; /* output to flush, or to be freed, at the end of the turn */
+        struct rc_mail mail;  /* while it moves */
+    };
+    struct rc_session *session;
+    const struct rc_group *group; /* while it moves: the login was checked against this catalog */
+    struct rc_catalog *catalog;
+    uint64_t active_ms; /* monotonic: the last packet's arrival */
+    struct rc_channel channel;
+    uint32_t keep_alive_ms; /* 1.5 times the client's; 0: none */
+    uint8_t version;
+    bool is_listed, is_dirty, is_dead;
+};
+
+struct rc_broker {
+    struct rc_broker_options options;
+    struct rc_broker_counters counters;
+    struct rc_log_sender *sender;
+    struct rc_presence *presence;
+    struct rc_catalog *catalog;
+    struct rc_map sessions;
+    struct rc_subscriptions subscriptions;
+    struct rc_list conns, dirty, dead;
+    struct rc_list absent; /* sessions without a connection, the longest absent first */
+    struct rc_hook hook;
+    struct rc_timer sweep;
+    atomic_uint forwards_in; /* publishes posted to this broker and not yet delivered */
+    uint64_t publish_stamp;
+    struct rc_session **matched; /* scratch of routing */
+    uint32_t matched_cap;
+    bool is_stopping;
+    void (*on_stopped)(void *arg);
+    void *on_stopped_arg;
+    uint8_t scratch[RC_SCRATCH_BYTES];
+};
+
+/* ---- connection.c ---- */
+struct rc_conn *rc_conn_of_channel(struct rc_channel *channel);
+/* Ends it. `client_said_so`: a DISCONNECT came. `reason` is a literal, told in the event. Safe at any time;
+ * the memory goes later. */
+void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason);
+/* Output was added: flush it at the end of the turn. */
+void rc_conn_touch(struct rc_conn *conn);
+/* Takes over a connection on its new owner's loop, or goes on where it was accepted. */
+void rc_conn_arrive(struct rc_broker *broker, struct rc_conn *conn);
+/* The client is online: CONNACK goes out and reading begins. */
+void rc_conn_online(struct rc_conn *conn);
+void rc_conn_free(struct rc_conn *conn);
+/* Handles what was read: whole packets at once, the rest is kept. */
+void rc_conn_consume(struct rc_conn *conn, struct rc_slice in);
+
+/* ---- connect.c ---- */
+/* The first packet(s) of a connection that is not a client yet: bytes used, 0 needs more, < 0 it was closed,
+ * or moved away, or waits for the log (then `in` from the CONNECT on has been kept where needed). */
+int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in);
+/* The login was checked: opens session and channel here. `in` starts with the CONNECT. */
+void rc_connect_open(struct rc_conn *conn, struct rc_slice in);
+
+/* ---- packets.c ---- */
+/* A packet of a client: false when the connection was closed. */
+bool rc_packet_handle(struct rc_conn *conn, const struct rc_mqtt_packet *packet);
+
+/* ---- session.c ---- */
+struct rc_session {
+    struct rc_conn *conn;                  /* NULL while the client is absent */
+    struct rc_delivery *delivery;          /* QoS 1 state; NULL while there is none */
+    struct rc_subscription *subscriptions; /* linked by the session */
+    struct rc_list absent_node;
+    uint64_t absent_since_ms;
+    uint64_t stamp; /* of the last publication that matched it */
+    uint32_t refs;  /* the table and the connection */
+    uint16_t subscription_count;
+    uint8_t stamp_qos;
+    bool is_clean, is_listed;
+    uint16_t instance_len;
+    uint16_t key_len;
+    char key[]; /* instance NUL client id NUL */
+};
+const char *rc_session_client_id(const struct rc_session *session);
+struct rc_slice rc_session_instance(const struct rc_session *session);
+/*
+ * The client's session: an existing one with its connection taken over, or a new one; with one reference for
+ * the caller.
+ */
+struct rc_session *rc_session_open(struct rc_broker *broker, struct rc_slice instance,
+                                   struct rc_slice client_id, bool is_clean, bool *ret_present);
+/* Its connection has ended. */
+void rc_session_leave(struct rc_broker *broker, struct rc_session *session);
+void rc_session_unref(struct rc_session *session);
+/* Drops sessions that were absent for too long; all of them with `all`. */
+void rc_session_sweep(struct rc_broker *broker, bool all);
+
+/* ---- delivery.c ---- */
+void rc_delivery_send(struct rc_broker *broker, struct rc_session *session,
+                      struct rc_publication *publication, uint8_t qos);
+/* PUBACK: false when the id is not under way (ignored). */
+bool rc_delivery_acked(struct rc_session *session, uint16_t packet_id);
+/* The client is back: what was under way goes again (DUP), then what waits. */
+void rc_delivery_resume(struct rc_session *session);
+void rc_delivery_free(struct rc_session *session);
+/* QoS 2 receiving: true when this id is new. */
+bool rc_delivery_incoming(struct rc_session *session, uint16_t packet_id, bool *ret_full);
+void rc_delivery_released(struct rc_session *session, uint16_t packet_id);
+
+/* ---- routing.c ---- */
+/* Delivers to the subscribers of all shards (in the instance's namespace). */
+void rc_route(struct rc_broker *broker, struct rc_slice instance, const struct rc_mqtt_publish *publish);
+
+#endif

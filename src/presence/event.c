@@ -1,0 +1,176 @@
+#include "presence/event.h"
+
+#include "base/error.h"
+#include "base/hex.h"
+#include "base/json_write.h"
+#include "store/message.h"
+
+#include <inttypes.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+const char *rc_event_type_text(enum rc_event_type type)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        RC_EVENT_TYPE_MAP(X)
+#undef X
+    };
+    return texts[type];
+}
+
+int rc_event_type_parse(struct rc_slice text, enum rc_event_type *ret)
+{
+    for (int type = RC_EVENT_CONNECT; type <= RC_EVENT_TCPCLEAN; type++)
+        if (rc_slice_eq_str(text, rc_event_type_text(type))) {
+            *ret = type;
+            return RC_OK;
+        }
+    return RC_ERR_INVALID;
+}
+
+int rc_event_put_client_id_json(struct rc_buf *out, struct rc_slice client_id)
+{
+    struct rc_buf quoted;
+    struct rc_json json;
+    rc_buf_init(&quoted, 8 * (uint32_t)client_id.len + 16);
+    rc_json_init(&json, &quoted);
+    rc_json_string(&json, client_id);
+    struct rc_slice text = rc_buf_slice(&quoted);
+    int err = json.err ? json.err : rc_buf_put(out, text.ptr + 1, text.len - 2);
+    rc_buf_free(&quoted);
+    return err;
+}
+
+/* KEYS are parted by spaces, properties by control characters: those, and the % that escapes them, are
+ * encoded. */
+int rc_event_put_keys(struct rc_buf *out, struct rc_slice client_id)
+{
+    int err = RC_OK;
+    for (size_t i = 0; i < client_id.len && err == RC_OK; i++) {
+        uint8_t byte = client_id.ptr[i];
+        if (byte <= ' ' || byte == '%' || byte == 0x7f)
+            err = rc_buf_printf(out, "%%%02X", byte);
+        else
+            err = rc_buf_put_u8(out, byte);
+    }
+    return err;
+}
+
+int rc_event_put_body(struct rc_buf *out, const struct rc_event *event)
+{
+    char hex[RC_CHANNEL_HEX_LEN];
+    rc_hex_lower(hex, event->channel_id, RC_CHANNEL_ID_LEN);
+    return rc_buf_printf(out,
+                         "{\"clientId\":\"%.*s\",\"time\":%" PRId64
+                         ",\"eventType\":\"%s\",\"channelId\":\"%.*s\",\"clientIp\":\"%.*s\"}",
+                         RC_SLICE_FMT(event->client_id_json), event->time_ms, rc_event_type_text(event->type),
+                         RC_CHANNEL_HEX_LEN, hex, RC_SLICE_FMT(event->client_ip));
+}
+
+/* ---- properties ---- */
+
+static int put_number(struct rc_buf *out, const char *name, int64_t value)
+{
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%" PRId64, value);
+    return rc_props_put(out, name, rc_slice(text, (size_t)len));
+}
+
+static int put_text(struct rc_buf *out, const char *name, struct rc_slice value)
+{
+    return value.len > 0 ? rc_props_put(out, name, value) : RC_OK;
+}
+
+int rc_event_put_props(struct rc_buf *out, const struct rc_event *event)
+{
+    char uniq_key[RC_UNIQ_KEY_LEN];
+    rc_event_uniq_key(event, uniq_key);
+    int err = rc_props_put(out, RC_PROP_KEYS, event->keys);
+    err = err ? err : rc_props_put(out, RC_PROP_UNIQ_KEY, rc_slice(uniq_key, sizeof(uniq_key)));
+    err = err ? err : rc_props_put(out, RC_PROP_TAGS, rc_slice_str(rc_event_type_text(event->type)));
+    err = err ? err : rc_props_put(out, RC_PROP_NODE, event->node);
+    err = err ? err : put_text(out, RC_PROP_INSTANCE, event->instance);
+    err = err ? err : put_number(out, RC_PROP_SEQUENCE, event->sequence);
+    err = err ? err : put_text(out, RC_PROP_PROTOCOL, event->protocol);
+    err = err ? err : put_text(out, RC_PROP_REASON, event->reason);
+    if (err == RC_OK && event->type != RC_EVENT_CONNECT && event->connect_ms > 0)
+        err = put_number(out, RC_PROP_DURATION, event->time_ms - event->connect_ms);
+    if (err == RC_OK && event->type != RC_EVENT_CONNECT && event->last_active_ms > 0)
+        err = put_number(out, RC_PROP_LAST_ACTIVE, event->last_active_ms);
+    return err;
+}
+
+/* The start of the local month of `ms`, as RocketMQ's clients compute it; one thread's last answer is kept.
+ */
+static int64_t month_start_ms(int64_t ms)
+{
+    static _Thread_local int64_t start = 1, end = 0;
+    if (ms >= start && ms < end)
+        return start;
+    time_t second = (time_t)(ms / 1000);
+    struct tm tm;
+    localtime_r(&second, &tm);
+    struct tm first = {.tm_year = tm.tm_year, .tm_mon = tm.tm_mon, .tm_mday = 1, .tm_isdst = -1};
+    struct tm next = {.tm_year = tm.tm_year, .tm_mon = tm.tm_mon + 1, .tm_mday = 1, .tm_isdst = -1};
+    start = (int64_t)mktime(&first) * 1000;
+    end = (int64_t)mktime(&next) * 1000;
+    return start;
+}
+
+void rc_event_uniq_key(const struct rc_event *event, char *out)
+{
+    uint8_t input[RC_CHANNEL_ID_LEN + 1], digest[SHA256_DIGEST_LENGTH], key[RC_UNIQ_KEY_LEN / 2];
+    memcpy(input, event->channel_id, RC_CHANNEL_ID_LEN);
+    input[RC_CHANNEL_ID_LEN] = (uint8_t)event->type;
+    SHA256(input, sizeof(input), digest);
+    memcpy(key, digest, sizeof(key));
+    rc_store_u32(key + 10, (uint32_t)(event->time_ms - month_start_ms(event->time_ms)));
+    rc_hex_upper(out, key, sizeof(key));
+}
+
+/* ---- taking a body apart ---- */
+
+static bool take_literal(struct rc_slice *in, const char *text)
+{
+    struct rc_slice want = rc_slice_str(text);
+    if (!rc_slice_starts_with(*in, want))
+        return false;
+    *in = rc_slice_from(*in, want.len);
+    return true;
+}
+
+/* The bytes up to the first `end`, which is skipped. */
+static bool take_until(struct rc_slice *in, const char *end, struct rc_slice *ret)
+{
+    size_t len = strlen(end);
+    const uint8_t *at = in->len ? memmem(in->ptr, in->len, end, len) : NULL;
+    if (at == NULL)
+        return false;
+    *ret = rc_slice(in->ptr, (size_t)(at - in->ptr));
+    *in = rc_slice_from(*in, ret->len + len);
+    return true;
+}
+
+int rc_event_parse_body(struct rc_slice body, struct rc_event *ret)
+{
+    struct rc_slice time, type, channel;
+    char digits[24];
+    memset(ret, 0, sizeof(*ret));
+    if (!take_literal(&body, "{\"clientId\":\"") ||
+        !take_until(&body, "\",\"time\":", &ret->client_id_json) ||
+        !take_until(&body, ",\"eventType\":\"", &time) || !take_until(&body, "\",\"channelId\":\"", &type) ||
+        !take_until(&body, "\",\"clientIp\":\"", &channel) || !take_until(&body, "\"}", &ret->client_ip) ||
+        body.len != 0)
+        return RC_ERR_CORRUPT;
+    if (time.len == 0 || time.len >= sizeof(digits) || rc_event_type_parse(type, &ret->type) != RC_OK ||
+        !rc_hex_decode(ret->channel_id, RC_CHANNEL_ID_LEN, channel))
+        return RC_ERR_CORRUPT;
+    memcpy(digits, time.ptr, time.len);
+    digits[time.len] = '\0';
+    char *end;
+    ret->time_ms = strtoll(digits, &end, 10);
+    return *end == '\0' && ret->time_ms > 0 ? RC_OK : RC_ERR_CORRUPT;
+}

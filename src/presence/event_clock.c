@@ -1,0 +1,52 @@
+#include "presence/event_clock.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+
+void rc_event_clock_init(struct rc_event_clock *clock, int64_t floor_ms)
+{
+    memset(clock, 0, sizeof(*clock));
+    clock->last_ms = floor_ms;
+    clock->last_mono_ms = (int64_t)rc_clock_mono_ms();
+}
+
+int64_t rc_event_clock_advance(struct rc_event_clock *clock, int64_t wall_ms, int64_t mono_ms)
+{
+    int64_t steady = clock->last_ms + (mono_ms - clock->last_mono_ms);
+    clock->last_ms = wall_ms > steady ? wall_ms : steady;
+    clock->last_mono_ms = mono_ms;
+    if (clock->last_ms - wall_ms > RC_EVENT_CLOCK_ALARM_MS)
+        rc_log_warn("presence",
+                    "event times are %" PRId64
+                    " ms ahead of the clock: it was set back, or the log has later times",
+                    clock->last_ms - wall_ms);
+    return clock->last_ms;
+}
+
+int64_t rc_event_clock_now(struct rc_event_clock *clock)
+{
+    return rc_event_clock_advance(clock, rc_clock_wall_ms(), (int64_t)rc_clock_mono_ms());
+}
+
+static int64_t *slot_of(struct rc_event_clock *clock, struct rc_slice client)
+{
+    return &clock->departed[rc_hash(client) % RC_DEPARTED_SLOTS];
+}
+
+int64_t rc_event_clock_next(struct rc_event_clock *clock, struct rc_slice client, int64_t last_ms)
+{
+    int64_t now = rc_event_clock_now(clock);
+    if (last_ms == 0)
+        last_ms = *slot_of(clock, client);
+    return now > last_ms ? now : last_ms + 1;
+}
+
+void rc_event_clock_depart(struct rc_event_clock *clock, struct rc_slice client, int64_t last_ms)
+{
+    int64_t *slot = slot_of(clock, client);
+    if (*slot < last_ms)
+        *slot = last_ms;
+}

@@ -1,0 +1,38 @@
+/*
+ * The time of events, in milliseconds since the epoch: follows the wall clock, but never falls; after the
+ * wall clock stepped back it runs on the monotonic clock until the wall has caught up. One thread each.
+ */
+#ifndef RC_PRESENCE_EVENT_CLOCK_H
+#define RC_PRESENCE_EVENT_CLOCK_H
+
+#include "base/slice.h"
+
+enum {
+    RC_EVENT_CLOCK_ALARM_MS = 1000, /* this far ahead of the wall clock it is told of */
+    RC_DEPARTED_SLOTS = 4096,
+};
+
+struct rc_event_clock {
+    int64_t last_ms;
+    int64_t last_mono_ms;
+    /*
+     * Bounds of the last event time of clients that have left, by hash of the client: a client that returns
+     * within the same millisecond still gets a later time. Bounded memory; two clients in one slot only make
+     * each other's times a few milliseconds later.
+     */
+    int64_t departed[RC_DEPARTED_SLOTS];
+};
+
+/* `floor_ms`: the greatest time in the log. */
+void rc_event_clock_init(struct rc_event_clock *clock, int64_t floor_ms);
+/* The time now, not below any that was returned before. */
+int64_t rc_event_clock_now(struct rc_event_clock *clock);
+/* The same with the clocks given, for tests. */
+int64_t rc_event_clock_advance(struct rc_event_clock *clock, int64_t wall_ms, int64_t mono_ms);
+
+/* The time for a client's next event: later than `last_ms` (0: it has none) and than when it last left. */
+int64_t rc_event_clock_next(struct rc_event_clock *clock, struct rc_slice client, int64_t last_ms);
+/* The client has left; its last event had this time. */
+void rc_event_clock_depart(struct rc_event_clock *clock, struct rc_slice client, int64_t last_ms);
+
+#endif

@@ -1,0 +1,250 @@
+#include "presence/presence.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/hash.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+enum {
+    ID_POOL = 256, /* channel ids drawn from the kernel at a time */
+    SCRATCH_MAX =
+        64 * 1024, /* body or properties of one event: a client id of 64 KiB would not fit, none is */
+};
+
+struct rc_presence {
+    struct rc_presence_options options;
+    struct rc_event_clock clock;
+    struct rc_list waiting;
+    uint32_t channels, waiting_count;
+    uint8_t ids[ID_POOL][RC_CHANNEL_ID_LEN];
+    uint32_t ids_left;
+    struct rc_buf client_id_json, keys, body, props; /* scratch */
+};
+
+struct rc_presence *rc_presence_create(const struct rc_presence_options *options)
+{
+    struct rc_presence *presence = rc_new(struct rc_presence);
+    presence->options = *options;
+    rc_event_clock_init(&presence->clock, options->floor_ms);
+    rc_list_init(&presence->waiting);
+    rc_buf_init(&presence->client_id_json, SCRATCH_MAX);
+    rc_buf_init(&presence->keys, SCRATCH_MAX);
+    rc_buf_init(&presence->body, SCRATCH_MAX);
+    rc_buf_init(&presence->props, RC_MESSAGE_PROPS_MAX);
+    return presence;
+}
+
+void rc_presence_destroy(struct rc_presence *presence)
+{
+    if (presence == NULL)
+        return;
+    rc_buf_free(&presence->client_id_json);
+    rc_buf_free(&presence->keys);
+    rc_buf_free(&presence->body);
+    rc_buf_free(&presence->props);
+    free(presence);
+}
+
+static void draw_id(struct rc_presence *presence, uint8_t out[RC_CHANNEL_ID_LEN])
+{
+    if (presence->ids_left == 0) {
+        /* Up to 256 bytes never fail or come short once the kernel's pool is ready; ask in such pieces. */
+        for (size_t at = 0; at < sizeof(presence->ids); at += 256)
+            if (getrandom((uint8_t *)presence->ids + at, 256, 0) != 256)
+                abort();
+        presence->ids_left = ID_POOL;
+    }
+    memcpy(out, presence->ids[--presence->ids_left], RC_CHANNEL_ID_LEN);
+}
+
+struct rc_slice rc_channel_client_ip(const struct rc_channel *channel, char out[RC_CLIENT_IP_MAX])
+{
+    char ip[INET6_ADDRSTRLEN];
+    int len;
+    if (channel->is_local)
+        len = snprintf(out, RC_CLIENT_IP_MAX, "127.0.0.1:0"); /* readers expect ip:port */
+    else if (channel->is_v6)
+        len = snprintf(out, RC_CLIENT_IP_MAX, "[%s]:%u", inet_ntop(AF_INET6, channel->addr, ip, sizeof(ip)),
+                       channel->port);
+    else
+        len = snprintf(out, RC_CLIENT_IP_MAX, "%u.%u.%u.%u:%u", channel->addr[0], channel->addr[1],
+                       channel->addr[2], channel->addr[3], channel->port);
+    return rc_slice(out, (size_t)len);
+}
+
+static void empty(struct rc_buf *buf)
+{
+    rc_buf_consume(buf, rc_buf_len(buf));
+}
+
+/* Builds body and properties of the channel's next event in the scratch buffers. */
+static int build(struct rc_presence *presence, struct rc_channel *channel, enum rc_event_type type,
+                 int64_t time_ms)
+{
+    char ip[RC_CLIENT_IP_MAX];
+    struct rc_slice client_id = rc_slice_str(channel->client_id);
+    empty(&presence->client_id_json);
+    empty(&presence->keys);
+    empty(&presence->body);
+    empty(&presence->props);
+    int err = rc_event_put_client_id_json(&presence->client_id_json, client_id);
+    err = err ? err : rc_event_put_keys(&presence->keys, client_id);
+    if (err != RC_OK)
+        return err;
+    struct rc_event event = {
+        .type = type,
+        .time_ms = time_ms,
+        .client_id_json = rc_buf_slice(&presence->client_id_json),
+        .keys = rc_buf_slice(&presence->keys),
+        .client_ip = rc_channel_client_ip(channel, ip),
+        .sequence = channel->sequence + 1u,
+        .instance = rc_slice_str(channel->instance),
+        .node = rc_slice_str(presence->options.node),
+        .reason = channel->reason ? rc_slice_str(channel->reason) : rc_slice(NULL, 0),
+        .protocol = rc_slice_str(channel->protocol),
+        .connect_ms = channel->connect_ms,
+        .last_active_ms = channel->last_active_ms,
+    };
+    memcpy(event.channel_id, channel->id, RC_CHANNEL_ID_LEN);
+    err = rc_event_put_body(&presence->body, &event);
+    return err ? err : rc_event_put_props(&presence->props, &event);
+}
+
+static int stage(struct rc_presence *presence, struct rc_channel *channel, enum rc_event_type type,
+                 void (*on_written)(void *owner, const struct rc_append *append), void *owner)
+{
+    int64_t time_ms =
+        rc_event_clock_next(&presence->clock, rc_slice_str(channel->client_id), channel->last_ms);
+    int err = build(presence, channel, type, time_ms);
+    if (err != RC_OK)
+        return err;
+    struct rc_message message = {
+        .born_ms = time_ms,
+        .store_host = presence->options.store_host,
+        .body = rc_buf_slice(&presence->body),
+        .props = rc_buf_slice(&presence->props),
+    };
+    if (!channel->is_v6 && !channel->is_local) { /* others stay 0.0.0.0: old clients read IPv4 only */
+        memcpy(message.born_host.addr, channel->addr, 4);
+        message.born_host.port = channel->port;
+    }
+    err = rc_log_stage(presence->options.sender, channel->queue, &message, 0, on_written, owner);
+    if (err != RC_OK)
+        return err;
+    channel->last_ms = time_ms;
+    channel->sequence++;
+    return RC_OK;
+}
+
+/* The channel has to find its presence in a callback; it is kept while its records are under way. */
+struct report {
+    struct rc_presence *presence;
+    struct rc_channel *channel;
+};
+
+static void on_connect_written(void *owner, const struct rc_append *append)
+{
+    struct report *report = owner;
+    struct rc_channel *channel = report->channel;
+    struct rc_presence *presence = report->presence;
+    free(report);
+    if (channel->state != RC_CHANNEL_OPENING)
+        return; /* it left meanwhile; its tcpclean follows */
+    channel->state = RC_CHANNEL_ONLINE;
+    presence->options.on_online(channel);
+}
+
+static void on_tcpclean_written(void *owner, const struct rc_append *append)
+{
+    struct report *report = owner;
+    struct rc_channel *channel = report->channel;
+    struct rc_presence *presence = report->presence;
+    free(report);
+    channel->state = RC_CHANNEL_NONE;
+    presence->channels--;
+    presence->options.on_gone(channel);
+}
+
+static int stage_reported(struct rc_presence *presence, struct rc_channel *channel, enum rc_event_type type,
+                          void (*on_written)(void *owner, const struct rc_append *append))
+{
+    struct report *report = rc_new(struct report);
+    *report = (struct report){.presence = presence, .channel = channel};
+    int err = stage(presence, channel, type, on_written, report);
+    if (err != RC_OK)
+        free(report);
+    return err;
+}
+
+int rc_presence_connect(struct rc_presence *presence, struct rc_channel *channel, struct rc_topic *topic)
+{
+    /* Behind departures that wait for room nothing may be staged: order. */
+    if (!rc_list_is_empty(&presence->waiting))
+        return RC_ERR_FULL;
+    draw_id(presence, channel->id);
+    uint32_t queue = rc_hash_java_queue(rc_slice_str(channel->client_id), rc_topic_queue_count(topic));
+    channel->queue = rc_topic_queue(topic, queue);
+    channel->connect_ms = channel->last_ms = 0;
+    channel->sequence = 0;
+    channel->reason = NULL;
+    int err = stage_reported(presence, channel, RC_EVENT_CONNECT, on_connect_written);
+    if (err != RC_OK)
+        return err;
+    channel->connect_ms = channel->last_ms;
+    channel->state = RC_CHANNEL_OPENING;
+    presence->channels++;
+    return RC_OK;
+}
+
+/* Stages what a leaving channel owes; RC_ERR_FULL when some is left. */
+static int stage_departure(struct rc_presence *presence, struct rc_channel *channel)
+{
+    if (channel->owes_disconnect) {
+        int err = stage(presence, channel, RC_EVENT_DISCONNECT, NULL, NULL);
+        if (err != RC_OK)
+            return err;
+        channel->owes_disconnect = false;
+    }
+    int err = stage_reported(presence, channel, RC_EVENT_TCPCLEAN, on_tcpclean_written);
+    if (err == RC_OK)
+        rc_event_clock_depart(&presence->clock, rc_slice_str(channel->client_id), channel->last_ms);
+    return err;
+}
+
+void rc_presence_close(struct rc_presence *presence, struct rc_channel *channel, bool client_said_so,
+                       const char *reason)
+{
+    if (channel->state != RC_CHANNEL_OPENING && channel->state != RC_CHANNEL_ONLINE)
+        return;
+    channel->state = RC_CHANNEL_LEAVING;
+    channel->reason = reason;
+    channel->owes_disconnect = client_said_so;
+    if (rc_list_is_empty(&presence->waiting) && stage_departure(presence, channel) == RC_OK)
+        return;
+    rc_list_push_back(&presence->waiting, &channel->node);
+    presence->waiting_count++;
+}
+
+void rc_presence_on_room(struct rc_presence *presence)
+{
+    while (!rc_list_is_empty(&presence->waiting)) {
+        struct rc_channel *channel = rc_container_of(presence->waiting.next, struct rc_channel, node);
+        if (stage_departure(presence, channel) != RC_OK)
+            return;
+        rc_list_remove(&channel->node);
+        presence->waiting_count--;
+    }
+}
+
+uint32_t rc_presence_channels(const struct rc_presence *presence)
+{
+    return presence->channels;
+}
+
+uint32_t rc_presence_waiting(const struct rc_presence *presence)
+{
+    return presence->waiting_count;
+}

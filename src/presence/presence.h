@@ -1,0 +1,83 @@
+/*
+ * Channels and their events, for one shard. A channel is one TCP connection that was accepted as a client; it
+ * is embedded in its owner. Every event becomes a record in the log, in the order of the calls:
+ *
+ *     rc_presence_connect        stages `connect`; `on_online` when it is in the log
+ *     rc_presence_close          stages `disconnect` (if the client said so) and `tcpclean`; `on_gone` when
+ * those are in the log: only then may the owner free the channel
+ *
+ * When the log takes no more, a new connect is refused and departures wait in their channels, in order,
+ * bounded by the number of channels.
+ */
+#ifndef RC_PRESENCE_PRESENCE_H
+#define RC_PRESENCE_PRESENCE_H
+
+#include "base/list.h"
+#include "presence/event.h"
+#include "presence/event_clock.h"
+#include "store/log_writer.h"
+
+enum rc_channel_state {
+    RC_CHANNEL_NONE,    /* never opened, or gone */
+    RC_CHANNEL_OPENING, /* connect is staged */
+    RC_CHANNEL_ONLINE,  /* connect is in the log */
+    RC_CHANNEL_LEAVING, /* closed; its tcpclean waits, or is staged */
+};
+
+struct rc_channel {
+    struct rc_queue *queue; /* of its connect, for life */
+    struct rc_list node;    /* among those that wait for room in the log */
+    uint8_t id[RC_CHANNEL_ID_LEN];
+    int64_t connect_ms, last_ms;
+    int64_t last_active_ms; /* kept by the owner; 0 unknown */
+    const char *reason;     /* of leaving; a literal */
+    const char *protocol;   /* a literal */
+    const char *instance;   /* NUL-terminated, the owner's */
+    const char *client_id;  /* NUL-terminated, the owner's (client ids hold no NUL) */
+    uint8_t addr[16];       /* where the client is; see is_v6 */
+    uint16_t port;
+    uint8_t state;    /* enum rc_channel_state */
+    uint8_t sequence; /* of the last event */
+    bool is_v6;
+    bool is_local;        /* a unix socket: no address */
+    bool owes_disconnect; /* still to be staged */
+};
+
+struct rc_presence;
+
+struct rc_presence_options {
+    struct rc_log_sender *sender; /* the shard's; events of others may go through it too */
+    const char *node;
+    struct rc_host store_host;
+    int64_t floor_ms; /* the greatest time in the log */
+    void (*on_online)(struct rc_channel *channel);
+    void (*on_gone)(struct rc_channel *channel);
+};
+
+struct rc_presence *rc_presence_create(const struct rc_presence_options *options);
+void rc_presence_destroy(struct rc_presence *presence); /* no channel may be left */
+
+/*
+ * Opens the channel: the caller has filled protocol, instance, client_id, addr, port, is_v6, is_local. 0; or
+ * RC_ERR_FULL when the log takes no more (no event, the channel stays RC_CHANNEL_NONE).
+ */
+int rc_presence_connect(struct rc_presence *presence, struct rc_channel *channel, struct rc_topic *topic);
+
+/* Closes it; never fails. `reason` is a literal. A channel that was never opened, or is closed already, is
+ * left alone. */
+void rc_presence_close(struct rc_presence *presence, struct rc_channel *channel, bool client_said_so,
+                       const char *reason);
+
+/* The log has room again: stages what waits. (The sender's on_room.) */
+void rc_presence_on_room(struct rc_presence *presence);
+
+/* Channels that are not gone yet. */
+uint32_t rc_presence_channels(const struct rc_presence *presence);
+/* Of those, the ones whose departure waits for room in the log. */
+uint32_t rc_presence_waiting(const struct rc_presence *presence);
+
+/* "ip:port" of a channel; `out` takes RC_CLIENT_IP_MAX. */
+enum { RC_CLIENT_IP_MAX = 64 };
+struct rc_slice rc_channel_client_ip(const struct rc_channel *channel, char out[RC_CLIENT_IP_MAX]);
+
+#endif

@@ -18,6 +18,7 @@ enum {
     RC_LOG_BATCH_RECORDS = 1024,
     RC_LOG_BATCHES_PER_SENDER = 16,
     RC_LOG_RETRY_MS = 100,
+    RC_LOG_READERS_MAX = 8,
 };
 
 struct rc_log_writer;
@@ -25,7 +26,8 @@ struct rc_log_writer;
 /* One record in a batch, and who wants to know of it. */
 struct rc_log_entry {
     struct rc_append append;
-    /* Runs on the sender's thread once the record is in the log (err 0), never before. */
+    /* Runs on the sender's thread once the record is in the log, never before; not at all when the writer was
+     * stopped with a full disk. May be NULL. */
     void (*on_written)(void *owner, const struct rc_append *append);
     void *owner;
 };
@@ -33,13 +35,18 @@ struct rc_log_entry {
 /* A sender: owned by one loop's thread. */
 struct rc_log_sender;
 int rc_log_sender_create(struct rc_log_writer *writer, struct rc_loop *loop, struct rc_log_sender **ret);
-/* When nothing is under way any more. */
+/*
+ * On the loop's thread, or when it does not run. What was staged is still written, but nobody is told; the
+ * last report, which may be delivered as late as by rc_loop_destroy, frees what is left.
+ */
 void rc_log_sender_destroy(struct rc_log_sender *sender);
 
 /*
  * Encodes `message` into the current batch; the batch leaves at the end of the loop's turn. `queue` gives
  * topic and queue id (message->topic and queue_id are set from it). 0; RC_ERR_FULL when the sender's batches
- * are all under way (try again when `on_room` has run); RC_ERR_TOO_LARGE.
+ * are all under way (try again when `on_room` has run); RC_ERR_TOO_LARGE (also: than a segment);
+ * RC_ERR_INVALID for properties that cannot be (see rc_message_encode) or a delay level above
+ * RC_DELAY_LEVELS; RC_ERR_CLOSED when the writer was stopped.
  */
 int rc_log_stage(struct rc_log_sender *sender, struct rc_queue *queue, struct rc_message *message,
                  uint32_t delay_level, void (*on_written)(void *owner, const struct rc_append *append),
@@ -49,7 +56,10 @@ void rc_log_sender_set_on_room(struct rc_log_sender *sender, void (*on_room)(voi
 /* Records staged and not yet reported. */
 uint32_t rc_log_sender_under_way(const struct rc_log_sender *sender);
 
-/* A reader of queues: told which queues have grown, coalesced. */
+/*
+ * A reader of queues: told which queues have grown, coalesced. Any thread may create it (RC_ERR_FULL at
+ * RC_LOG_READERS_MAX); it is destroyed on the loop's thread, or when that does not run.
+ */
 struct rc_log_reader;
 int rc_log_reader_create(struct rc_log_writer *writer, struct rc_loop *loop,
                          void (*on_grown)(struct rc_queue *queue, void *arg), void *arg,
@@ -69,8 +79,12 @@ struct rc_log_retention {
 /* Starts the thread. The store must outlive the writer. */
 int rc_log_writer_start(struct rc_store *store, const struct rc_log_retention *retention,
                         struct rc_log_writer **ret, struct rc_error *error);
-/* Writes what was staged before the call, flushes, ends the thread. With a full disk it gives up after
- * RC_LOG_STOP_MS and returns RC_ERR_NO_SPACE (the open channels are then told of at the next start). */
+/*
+ * Writes what has been handed over before the call (senders stage nothing any more, and their turn has
+ * ended), flushes, ends the thread. With a full disk it gives up after RC_LOG_STOP_MS and returns
+ * RC_ERR_NO_SPACE (the open channels are then told of at the next start). Senders and readers may be
+ * destroyed before or after; their loops must still run, or be destroyed after, for the reports to arrive.
+ */
 enum { RC_LOG_STOP_MS = 3000 };
 int rc_log_writer_stop(struct rc_log_writer *writer);
 

@@ -82,6 +82,12 @@ static bool props_are_whole(struct rc_slice props)
     return at == props.len;
 }
 
+size_t rc_message_encoded_len(const struct rc_message *message)
+{
+    return FIXED_LEN + host_len(message->born_host.is_v6) + host_len(message->store_host.is_v6) +
+           message->body.len + message->topic.len + message->props.len;
+}
+
 int rc_message_encode(struct rc_buf *out, const struct rc_message *message)
 {
     if (message->body.len > RC_MESSAGE_BODY_MAX || message->topic.len > RC_MESSAGE_TOPIC_MAX ||
@@ -89,8 +95,7 @@ int rc_message_encode(struct rc_buf *out, const struct rc_message *message)
         return RC_ERR_TOO_LARGE;
     if (message->topic.len == 0 || !props_are_whole(message->props))
         return RC_ERR_INVALID;
-    size_t len = FIXED_LEN + host_len(message->born_host.is_v6) + host_len(message->store_host.is_v6) +
-                 message->body.len + message->topic.len + message->props.len;
+    size_t len = rc_message_encoded_len(message);
     uint8_t *start = rc_buf_reserve(out, len);
     if (start == NULL)
         return RC_ERR_FULL;

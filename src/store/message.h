@@ -57,6 +57,8 @@ struct rc_message {
  * for properties that do not parse to their end or hold a NUL; RC_ERR_FULL for the buffer's limit.
  */
 int rc_message_encode(struct rc_buf *out, const struct rc_message *message);
+/* How long that record is. */
+size_t rc_message_encoded_len(const struct rc_message *message);
 
 /*
  * Decodes the record at the front of `in`: its size in bytes (> 0), 0 when `in` ends inside of it,

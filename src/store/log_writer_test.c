@@ -1,0 +1,373 @@
+#include "store/test_store.h"
+
+#include "store/log_writer.h"
+
+#include <stdatomic.h>
+#include <semaphore.h>
+#include <time.h>
+
+/* A thread with a loop that stages records until it has as many as it shall. */
+struct client {
+    struct rc_loop *loop;
+    struct rc_log_sender *sender;
+    struct rc_log_writer *writer;
+    struct rc_queue *queue;
+    struct rc_mail start;
+    struct rc_hook hook;
+    uint32_t id, goal, staged, written, per_turn;
+    uint64_t last_offset;
+    uint32_t full_seen, room_seen;
+    size_t body_len;
+    sem_t done;
+};
+
+static void stage_some(struct client *client);
+
+static void on_written(void *owner, const struct rc_append *append)
+{
+    struct client *client = owner;
+    assert_true(client->written == 0 || append->ret_queue_offset > client->last_offset);
+    client->last_offset = append->ret_queue_offset;
+    client->written++;
+    if (client->written == client->goal)
+        sem_post(&client->done);
+    else if (client->staged < client->goal && client->written == client->staged)
+        stage_some(client);
+}
+
+static void on_room(void *arg)
+{
+    struct client *client = arg;
+    client->room_seen++;
+    stage_some(client);
+}
+
+static void stage_some(struct client *client)
+{
+    static char filler[300000];
+    char body[64];
+    for (uint32_t i = 0; i < client->per_turn && client->staged < client->goal; i++) {
+        struct rc_buf text;
+        rc_buf_init(&text, sizeof(filler) + 64);
+        snprintf(body, sizeof(body), "c%u-%u ", client->id, client->staged);
+        rc_buf_put_str(&text, body);
+        if (client->body_len > 0)
+            rc_buf_put(&text, filler, client->body_len);
+        struct rc_message message = {
+            .body = rc_buf_slice(&text),
+            .born_host = {.addr = {127, 0, 0, 1}, .port = 1},
+            .store_host = {.addr = {127, 0, 0, 1}, .port = 2},
+            .props = rc_slice_str("TAGS\1connect\2"),
+        };
+        int err = rc_log_stage(client->sender, client->queue, &message, 0, on_written, client);
+        rc_buf_free(&text);
+        if (err == RC_ERR_FULL) {
+            client->full_seen++;
+            return;
+        }
+        assert_int_equal(err, RC_OK);
+        client->staged++;
+    }
+}
+
+static void start_client(struct rc_mail *mail, struct rc_loop *loop)
+{
+    stage_some(rc_container_of(mail, struct client, start));
+}
+
+static void make_client(struct client *client, struct rc_log_writer *writer, struct rc_queue *queue,
+                        uint32_t goal, uint32_t per_turn)
+{
+    static uint32_t ids;
+    *client =
+        (struct client){.writer = writer, .queue = queue, .goal = goal, .per_turn = per_turn, .id = ids++};
+    sem_init(&client->done, 0, 0);
+    client->start.deliver = start_client;
+    assert_int_equal(rc_loop_create("client", &client->loop), RC_OK);
+    assert_int_equal(rc_log_sender_create(writer, client->loop, &client->sender), RC_OK);
+    rc_log_sender_set_on_room(client->sender, on_room, client);
+}
+
+static void run_client(struct client *client)
+{
+    assert_int_equal(rc_loop_start_thread(client->loop), RC_OK);
+    rc_loop_post(client->loop, &client->start);
+}
+
+static bool wait_for(sem_t *sem, int seconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += seconds;
+    return sem_timedwait(sem, &until) == 0;
+}
+
+static void stop_client(struct client *client)
+{
+    rc_loop_stop(client->loop);
+    rc_loop_join_thread(client->loop);
+}
+
+/* After the writer: it may still be posting to the loop. */
+static void free_client(struct client *client)
+{
+    rc_log_sender_destroy(client->sender);
+    rc_loop_destroy(client->loop);
+    sem_destroy(&client->done);
+}
+
+/* A reader that follows queues to their ends. */
+struct follower {
+    struct rc_loop *loop;
+    struct rc_log_reader *reader;
+    uint64_t seen[4];
+    atomic_uint_fast64_t total;
+    uint64_t wakes;
+};
+
+static void on_grown(struct rc_queue *queue, void *arg)
+{
+    struct follower *follower = arg;
+    uint64_t end = rc_queue_end(queue);
+    uint64_t *seen = &follower->seen[rc_queue_id(queue)];
+    atomic_fetch_add(&follower->total, end - *seen);
+    *seen = end;
+    follower->wakes++;
+}
+
+static struct rc_log_writer *start_writer(struct rc_store *store, const struct rc_log_retention *retention)
+{
+    struct rc_log_writer *writer;
+    struct rc_error error;
+    assert_int_equal(rc_log_writer_start(store, retention, &writer, &error), RC_OK);
+    return writer;
+}
+
+static void test_records_of_several_threads_are_written_in_order_and_readers_hear_of_all(void **state)
+{
+    enum { CLIENTS = 3, GOAL = 5000 };
+    struct test_dir dir;
+    test_dir_make(&dir);
+    dir.options.segment_bytes = 256 * 1024;
+    struct rc_store *store = test_open(&dir);
+    struct rc_topic *topic = test_topic(store, TEST_TOPIC, 4);
+    struct rc_log_writer *writer = start_writer(store, NULL);
+    struct follower followers[2] = {{.loop = NULL}};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(rc_loop_create("follower", &followers[i].loop), RC_OK);
+        assert_int_equal(
+            rc_log_reader_create(writer, followers[i].loop, on_grown, &followers[i], &followers[i].reader),
+            RC_OK);
+        assert_int_equal(rc_loop_start_thread(followers[i].loop), RC_OK);
+    }
+    struct client clients[CLIENTS];
+    for (uint32_t i = 0; i < CLIENTS; i++)
+        make_client(&clients[i], writer, rc_topic_queue(topic, i % 2), GOAL, 1 + 40 * i);
+    for (int i = 0; i < CLIENTS; i++)
+        run_client(&clients[i]);
+    for (int i = 0; i < CLIENTS; i++)
+        assert_true(wait_for(&clients[i].done, 60));
+    for (int i = 0; i < 1000 && (atomic_load(&followers[0].total) < CLIENTS * GOAL ||
+                                 atomic_load(&followers[1].total) < CLIENTS * GOAL);
+         i++)
+        usleep(5000);
+    struct rc_log_stats stats;
+    rc_log_writer_stats(writer, &stats);
+    assert_int_equal(stats.records, CLIENTS * GOAL);
+    assert_int_equal(stats.write_errors, 0);
+    for (int i = 0; i < CLIENTS; i++)
+        stop_client(&clients[i]);
+    assert_int_equal(rc_log_writer_stop(writer), RC_OK);
+    for (int i = 0; i < CLIENTS; i++)
+        free_client(&clients[i]);
+    for (int i = 0; i < 2; i++) {
+        rc_loop_stop(followers[i].loop);
+        rc_loop_join_thread(followers[i].loop);
+        assert_int_equal(atomic_load(&followers[i].total), CLIENTS * GOAL);
+        assert_true(followers[i].wakes <= CLIENTS * GOAL);
+        rc_log_reader_destroy(followers[i].reader);
+        rc_loop_destroy(followers[i].loop);
+    }
+    assert_int_equal(rc_queue_end(rc_topic_queue(topic, 0)), 2 * GOAL);
+    assert_int_equal(rc_queue_end(rc_topic_queue(topic, 1)), GOAL);
+    rc_store_close(store);
+    test_dir_remove(&dir);
+}
+
+static void test_a_sender_is_told_when_its_batches_are_all_under_way_and_when_there_is_room(void **state)
+{
+    struct test_dir dir;
+    test_dir_make(&dir);
+    dir.options.segment_bytes = 1024 * 1024;
+    struct rc_store *store = test_open(&dir);
+    struct rc_queue *queue = rc_topic_queue(test_topic(store, TEST_TOPIC, 1), 0);
+    struct rc_log_writer *writer = start_writer(store, NULL);
+    struct client client;
+    make_client(&client, writer, queue, 200, 200);
+    client.body_len = 290000; /* more than a batch each */
+    run_client(&client);
+    assert_true(wait_for(&client.done, 60));
+    stop_client(&client);
+    assert_true(client.full_seen > 0);
+    assert_int_equal(client.full_seen, client.room_seen);
+    assert_int_equal(rc_log_sender_under_way(client.sender), 0);
+    assert_int_equal(rc_queue_end(queue), 200);
+    assert_int_equal(rc_log_writer_stop(writer), RC_OK);
+    free_client(&client);
+    rc_store_close(store);
+    test_dir_remove(&dir);
+}
+
+static atomic_uint_fast64_t kept;
+
+static uint64_t keep_from(void *arg, uint64_t target)
+{
+    atomic_store(&kept, target);
+    return atomic_load((atomic_uint_fast64_t *)arg);
+}
+
+static void test_a_full_log_waits_in_order_and_goes_on_when_retention_has_made_room(void **state)
+{
+    struct test_dir dir;
+    test_dir_make(&dir);
+    dir.options.quota_bytes = 300000;
+    dir.options.retain_bytes = 100000;
+    struct rc_store *store = test_open(&dir);
+    struct rc_queue *queue = rc_topic_queue(test_topic(store, TEST_TOPIC, 1), 0);
+    atomic_uint_fast64_t allowed = 0;
+    struct rc_log_retention retention = {.keep_from = keep_from, .arg = &allowed};
+    struct rc_log_writer *writer = start_writer(store, &retention);
+    struct client client;
+    make_client(&client, writer, queue, 200, 10);
+    client.body_len = 3000;
+    run_client(&client);
+    for (int i = 0; i < 1000 && !rc_log_writer_is_blocked(writer); i++)
+        usleep(5000);
+    assert_true(rc_log_writer_is_blocked(writer));
+    assert_false(wait_for(&client.done, 1));
+    assert_true(atomic_load(&kept) > 0);
+    atomic_store(&allowed, UINT64_MAX);
+    assert_true(wait_for(&client.done, 60));
+    assert_false(rc_log_writer_is_blocked(writer));
+    struct rc_log_stats stats;
+    rc_log_writer_stats(writer, &stats);
+    assert_true(stats.write_errors > 0);
+    stop_client(&client);
+    assert_int_equal(rc_queue_end(queue), 200);
+    assert_int_equal(rc_log_writer_stop(writer), RC_OK);
+    free_client(&client);
+    rc_store_close(store);
+    test_dir_remove(&dir);
+}
+
+static void test_stopping_with_a_full_log_gives_the_records_back(void **state)
+{
+    struct test_dir dir;
+    test_dir_make(&dir);
+    dir.options.quota_bytes = 10000;
+    struct rc_store *store = test_open(&dir);
+    struct rc_queue *queue = rc_topic_queue(test_topic(store, TEST_TOPIC, 1), 0);
+    struct rc_log_writer *writer = start_writer(store, NULL);
+    struct client client;
+    make_client(&client, writer, queue, 50, 50); /* one batch */
+    client.body_len = 300;
+    run_client(&client);
+    for (int i = 0; i < 1000 && !rc_log_writer_is_blocked(writer); i++)
+        usleep(5000);
+    assert_int_equal(rc_log_writer_stop(writer), RC_ERR_NO_SPACE);
+    stop_client(&client);
+    assert_int_equal(rc_log_sender_under_way(client.sender), 0);
+    assert_int_equal(client.written, 0);
+    free_client(&client);
+    assert_int_equal(rc_queue_end(queue), 0);
+    rc_store_close(store);
+    test_dir_remove(&dir);
+}
+
+static void test_a_sender_may_go_before_its_records_are_reported(void **state)
+{
+    struct test_dir dir;
+    test_dir_make(&dir);
+    struct rc_store *store = test_open(&dir);
+    struct rc_queue *queue = rc_topic_queue(test_topic(store, TEST_TOPIC, 1), 0);
+    struct rc_log_writer *writer = start_writer(store, NULL);
+    struct client client;
+    make_client(&client, writer, queue, 10, 10);
+    stage_some(&client); /* its loop does not run */
+    rc_log_sender_destroy(client.sender);
+    client.sender = NULL;
+    assert_int_equal(rc_log_writer_stop(writer), RC_OK);
+    assert_int_equal(rc_queue_end(queue), 10);
+    free_client(&client);
+    assert_int_equal(client.written, 0);
+    rc_store_close(store);
+    test_dir_remove(&dir);
+}
+
+static void test_what_cannot_be_staged_is_refused_at_once(void **state)
+{
+    struct test_dir dir;
+    test_dir_make(&dir);
+    struct rc_store *store = test_open(&dir);
+    struct rc_queue *queue = rc_topic_queue(test_topic(store, TEST_TOPIC, 1), 0);
+    struct rc_log_writer *writer = start_writer(store, NULL);
+    struct rc_loop *loop;
+    struct rc_log_sender *sender;
+    static char body[70000];
+    assert_int_equal(rc_loop_create("x", &loop), RC_OK);
+    assert_int_equal(rc_log_sender_create(writer, loop, &sender), RC_OK);
+    struct rc_message message = {.body = rc_slice(body, sizeof(body))};
+    assert_int_equal(rc_log_stage(sender, queue, &message, 0, NULL, NULL), RC_ERR_TOO_LARGE);
+    message.body.len = 10;
+    message.props = rc_slice_str("no mark");
+    assert_int_equal(rc_log_stage(sender, queue, &message, 0, NULL, NULL), RC_ERR_INVALID);
+    message.props.len = 0;
+    assert_int_equal(rc_log_stage(sender, queue, &message, 19, NULL, NULL), RC_ERR_INVALID);
+    assert_int_equal(rc_log_sender_under_way(sender), 0);
+    assert_int_equal(rc_log_writer_stop(writer), RC_OK);
+    assert_int_equal(rc_log_stage(sender, queue, &message, 0, NULL, NULL), RC_ERR_CLOSED);
+    rc_log_sender_destroy(sender);
+    rc_loop_destroy(loop);
+    rc_store_close(store);
+    test_dir_remove(&dir);
+}
+
+static void ignore(struct rc_queue *queue, void *arg)
+{
+}
+
+static void test_readers_are_bounded_and_their_places_are_used_again(void **state)
+{
+    struct test_dir dir;
+    test_dir_make(&dir);
+    struct rc_store *store = test_open(&dir);
+    struct rc_log_writer *writer = start_writer(store, NULL);
+    struct rc_loop *loop;
+    struct rc_log_reader *readers[RC_LOG_READERS_MAX], *one_more;
+    assert_int_equal(rc_loop_create("x", &loop), RC_OK);
+    for (int i = 0; i < RC_LOG_READERS_MAX; i++)
+        assert_int_equal(rc_log_reader_create(writer, loop, ignore, NULL, &readers[i]), RC_OK);
+    assert_int_equal(rc_log_reader_create(writer, loop, ignore, NULL, &one_more), RC_ERR_FULL);
+    rc_log_reader_destroy(readers[3]);
+    assert_int_equal(rc_log_reader_create(writer, loop, ignore, NULL, &readers[3]), RC_OK);
+    for (int i = 0; i < RC_LOG_READERS_MAX; i++)
+        rc_log_reader_destroy(readers[i]);
+    assert_int_equal(rc_log_writer_stop(writer), RC_OK);
+    rc_loop_destroy(loop);
+    rc_store_close(store);
+    test_dir_remove(&dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_records_of_several_threads_are_written_in_order_and_readers_hear_of_all),
+        cmocka_unit_test(test_a_sender_is_told_when_its_batches_are_all_under_way_and_when_there_is_room),
+        cmocka_unit_test(test_a_full_log_waits_in_order_and_goes_on_when_retention_has_made_room),
+        cmocka_unit_test(test_stopping_with_a_full_log_gives_the_records_back),
+        cmocka_unit_test(test_a_sender_may_go_before_its_records_are_reported),
+        cmocka_unit_test(test_what_cannot_be_staged_is_refused_at_once),
+        cmocka_unit_test(test_readers_are_bounded_and_their_places_are_used_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

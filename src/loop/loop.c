@@ -146,10 +146,8 @@ void rc_timer_start(struct rc_loop *loop, struct rc_timer *timer, uint64_t delay
     rc_list_remove(&timer->node);
     if (delay_ms > RC_TIMER_DELAY_MAX_MS)
         delay_ms = RC_TIMER_DELAY_MAX_MS;
-    if (!atomic_load_explicit(&loop->has_owner, memory_order_relaxed))
-        loop->now_ms = rc_clock_mono_ms(); /* not running yet: no turn has read the clock */
     /* one tick more: the current one is already partly over, and a timer is never early */
-    timer->due_tick = tick_of(loop->now_ms + delay_ms) + 1;
+    timer->due_tick = tick_of(rc_loop_now_ms(loop) + delay_ms) + 1;
     rc_timer_wheel_add(&loop->wheel, timer);
 }
 
@@ -225,6 +223,7 @@ static void turn(struct rc_loop *loop)
 void rc_loop_run(struct rc_loop *loop)
 {
     loop->owner = pthread_self();
+    loop->now_ms = rc_clock_mono_ms(); /* no turn has read it yet */
     atomic_store(&loop->has_owner, true);
     current_loop = loop;
     while (!atomic_load_explicit(&loop->is_stopping, memory_order_acquire))
@@ -332,7 +331,7 @@ struct rc_loop *rc_loop_current(void)
 
 uint64_t rc_loop_now_ms(const struct rc_loop *loop)
 {
-    return loop->now_ms;
+    return atomic_load_explicit(&loop->has_owner, memory_order_relaxed) ? loop->now_ms : rc_clock_mono_ms();
 }
 
 void rc_loop_assert_owner(const struct rc_loop *loop)

@@ -109,7 +109,7 @@ void rc_loop_join_thread(struct rc_loop *loop);
 
 /* The loop that runs on this thread, NULL outside of any. */
 struct rc_loop *rc_loop_current(void);
-/* Monotonic milliseconds, read once a turn. */
+/* Monotonic milliseconds, read once a turn (outside of a run: now). */
 uint64_t rc_loop_now_ms(const struct rc_loop *loop);
 /* Aborts when called from another thread than the loop's (a cheap check, always on). */
 void rc_loop_assert_owner(const struct rc_loop *loop);

@@ -88,6 +88,17 @@ int rc_address_parse(const char *text, struct rc_address *ret, struct rc_error *
     return RC_OK;
 }
 
+/* The kernel gives the path with or without its NUL, and none at all for a nameless peer. */
+static void format_unix(const struct rc_address *address, char out[RC_ADDRESS_TEXT_MAX])
+{
+    size_t max = 0;
+    if (address->any.sa_family == AF_UNIX && address->len > offsetof(struct sockaddr_un, sun_path))
+        max = address->len - offsetof(struct sockaddr_un, sun_path);
+    if (max > sizeof(address->local.sun_path))
+        max = sizeof(address->local.sun_path);
+    snprintf(out, RC_ADDRESS_TEXT_MAX, "unix:%.*s", (int)max, address->local.sun_path);
+}
+
 const char *rc_address_format(const struct rc_address *address, char out[RC_ADDRESS_TEXT_MAX])
 {
     char ip[INET6_ADDRSTRLEN] = "";
@@ -99,10 +110,7 @@ const char *rc_address_format(const struct rc_address *address, char out[RC_ADDR
         snprintf(out, RC_ADDRESS_TEXT_MAX, "[%s]:%u",
                  inet_ntop(AF_INET6, &v6(address)->sin6_addr, ip, sizeof(ip)), rc_address_port(address));
     else
-        snprintf(out, RC_ADDRESS_TEXT_MAX, "unix:%.*s", (int)sizeof(address->local.sun_path) - 1,
-                 address->any.sa_family == AF_UNIX && address->len > offsetof(struct sockaddr_un, sun_path)
-                     ? address->local.sun_path
-                     : "");
+        format_unix(address, out);
     return out;
 }
 
@@ -136,6 +144,16 @@ bool rc_address_ipv4(const struct rc_address *address, uint8_t ret[4])
         return false;
     memcpy(ret, v6(address)->sin6_addr.s6_addr + 12, 4);
     return true;
+}
+
+size_t rc_address_ip(const struct rc_address *address, uint8_t ret[16])
+{
+    if (rc_address_ipv4(address, ret))
+        return 4;
+    if (address->any.sa_family != AF_INET6)
+        return 0;
+    memcpy(ret, &v6(address)->sin6_addr, 16);
+    return 16;
 }
 
 bool rc_address_is_wildcard(const struct rc_address *address)

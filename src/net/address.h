@@ -36,6 +36,8 @@ uint16_t rc_address_port(const struct rc_address *address);
 void rc_address_set_port(struct rc_address *address, uint16_t port);
 /* The IPv4 address (4 bytes in network order; also one mapped into IPv6). False for others. */
 bool rc_address_ipv4(const struct rc_address *address, uint8_t ret[4]);
+/* The IP address alone in network order: writes and returns 4 (also for one mapped into IPv6), 16, or 0. */
+size_t rc_address_ip(const struct rc_address *address, uint8_t ret[16]);
 bool rc_address_is_wildcard(const struct rc_address *address);
 
 /* The address of this / the other end of a socket. */

@@ -1,18 +1,12 @@
-/*
- * Design notes
- * - A numeric address connects at once. A name goes to a detached thread that calls getaddrinfo and posts the
- * result to the loop; only the first address is tried (the caller retries, and resolvers rotate).
- * - A cancelled attempt whose resolver is still out is freed when that mail arrives.
- */
 #include "net/dialer.h"
 
 #include "base/alloc.h"
+#include "base/log.h"
+#include "net/resolver.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -21,39 +15,100 @@ struct rc_dial {
     struct rc_loop *loop;
     struct rc_watch watch;
     struct rc_timer timer;
-    struct rc_mail resolved;
-    struct rc_address address, source;
-    bool has_source, is_resolving, is_cancelled;
-    char host[RC_DIAL_HOST_MAX + 1];
-    uint16_t port;
+    struct rc_resolve *resolve; /* NULL but while the name is being asked for */
+    struct rc_address *addresses;
+    uint32_t count, next; /* next: the address to try after the current one */
+    uint64_t deadline_ms;
+    struct rc_address source;
+    bool has_source;
     int fd;
-    struct rc_error error;
     void (*on_done)(void *arg, int fd, const struct rc_error *error);
     void *arg;
+    char target[RC_DIAL_TARGET_MAX + 1];
 };
 
-static void release(struct rc_dial *dial)
+static void drop_socket(struct rc_dial *dial)
+{
+    if (dial->fd == -1)
+        return;
+    rc_loop_unwatch(dial->loop, &dial->watch);
+    close(dial->fd);
+    dial->fd = -1;
+}
+
+static void destroy(struct rc_dial *dial)
 {
     rc_timer_stop(&dial->timer);
-    if (dial->fd >= 0) {
-        rc_loop_unwatch(dial->loop, &dial->watch);
-        close(dial->fd);
-        dial->fd = -1;
-    }
-    if (dial->is_resolving)
-        dial->is_cancelled = true;
-    else
-        free(dial);
+    rc_resolve_cancel(dial->resolve);
+    drop_socket(dial);
+    free(dial->addresses);
+    free(dial);
+}
+
+static int failure_of(const struct rc_dial *dial, int code, const char *what, struct rc_error *error)
+{
+    char quoted[RC_DIAL_TARGET_MAX + 1]; /* a target may come from a name server, so from the network */
+    return rc_error_set(error, code, "cannot connect to %s: %s",
+                        rc_log_quote(quoted, sizeof(quoted), rc_slice_str(dial->target)), what);
+}
+
+/* The attempt is over, one way or the other; fd is the callee's. */
+static void finish(struct rc_dial *dial, int fd, const struct rc_error *error)
+{
+    void (*on_done)(void *, int, const struct rc_error *) = dial->on_done;
+    void *arg = dial->arg;
+    destroy(dial);
+    on_done(arg, fd, error);
 }
 
 static void finish_failed(struct rc_dial *dial, int code, const char *what)
 {
     struct rc_error error;
-    rc_error_set(&error, code, "cannot connect to %s:%u: %s", dial->host, dial->port, what);
-    void (*on_done)(void *, int, const struct rc_error *) = dial->on_done;
-    void *arg = dial->arg;
-    release(dial);
-    on_done(arg, -1, &error);
+    failure_of(dial, code, what, &error);
+    finish(dial, -1, &error);
+}
+
+/* Starts to connect: 0 or an errno, and then nothing is left open. */
+static int begin(struct rc_dial *dial, const struct rc_address *address)
+{
+    int one = 1, err = 0;
+    dial->fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (dial->fd == -1)
+        return errno;
+    if (rc_address_is_ip(address))
+        setsockopt(dial->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    if (dial->has_source && bind(dial->fd, &dial->source.any, dial->source.len) == -1)
+        err = errno;
+    else if (connect(dial->fd, &address->any, address->len) == -1 && errno != EINPROGRESS)
+        err = errno;
+    else if (rc_loop_watch(dial->loop, &dial->watch, dial->fd, EPOLLOUT) != RC_OK)
+        err = ENOMEM;
+    if (err != 0)
+        drop_socket(dial);
+    return err;
+}
+
+/* Goes on to the next address that can be begun with: 0, or the errno of the last one that could not. */
+static int try_next(struct rc_dial *dial, int failure)
+{
+    while (dial->next < dial->count) {
+        failure = begin(dial, &dial->addresses[dial->next++]);
+        if (failure == 0) {
+            uint64_t now = rc_loop_now_ms(dial->loop);
+            uint64_t left = dial->deadline_ms > now ? dial->deadline_ms - now : 0;
+            rc_timer_start(dial->loop, &dial->timer, left / (dial->count - dial->next + 1));
+            return 0;
+        }
+    }
+    return failure;
+}
+
+static void try_next_or_finish(struct rc_dial *dial, int failure)
+{
+    drop_socket(dial);
+    failure = try_next(dial, failure);
+    if (failure != 0)
+        finish_failed(dial, rc_err_from_errno(failure), strerror(failure));
 }
 
 static void on_writable(struct rc_watch *watch, uint32_t events)
@@ -63,93 +118,44 @@ static void on_writable(struct rc_watch *watch, uint32_t events)
     socklen_t len = sizeof(failure);
     getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &failure, &len);
     if (failure != 0) {
-        finish_failed(dial, rc_err_from_errno(failure), strerror(failure));
+        try_next_or_finish(dial, failure);
         return;
     }
     int fd = dial->fd;
     rc_loop_unwatch(dial->loop, &dial->watch);
     dial->fd = -1;
-    void (*on_done)(void *, int, const struct rc_error *) = dial->on_done;
-    void *arg = dial->arg;
-    release(dial);
-    on_done(arg, fd, NULL);
+    finish(dial, fd, NULL);
 }
 
 static void on_timeout(struct rc_timer *timer)
 {
     struct rc_dial *dial = rc_container_of(timer, struct rc_dial, timer);
-    finish_failed(dial, RC_ERR_TIMEOUT,
-                  dial->is_resolving ? "the name was not resolved in time" : "timed out");
+    if (dial->resolve != NULL)
+        finish_failed(dial, RC_ERR_TIMEOUT, "the name was not resolved in time");
+    else
+        try_next_or_finish(dial, ETIMEDOUT);
 }
 
-/* Starts to connect to dial->address: 0 or an errno. */
-static int begin(struct rc_dial *dial)
-{
-    int one = 1;
-    dial->fd = socket(dial->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (dial->fd == -1)
-        return errno;
-    if (rc_address_is_ip(&dial->address))
-        setsockopt(dial->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    if (dial->has_source && bind(dial->fd, &dial->source.any, dial->source.len) == -1)
-        return errno;
-    if (connect(dial->fd, &dial->address.any, dial->address.len) == -1 && errno != EINPROGRESS)
-        return errno;
-    return rc_loop_watch(dial->loop, &dial->watch, dial->fd, EPOLLOUT) == RC_OK ? 0 : ENOMEM;
-}
-
-static void on_resolved(struct rc_mail *mail, struct rc_loop *loop)
-{
-    struct rc_dial *dial = rc_container_of(mail, struct rc_dial, resolved);
-    dial->is_resolving = false;
-    if (dial->is_cancelled) {
-        free(dial);
-    } else if (dial->error.code != RC_OK) {
-        finish_failed(dial, dial->error.code, dial->error.text);
-    } else {
-        int failure = begin(dial);
-        if (failure != 0)
-            finish_failed(dial, rc_err_from_errno(failure), strerror(failure));
-    }
-}
-
-static void *resolve(void *arg)
+static void on_resolved(void *arg, const struct rc_address *addresses, uint32_t count,
+                        const struct rc_error *error)
 {
     struct rc_dial *dial = arg;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC}, *found = NULL;
-    int failure = getaddrinfo(dial->host, NULL, &hints, &found);
-    if (failure != 0) {
-        rc_error_set(&dial->error, RC_ERR_NOT_FOUND, "%s", gai_strerror(failure));
-    } else {
-        memcpy(&dial->address.storage, found->ai_addr, found->ai_addrlen);
-        dial->address.len = found->ai_addrlen;
-        rc_address_set_port(&dial->address, dial->port);
-        freeaddrinfo(found);
+    dial->resolve = NULL; /* it frees itself */
+    if (count == 0) {
+        finish_failed(dial, error->code, error->text);
+        return;
     }
-    rc_loop_post(dial->loop, &dial->resolved);
-    return NULL;
-}
-
-static int start_resolver(struct rc_dial *dial)
-{
-    pthread_t thread;
-    pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    dial->resolved.deliver = on_resolved;
-    dial->is_resolving = true;
-    int failure = pthread_create(&thread, &attr, resolve, dial);
-    pthread_attr_destroy(&attr);
-    if (failure != 0)
-        dial->is_resolving = false;
-    return failure;
+    dial->addresses = rc_calloc(count, sizeof(*addresses));
+    memcpy(dial->addresses, addresses, count * sizeof(*addresses));
+    dial->count = count;
+    try_next_or_finish(dial, 0);
 }
 
 /* Splits "host:port"; false when it is no such thing. */
-static bool split(const char *target, char *host, uint16_t *ret_port)
+static bool split(const char *target, char host[RC_RESOLVE_NAME_MAX + 1], uint16_t *ret_port)
 {
     const char *colon = strrchr(target, ':');
-    if (colon == NULL || colon == target || colon - target > RC_DIAL_HOST_MAX)
+    if (colon == NULL || colon == target || colon - target > RC_RESOLVE_NAME_MAX)
         return false;
     char *end;
     unsigned long port = strtoul(colon + 1, &end, 10);
@@ -161,32 +167,52 @@ static bool split(const char *target, char *host, uint16_t *ret_port)
     return true;
 }
 
+static int start(struct rc_dial *dial, uint64_t timeout_ms, struct rc_error *error)
+{
+    char host[RC_RESOLVE_NAME_MAX + 1];
+    uint16_t port;
+    struct rc_address address;
+    if (rc_address_parse(dial->target, &address, NULL) == RC_OK) {
+        dial->addresses = rc_malloc(sizeof(address));
+        dial->addresses[0] = address;
+        dial->count = 1;
+        int failure = try_next(dial, 0);
+        return failure == 0 ? RC_OK : failure_of(dial, rc_err_from_errno(failure), strerror(failure), error);
+    }
+    if (!split(dial->target, host, &port))
+        return failure_of(dial, RC_ERR_INVALID, "no address; expected host:port", error);
+    int err = rc_resolve_start(dial->loop, host, port, on_resolved, dial, &dial->resolve);
+    if (err != RC_OK)
+        return failure_of(dial, err, rc_err_text(err), error);
+    rc_timer_start(dial->loop, &dial->timer, timeout_ms);
+    return RC_OK;
+}
+
 int rc_dial_start(struct rc_loop *loop, const char *target, const struct rc_address *source,
                   uint64_t timeout_ms, void (*on_done)(void *arg, int fd, const struct rc_error *error),
                   void *arg, struct rc_dial **ret, struct rc_error *error)
 {
+    if (strlen(target) > RC_DIAL_TARGET_MAX)
+        return rc_error_set(error, RC_ERR_INVALID, "an address has at most %d characters",
+                            RC_DIAL_TARGET_MAX);
     struct rc_dial *dial = rc_new(struct rc_dial);
-    *dial = (struct rc_dial){.loop = loop, .fd = -1, .on_done = on_done, .arg = arg};
+    dial->loop = loop;
+    dial->fd = -1;
+    dial->on_done = on_done;
+    dial->arg = arg;
     dial->watch.on_ready = on_writable;
     dial->timer.on_due = on_timeout;
+    dial->deadline_ms = rc_loop_now_ms(loop) + timeout_ms;
     if (source != NULL) {
         dial->source = *source;
         dial->has_source = true;
     }
-    bool is_number = rc_address_parse(target, &dial->address, NULL) == RC_OK;
-    if (!split(target, dial->host, &dial->port) && !is_number) {
-        free(dial);
-        return rc_error_set(error, RC_ERR_INVALID, "'%.100s' is no address to connect to: expected host:port",
-                            target);
+    memcpy(dial->target, target, strlen(target) + 1);
+    int err = start(dial, timeout_ms, error);
+    if (err != RC_OK) {
+        destroy(dial);
+        return err;
     }
-    int failure = is_number ? begin(dial) : start_resolver(dial);
-    if (failure != 0) {
-        rc_error_set(error, rc_err_from_errno(failure), "cannot connect to %.200s: %s", target,
-                     strerror(failure));
-        release(dial);
-        return rc_err_from_errno(failure);
-    }
-    rc_timer_start(loop, &dial->timer, timeout_ms);
     *ret = dial;
     return RC_OK;
 }
@@ -194,5 +220,5 @@ int rc_dial_start(struct rc_loop *loop, const char *target, const struct rc_addr
 void rc_dial_cancel(struct rc_dial *dial)
 {
     if (dial != NULL)
-        release(dial);
+        destroy(dial);
 }

@@ -17,9 +17,10 @@ enum {
 };
 
 /*
- * Opens `count` listening sockets on one address; with port 0 all share the port that the kernel chose, and
- * *address is updated to it. A unix socket yields one fd duplicated `count` times. On failure nothing stays
- * open.
+ * Opens `count` > 0 listening sockets on one address; with port 0 all share the port that the kernel chose,
+ * and *address is updated to it. [::] takes IPv4 as well. A unix socket yields one fd duplicated `count`
+ * times; its file stays behind when it is closed, and is replaced at the next start if nobody listens there.
+ * On failure nothing stays open: RC_ERR_BUSY when somebody listens there already.
  */
 int rc_listen_open(struct rc_address *address, int *ret_fds, uint32_t count, struct rc_error *error);
 
@@ -34,8 +35,12 @@ struct rc_listener {
     uint64_t out_of_files; /* times that accepting was paused */
 };
 
-/* On the loop's thread, or before it runs. Takes fd. */
+/*
+ * On the loop's thread, or before it runs; on_accept is set. 0 and fd is taken, or a negative rc_err. At a
+ * limit on connections on_accept closes fd, so that the peer learns of it at once.
+ */
 int rc_listener_start(struct rc_listener *listener, struct rc_loop *loop, int fd);
+/* Closes the socket. On the loop's thread, or after its run; also within on_accept. Harmless when stopped. */
 void rc_listener_stop(struct rc_listener *listener);
 
 #endif

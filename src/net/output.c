@@ -116,15 +116,21 @@ static ssize_t write_some(struct rc_output_queue *queue, struct rc_stream *strea
 
 int rc_output_flush(struct rc_output *output, struct rc_stream *stream)
 {
+    size_t flushed = 0;
     while (rc_output_pending(output) > 0) {
         size_t asked;
         ssize_t written = write_some(output->queue, stream, &asked);
         if (written < 0 && written != RC_ERR_AGAIN)
             return (int)written;
-        if (written > 0)
+        if (written > 0) {
             drop_written(output->queue, (size_t)written);
-        if (written == RC_ERR_AGAIN || (size_t)written < asked)
-            return rc_stream_want(stream, stream->watch.events | EPOLLOUT) ? RC_ERR_IO : RC_ERR_AGAIN;
+            flushed += (size_t)written;
+        }
+        if (written == RC_ERR_AGAIN || (size_t)written < asked ||
+            (flushed >= RC_OUTPUT_TURN_MAX && rc_output_pending(output) > 0)) {
+            int err = rc_stream_want(stream, stream->watch.events | EPOLLOUT);
+            return err == RC_OK ? RC_ERR_AGAIN : RC_ERR_IO;
+        }
     }
     rc_output_free(output);
     if (stream->watch.events & EPOLLOUT)

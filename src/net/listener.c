@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void close_all(int *fds, uint32_t count)
@@ -91,9 +92,15 @@ static int open_ip(struct rc_address *address, int *ret_fds, uint32_t count, str
     return RC_OK;
 }
 
-/* A socket file that nobody listens on any more is left over from a crash and may be replaced. */
+/*
+ * A socket file that nobody listens on any more is left over and may be replaced. Any other file may not, and
+ * connecting to one fails in the same way, so look what it is first.
+ */
 static bool is_stale_socket(const struct rc_address *address)
 {
+    struct stat what;
+    if (lstat(address->local.sun_path, &what) == -1 || !S_ISSOCK(what.st_mode))
+        return false;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     bool is_stale = fd != -1 && connect(fd, &address->any, address->len) == -1 && errno == ECONNREFUSED;
     if (fd != -1)

@@ -167,7 +167,7 @@ static void test_what_is_no_target_is_refused_at_once(void **state)
         if (strcmp(bad[i], ":5") != 0) /* all of IPv4: the kernel takes it for this machine */
             assert_int_equal(dial(loop, bad[i], 100, on_never, &attempt), RC_ERR_INVALID);
     memset(longest, 'h', sizeof(longest));
-    strcpy(longest + 390, ":80");
+    memcpy(longest + 390, ":80", 4);
     assert_int_equal(dial(loop, longest, 100, on_never, &attempt), RC_ERR_INVALID);
     assert_int_equal(dial(loop, "unix:/nonexistent/socket", 100, on_never, &attempt), RC_ERR_NOT_FOUND);
     rc_loop_destroy(loop);

@@ -1,0 +1,267 @@
+#include "presence/recovery.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "presence/event_clock.h"
+#include "presence/open_channels.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct rc_presence_recovery {
+    struct rc_presence_recovery_options options;
+    char *path;
+    int64_t greatest_ms;
+    uint32_t count;
+    _Atomic uint64_t covered; /* the durable snapshot's place */
+    atomic_bool is_folding;
+    bool has_thread;
+    pthread_t thread;
+    uint64_t fold_target;
+};
+
+/* ---- reading ---- */
+
+struct reading {
+    struct rc_open_channels *open;
+    uint64_t target;
+};
+
+static bool on_record(const struct rc_message *message, uint32_t size, void *arg)
+{
+    struct reading *reading = arg;
+    if (message->physical_offset >= reading->target)
+        return false;
+    rc_open_channels_apply(reading->open, message, size);
+    return true;
+}
+
+/* Brings the table from its place up to `target`. */
+static int read_log(struct rc_store *store, struct rc_open_channels *open, uint64_t target)
+{
+    struct reading reading = {open, target};
+    uint64_t first = rc_store_min_physical(store);
+    if (open->place < first) {
+        if (open->place > 0)
+            rc_log_error("presence",
+                         "the log begins after the snapshot of open channels: some tcpclean may be missing");
+        open->place = 0; /* the first that is kept */
+    }
+    return rc_store_scan(store, open->place, on_record, &reading);
+}
+
+static int load(struct rc_presence_recovery *recovery, struct rc_open_channels *open, struct rc_error *error)
+{
+    rc_open_channels_init(open);
+    int err = rc_open_channels_load(open, recovery->path, error);
+    return err == RC_ERR_NOT_FOUND ? RC_OK : err;
+}
+
+/* ---- telling of what was left open ---- */
+
+struct batch {
+    struct rc_buf bytes;
+    struct rc_append records[RC_RECOVERY_BATCH_RECORDS];
+    uint32_t at[RC_RECOVERY_BATCH_RECORDS];
+    uint32_t count;
+};
+
+static int append_batch(struct rc_store *store, struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->count; i++)
+        batch->records[i].record = batch->bytes.data + batch->at[i];
+    int err = batch->count > 0 ? rc_store_append(store, batch->records, batch->count) : RC_OK;
+    rc_buf_consume(&batch->bytes, rc_buf_len(&batch->bytes));
+    batch->count = 0;
+    return err;
+}
+
+static struct rc_queue *queue_of(struct rc_store *store, const struct rc_open_channel *channel,
+                                 struct rc_error *error)
+{
+    struct rc_topic *topic;
+    if (rc_store_create_topic(store, channel->topic, channel->queue_id + 1, RC_PERM_READ_WRITE, &topic,
+                              error) != RC_OK)
+        return NULL;
+    return rc_topic_queue(topic, channel->queue_id < rc_topic_queue_count(topic) ? channel->queue_id : 0);
+}
+
+static int put_tcpclean(struct rc_presence_recovery *recovery, const struct rc_open_channel *channel,
+                        struct rc_event_clock *clock, struct batch *batch, struct rc_error *error)
+{
+    struct rc_queue *queue = queue_of(recovery->options.store, channel, error);
+    struct rc_buf body, props;
+    if (queue == NULL)
+        return RC_ERR_INVALID;
+    int64_t now = rc_event_clock_now(clock);
+    struct rc_event event = {
+        .type = RC_EVENT_TCPCLEAN,
+        .time_ms = now > channel->last_ms ? now : channel->last_ms + 1,
+        .client_id_json = channel->client_id_json,
+        .keys = channel->keys,
+        .client_ip = channel->client_ip,
+        .sequence = channel->sequence + 1,
+        .instance = channel->instance,
+        .node = rc_slice_str(recovery->options.node),
+        .reason = rc_slice_str("server-crash"),
+        .protocol = channel->protocol,
+        .connect_ms = channel->connect_ms,
+    };
+    memcpy(event.channel_id, channel->id, RC_CHANNEL_ID_LEN);
+    rc_buf_init(&body, RC_MESSAGE_BODY_MAX);
+    rc_buf_init(&props, RC_MESSAGE_PROPS_MAX);
+    int err = rc_event_put_body(&body, &event);
+    err = err ? err : rc_event_put_props(&props, &event);
+    struct rc_message message = {
+        .queue_id = rc_queue_id(queue),
+        .born_ms = event.time_ms,
+        .store_host = recovery->options.store_host,
+        .topic = rc_topic_name(rc_queue_topic(queue)),
+        .body = rc_buf_slice(&body),
+        .props = rc_buf_slice(&props),
+    };
+    memcpy(message.born_host.addr, channel->born_addr, 4);
+    message.born_host.port = channel->born_port;
+    uint32_t at = (uint32_t)rc_buf_len(&batch->bytes);
+    err = err ? err : rc_message_encode(&batch->bytes, &message);
+    batch->at[batch->count] = at;
+    batch->records[batch->count++] = (struct rc_append){
+        .queue = queue,
+        .len = (uint32_t)rc_buf_len(&batch->bytes) - at,
+        .tags_code = rc_props_tags_code(message.props),
+    };
+    if (recovery->greatest_ms < event.time_ms)
+        recovery->greatest_ms = event.time_ms;
+    rc_buf_free(&body);
+    rc_buf_free(&props);
+    return err;
+}
+
+static int close_all(struct rc_presence_recovery *recovery, struct rc_open_channels *open,
+                     struct rc_error *error)
+{
+    struct rc_event_clock *clock = rc_new(struct rc_event_clock);
+    struct batch *batch = rc_new(struct batch);
+    const struct rc_open_channel *channel;
+    int err = RC_OK;
+    rc_buf_init(&batch->bytes, 2 * RC_RECOVERY_BATCH_BYTES);
+    rc_event_clock_init(clock, open->greatest_ms);
+    for (uint32_t cursor = 0; err == RC_OK && (channel = rc_map_next(&open->channels, &cursor)) != NULL;) {
+        err = put_tcpclean(recovery, channel, clock, batch, error);
+        if (err == RC_OK && (batch->count == RC_RECOVERY_BATCH_RECORDS ||
+                             rc_buf_len(&batch->bytes) > RC_RECOVERY_BATCH_BYTES))
+            err = append_batch(recovery->options.store, batch);
+    }
+    if (err == RC_OK)
+        err = append_batch(recovery->options.store, batch);
+    if (err != RC_OK)
+        rc_error_set(error, err,
+                     "the end of %u channels that the last run left open cannot be written: %s. Make room on "
+                     "the disk, "
+                     "or raise store.quota, and start again",
+                     open->channels.count, rc_err_text(err));
+    rc_buf_free(&batch->bytes);
+    free(batch);
+    free(clock);
+    return err;
+}
+
+int rc_presence_recover(const struct rc_presence_recovery_options *options, struct rc_presence_recovery **ret,
+                        struct rc_error *error)
+{
+    struct rc_presence_recovery *recovery = rc_new(struct rc_presence_recovery);
+    struct rc_open_channels open;
+    recovery->options = *options;
+    recovery->path = rc_strdup(options->path);
+    int err = load(recovery, &open, error);
+    atomic_store(&recovery->covered, open.place);
+    if (err == RC_OK) {
+        err = read_log(options->store, &open, UINT64_MAX);
+        if (err != RC_OK)
+            rc_error_set(error, err, "the log cannot be read: %s", rc_err_text(err));
+    }
+    recovery->greatest_ms = open.greatest_ms;
+    recovery->count = open.channels.count;
+    if (err == RC_OK && open.channels.count > 0)
+        err = close_all(recovery, &open, error);
+    if (err == RC_OK) {
+        /* Nothing is open now: the next start, and retention, begin here. */
+        struct rc_open_channels none;
+        rc_open_channels_init(&none);
+        none.place = rc_store_max_physical(options->store);
+        none.greatest_ms = recovery->greatest_ms;
+        struct rc_error ignored;
+        if (rc_open_channels_save(&none, recovery->path, &ignored) == RC_OK)
+            atomic_store(&recovery->covered, none.place);
+        else
+            rc_log_warn("presence", "%s", ignored.text);
+    }
+    rc_open_channels_free(&open);
+    if (err != RC_OK) {
+        rc_presence_recovery_destroy(recovery);
+        return err;
+    }
+    *ret = recovery;
+    return RC_OK;
+}
+
+void rc_presence_recovery_destroy(struct rc_presence_recovery *recovery)
+{
+    if (recovery == NULL)
+        return;
+    if (recovery->has_thread)
+        pthread_join(recovery->thread, NULL);
+    free(recovery->path);
+    free(recovery);
+}
+
+int64_t rc_presence_recovery_greatest_ms(const struct rc_presence_recovery *recovery)
+{
+    return recovery->greatest_ms;
+}
+
+uint32_t rc_presence_recovery_count(const struct rc_presence_recovery *recovery)
+{
+    return recovery->count;
+}
+
+/* ---- snapshots while running ---- */
+
+static void *fold(void *arg)
+{
+    struct rc_presence_recovery *recovery = arg;
+    struct rc_open_channels open;
+    struct rc_error error;
+    int err = load(recovery, &open, &error);
+    if (err == RC_OK) {
+        err = read_log(recovery->options.store, &open, recovery->fold_target);
+        rc_error_set(&error, err, "%s", rc_err_text(err));
+    }
+    if (err == RC_OK)
+        err = rc_open_channels_save(&open, recovery->path, &error);
+    if (err == RC_OK)
+        atomic_store(&recovery->covered, open.place);
+    else
+        rc_log_error("presence", "no snapshot of open channels, so the log is not shortened: %s", error.text);
+    rc_open_channels_free(&open);
+    atomic_store(&recovery->is_folding, false);
+    return NULL;
+}
+
+uint64_t rc_presence_recovery_keep_from(void *arg, uint64_t target)
+{
+    struct rc_presence_recovery *recovery = arg;
+    uint64_t covered = atomic_load(&recovery->covered);
+    if (covered >= target)
+        return target;
+    if (atomic_load(&recovery->is_folding))
+        return covered;
+    if (recovery->has_thread)
+        pthread_join(recovery->thread, NULL);
+    recovery->fold_target = target;
+    atomic_store(&recovery->is_folding, true);
+    recovery->has_thread = pthread_create(&recovery->thread, NULL, fold, recovery) == 0;
+    if (!recovery->has_thread)
+        atomic_store(&recovery->is_folding, false);
+    return covered;
+}

@@ -26,7 +26,7 @@ static void on_sweep(struct rc_timer *timer)
 {
     struct rc_endpoint *endpoint = rc_container_of(timer, struct rc_endpoint, sweep);
     uint64_t now = rc_loop_now_ms(endpoint->loop);
-    rc_groups_sweep(endpoint);
+    rc_consumer_groups_sweep(endpoint);
     rc_list_for_each_safe(node, &endpoint->peers)
     {
         struct rc_peer *peer = rc_container_of(node, struct rc_peer, node);
@@ -56,7 +56,7 @@ static void on_save(struct rc_timer *timer)
 
 static void free_endpoint(struct rc_endpoint *endpoint)
 {
-    rc_groups_free(endpoint);
+    rc_consumer_groups_free(endpoint);
     rc_pull_free(endpoint);
     rc_locks_free(endpoint);
     rc_delay_free(endpoint);
@@ -111,7 +111,7 @@ int rc_endpoint_start(const struct rc_endpoint_options *options, const int *fds,
     endpoint->catalog = rc_catalog_ref(options->catalog);
     rc_list_init(&endpoint->peers);
     rc_list_init(&endpoint->dirty);
-    rc_groups_init(endpoint);
+    rc_consumer_groups_init(endpoint);
     rc_pull_init(endpoint);
     rc_locks_init(endpoint);
     int err = rc_loop_create("rc-rocketmq", &endpoint->loop);

@@ -75,8 +75,8 @@ void rc_endpoint_dispatch(struct rc_peer *peer, const struct rc_remoting *comman
 /* NULL when the request may go on, else why not. */
 const char *rc_acl_refusal(struct rc_endpoint *endpoint, const struct rc_remoting *command);
 
-/* ---- groups.c ---- */
-void rc_groups_init(struct rc_endpoint *endpoint);
+/* ---- consumer_groups.c ---- */
+void rc_consumer_groups_init(struct rc_endpoint *endpoint);
 struct rc_tag_filter {
     struct rc_slice topic;
     int64_t version;
@@ -90,12 +90,12 @@ struct rc_consumer_group;
 struct rc_consumer_group *rc_group_find(struct rc_endpoint *endpoint, struct rc_slice name);
 /* NULL when the group does not subscribe to the topic. */
 const struct rc_tag_filter *rc_group_filter(const struct rc_consumer_group *group, struct rc_slice topic);
-void rc_groups_handle_heartbeat(const struct rc_request *request);
-void rc_groups_handle_unregister(const struct rc_request *request);
-void rc_groups_handle_consumer_list(const struct rc_request *request);
-void rc_groups_forget_peer(struct rc_endpoint *endpoint, struct rc_peer *peer);
-void rc_groups_sweep(struct rc_endpoint *endpoint);
-void rc_groups_free(struct rc_endpoint *endpoint);
+void rc_consumer_groups_handle_heartbeat(const struct rc_request *request);
+void rc_consumer_groups_handle_unregister(const struct rc_request *request);
+void rc_consumer_groups_handle_consumer_list(const struct rc_request *request);
+void rc_consumer_groups_forget_peer(struct rc_endpoint *endpoint, struct rc_peer *peer);
+void rc_consumer_groups_sweep(struct rc_endpoint *endpoint);
+void rc_consumer_groups_free(struct rc_endpoint *endpoint);
 /* Finds or makes %RETRY%<group> / %DLQ%<group>; NULL when it cannot be. */
 struct rc_topic *rc_group_retry_topic(struct rc_endpoint *endpoint, struct rc_slice group);
 struct rc_topic *rc_group_dead_letter_topic(struct rc_endpoint *endpoint, struct rc_slice group);

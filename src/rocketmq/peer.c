@@ -36,7 +36,7 @@ void rc_peer_close(struct rc_peer *peer)
     RC_COUNTER_DOWN(endpoint, peers);
     rc_pull_forget_peer(peer);
     if (peer->memberships > 0)
-        rc_groups_forget_peer(endpoint, peer);
+        rc_consumer_groups_forget_peer(endpoint, peer);
     rc_peer_unref(peer);
 }
 

@@ -192,23 +192,23 @@ static void sweep_groups(struct rc_endpoint *endpoint, struct rc_peer *gone, uin
     }
 }
 
-void rc_groups_forget_peer(struct rc_endpoint *endpoint, struct rc_peer *peer)
+void rc_consumer_groups_forget_peer(struct rc_endpoint *endpoint, struct rc_peer *peer)
 {
     sweep_groups(endpoint, peer, 0);
 }
 
-void rc_groups_sweep(struct rc_endpoint *endpoint)
+void rc_consumer_groups_sweep(struct rc_endpoint *endpoint)
 {
     uint64_t now = rc_loop_now_ms(endpoint->loop);
     sweep_groups(endpoint, NULL, now > RC_ENDPOINT_IDLE_MS ? now - RC_ENDPOINT_IDLE_MS : 0);
 }
 
-void rc_groups_init(struct rc_endpoint *endpoint)
+void rc_consumer_groups_init(struct rc_endpoint *endpoint)
 {
     rc_map_init(&endpoint->groups, group_key);
 }
 
-void rc_groups_free(struct rc_endpoint *endpoint)
+void rc_consumer_groups_free(struct rc_endpoint *endpoint)
 {
     sweep_groups(endpoint, NULL, UINT64_MAX);
     rc_map_free(&endpoint->groups);
@@ -332,7 +332,7 @@ static void consumer_beats(const struct rc_request *request, json_t *consumer, s
     }
 }
 
-void rc_groups_handle_heartbeat(const struct rc_request *request)
+void rc_consumer_groups_handle_heartbeat(const struct rc_request *request)
 {
     struct rc_slice body = request->command->body;
     json_t *root = json_loadb((const char *)body.ptr, body.len, 0, NULL), *consumer;
@@ -349,7 +349,7 @@ void rc_groups_handle_heartbeat(const struct rc_request *request)
     rc_request_reply(request, RC_RES_SUCCESS, NULL);
 }
 
-void rc_groups_handle_unregister(const struct rc_request *request)
+void rc_consumer_groups_handle_unregister(const struct rc_request *request)
 {
     struct rc_slice client_id = rc_remoting_get(request->command, "clientID");
     struct rc_consumer_group *group =
@@ -364,7 +364,7 @@ void rc_groups_handle_unregister(const struct rc_request *request)
     rc_request_reply(request, RC_RES_SUCCESS, NULL);
 }
 
-void rc_groups_handle_consumer_list(const struct rc_request *request)
+void rc_consumer_groups_handle_consumer_list(const struct rc_request *request)
 {
     struct rc_slice name = rc_remoting_get(request->command, "consumerGroup");
     struct rc_consumer_group *group = rc_group_find(request->endpoint, name);

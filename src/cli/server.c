@@ -1,0 +1,382 @@
+/*
+ * Start and stop, in order. Start: store, what a crash left open, log writer, shards, RocketMQ endpoint,
+ * listeners: nobody is let in before all that stands behind him is there. Stop: the same backwards; every
+ * channel's end is in the log before the log writer goes.
+ */
+#include "cli/server.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "broker/broker.h"
+#include "control/control.h"
+#include "net/listener.h"
+#include "presence/recovery.h"
+#include "rocketmq/endpoint.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { LISTENERS_MAX = 16 };
+
+struct shard {
+    struct rc_loop *loop;
+    struct rc_broker *broker;
+    struct rc_listener listeners[LISTENERS_MAX];
+    bool is_running;
+};
+
+struct rc_server {
+    const struct rc_config *config;
+    struct rc_catalog *catalog;
+    struct rc_store *store;
+    struct rc_presence_recovery *recovery;
+    struct rc_log_writer *writer;
+    struct rc_log_retention retention;
+    struct rc_endpoint *endpoint;
+    struct shard *shards;
+    struct rc_broker **brokers;
+    uint32_t shards_count;
+    struct rc_address mqtt[LISTENERS_MAX], rocketmq;
+    uint32_t mqtt_count;
+    int *mqtt_fds; /* [listener * shards + shard], -1 once a listener owns it */
+    int rocketmq_fd;
+    struct rc_host store_host;
+    char *snapshot;
+};
+
+/* ---- addresses ---- */
+
+/* What stands in records as this server's address: the configured one, the bound one, or the machine's. */
+static void find_store_host(struct rc_server *server)
+{
+    struct rc_address advertised;
+    const char *text = server->config->rocketmq.advertise.text;
+    struct rc_host *host = &server->store_host;
+    const struct rc_address *address = &server->rocketmq;
+    if (text[0] != '\0' && rc_address_parse(text, &advertised, NULL) == RC_OK)
+        address = &advertised;
+    host->port = rc_address_port(address);
+    if (!rc_address_is_wildcard(address) && rc_address_ipv4(address, host->addr))
+        return;
+    static const uint8_t loopback[4] = {127, 0, 0, 1};
+    if (rc_address_of_machine(host->addr) != RC_OK)
+        memcpy(host->addr, loopback, sizeof(loopback));
+}
+
+static int open_mqtt_listener(struct rc_server *server, const struct rc_config_listener *listener,
+                              struct rc_error *error)
+{
+    struct rc_address *address = &server->mqtt[server->mqtt_count];
+    int err = rc_address_parse(listener->bind.text, address, error);
+    err = err ? err
+              : rc_listen_open(address, &server->mqtt_fds[server->mqtt_count * server->shards_count],
+                               server->shards_count, error);
+    if (err == RC_OK)
+        server->mqtt_count++;
+    return err;
+}
+
+/* All sockets are opened before anything else starts: a port in use is told at once. They accept later. */
+static int open_sockets(struct rc_server *server, struct rc_error *error)
+{
+    const struct rc_config *config = server->config;
+    const struct rc_config_listener *listeners = config->mqtt.listeners.items;
+    if (config->mqtt.listeners.count > LISTENERS_MAX)
+        return rc_error_set(error, RC_ERR_FULL, "more than %d MQTT listeners", LISTENERS_MAX);
+    server->mqtt_fds = rc_calloc(LISTENERS_MAX * server->shards_count, sizeof(int));
+    for (uint32_t i = 0; i < LISTENERS_MAX * server->shards_count; i++)
+        server->mqtt_fds[i] = -1;
+    int err = rc_address_parse(config->rocketmq.bind.text, &server->rocketmq, error);
+    err = err ? err : rc_listen_open(&server->rocketmq, &server->rocketmq_fd, 1, error);
+    for (uint32_t i = 0; err == RC_OK && i < config->mqtt.listeners.count; i++)
+        err = open_mqtt_listener(server, &listeners[i], error);
+    return err;
+}
+
+/* ---- the log ---- */
+
+static int open_store(struct rc_server *server, struct rc_error *error)
+{
+    const struct rc_config_store *config = &server->config->store;
+    struct rc_store_options options;
+    rc_store_options_default(&options);
+    options.dir = config->dir.text;
+    options.segment_bytes = (uint64_t)config->segment_size;
+    options.queue_file_entries = (uint32_t)config->queue_file_entries;
+    options.flush = (enum rc_flush)config->flush;
+    options.flush_interval_ms = (uint32_t)config->flush_interval;
+    options.retain_ms = (uint64_t)config->retain_time;
+    options.retain_bytes = (uint64_t)config->retain_size;
+    options.quota_bytes = (uint64_t)config->quota;
+    return rc_store_open(&options, &server->store, error);
+}
+
+static int recover(struct rc_server *server, struct rc_error *error)
+{
+    size_t len = strlen(server->config->store.dir.text) + sizeof("/rollcall/channels");
+    server->snapshot = rc_malloc(len);
+    snprintf(server->snapshot, len, "%s/rollcall/channels", server->config->store.dir.text);
+    struct rc_presence_recovery_options options = {
+        .store = server->store,
+        .path = server->snapshot,
+        .node = server->config->node.text,
+        .store_host = server->store_host,
+    };
+    int err = rc_presence_recover(&options, &server->recovery, error);
+    if (err == RC_OK && rc_presence_recovery_count(server->recovery) > 0)
+        rc_log_warn("presence",
+                    "the last run did not stop cleanly: %u channels were open and have got their tcpclean",
+                    rc_presence_recovery_count(server->recovery));
+    return err;
+}
+
+static int start_log(struct rc_server *server, struct rc_error *error)
+{
+    int err = open_store(server, error);
+    err = err ? err : rc_control_resolve_topics(server->catalog, server->store, error);
+    err = err ? err : recover(server, error);
+    server->retention = (struct rc_log_retention){rc_presence_recovery_keep_from, server->recovery};
+    return err ? err : rc_log_writer_start(server->store, &server->retention, &server->writer, error);
+}
+
+/* ---- shards ---- */
+
+static void on_accept(struct rc_listener *listener, int fd, const struct rc_address *peer)
+{
+    rc_broker_accept(listener->owner, fd, peer);
+}
+
+static int create_shard(struct rc_server *server, uint32_t i, struct rc_error *error)
+{
+    static const char *const name = "rc-shard";
+    struct shard *shard = &server->shards[i];
+    const struct rc_config *config = server->config;
+    int err = rc_loop_create(name, &shard->loop);
+    if (err != RC_OK)
+        return rc_error_set(error, err, "no event loop for a shard: %s", rc_err_text(err));
+    struct rc_broker_options options;
+    rc_broker_options_default(&options);
+    options.loop = shard->loop;
+    options.writer = server->writer;
+    options.shard = i;
+    options.shards = server->shards_count;
+    options.brokers = server->brokers;
+    options.catalog = server->catalog;
+    options.node = config->node.text;
+    options.store_host = server->store_host;
+    options.floor_ms = rc_presence_recovery_greatest_ms(server->recovery);
+    options.max_connections = (uint32_t)(config->mqtt.max_connections / server->shards_count) + 1;
+    options.max_packet_size = (uint32_t)config->mqtt.max_packet_size;
+    options.connect_timeout_ms = (uint32_t)config->mqtt.connect_timeout;
+    err = rc_broker_create(&options, &shard->broker);
+    server->brokers[i] = shard->broker;
+    return err ? rc_error_set(error, err, "a shard cannot be made: %s", rc_err_text(err)) : RC_OK;
+}
+
+static int start_shard(struct rc_server *server, uint32_t i, struct rc_error *error)
+{
+    struct shard *shard = &server->shards[i];
+    for (uint32_t l = 0; l < server->mqtt_count; l++) {
+        struct rc_listener *listener = &shard->listeners[l];
+        int *fd = &server->mqtt_fds[l * server->shards_count + i];
+        listener->on_accept = on_accept;
+        listener->owner = shard->broker;
+        int err = rc_listener_start(listener, shard->loop, *fd);
+        if (err != RC_OK)
+            return rc_error_set(error, err, "a shard cannot listen: %s", rc_err_text(err));
+        *fd = -1;
+    }
+    int err = rc_loop_start_thread(shard->loop);
+    if (err != RC_OK)
+        return rc_error_set(error, err, "no thread for a shard: %s", rc_err_text(err));
+    shard->is_running = true;
+    return RC_OK;
+}
+
+static int start_shards(struct rc_server *server, struct rc_error *error)
+{
+    int err = RC_OK;
+    for (uint32_t i = 0; err == RC_OK && i < server->shards_count; i++)
+        err = create_shard(server, i, error);
+    for (uint32_t i = 0; err == RC_OK && i < server->shards_count; i++)
+        err = start_shard(server, i, error);
+    return err;
+}
+
+static int start_endpoint(struct rc_server *server, struct rc_error *error)
+{
+    const struct rc_config *config = server->config;
+    struct rc_endpoint_options options;
+    rc_endpoint_options_default(&options);
+    options.store = server->store;
+    options.writer = server->writer;
+    options.catalog = server->catalog;
+    options.broker_name = config->node.text;
+    options.advertise = config->rocketmq.advertise.text[0] ? config->rocketmq.advertise.text : NULL;
+    options.store_host = server->store_host;
+    options.acl = config->rocketmq.acl;
+    options.auto_create_topics = config->rocketmq.auto_create_topics;
+    int err = rc_endpoint_start(&options, &server->rocketmq_fd, 1, &server->endpoint, error);
+    if (err == RC_OK)
+        server->rocketmq_fd = -1;
+    return err;
+}
+
+/* ---- start ---- */
+
+static uint32_t choose_shards(const struct rc_config *config)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t shards = config->shards > 0 ? config->shards : cores > 0 ? cores : 1;
+    return shards > RC_BROKER_SHARDS_MAX ? RC_BROKER_SHARDS_MAX : (uint32_t)shards;
+}
+
+int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog, struct rc_server **ret,
+                    struct rc_error *error)
+{
+    struct rc_server *server = rc_new(struct rc_server);
+    server->config = config;
+    server->catalog = catalog;
+    server->rocketmq_fd = -1;
+    server->shards_count = choose_shards(config);
+    server->shards = rc_calloc(server->shards_count, sizeof(*server->shards));
+    server->brokers = rc_calloc(server->shards_count, sizeof(struct rc_broker *));
+    int err = open_sockets(server, error);
+    if (err == RC_OK) {
+        find_store_host(server);
+        err = start_log(server, error);
+    }
+    err = err ? err : start_endpoint(server, error);
+    err = err ? err : start_shards(server, error);
+    if (err != RC_OK) {
+        rc_server_stop(server);
+        return err;
+    }
+    *ret = server;
+    return RC_OK;
+}
+
+void rc_server_describe(const struct rc_server *server, char *out, size_t size)
+{
+    char text[RC_ADDRESS_TEXT_MAX];
+    size_t len = 0;
+    for (uint32_t i = 0; i < server->mqtt_count && len < size; i++)
+        len += (size_t)snprintf(out + len, size - len, "%s%s",
+                                i ? "," : "mqtt=", rc_address_format(&server->mqtt[i], text));
+    if (len < size)
+        snprintf(out + len, size - len, "%srocketmq=%s shards=%u", len ? " " : "",
+                 rc_address_format(&server->rocketmq, text), server->shards_count);
+}
+
+uint16_t rc_server_mqtt_port(const struct rc_server *server)
+{
+    return server->mqtt_count ? rc_address_port(&server->mqtt[0]) : 0;
+}
+
+uint16_t rc_server_rocketmq_port(const struct rc_server *server)
+{
+    return rc_address_port(&server->rocketmq);
+}
+
+int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struct rc_error *error)
+{
+    int err = rc_control_resolve_topics(catalog, server->store, error);
+    if (err != RC_OK) {
+        rc_catalog_unref(catalog);
+        return err;
+    }
+    for (uint32_t i = 0; i < server->shards_count; i++)
+        rc_broker_post_catalog(server->brokers[i], catalog);
+    rc_endpoint_post_catalog(server->endpoint, catalog);
+    rc_catalog_unref(server->catalog);
+    server->catalog = catalog;
+    return RC_OK;
+}
+
+/* ---- stop ---- */
+
+enum { STOP_SECONDS = 10 }; /* a full disk must not hold the stop for ever: the next start tells the rest */
+
+struct close_mail {
+    struct rc_mail mail;
+    struct shard *shard;
+    uint32_t listeners;
+};
+
+static void on_close_listeners(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct close_mail *letter = rc_container_of(mail, struct close_mail, mail);
+    for (uint32_t i = 0; i < letter->listeners; i++)
+        rc_listener_stop(&letter->shard->listeners[i]);
+    free(letter);
+}
+
+static void on_shard_stopped(void *arg)
+{
+    sem_post(arg);
+}
+
+static void stop_shards(struct rc_server *server)
+{
+    sem_t stopped;
+    struct timespec deadline;
+    sem_init(&stopped, 0, 0);
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += STOP_SECONDS;
+    uint32_t running = 0;
+    for (uint32_t i = 0; i < server->shards_count; i++) {
+        if (!server->shards[i].is_running)
+            continue;
+        struct close_mail *letter = rc_new(struct close_mail);
+        *letter = (struct close_mail){
+            .mail.deliver = on_close_listeners, .shard = &server->shards[i], .listeners = server->mqtt_count};
+        rc_loop_post(server->shards[i].loop, &letter->mail);
+        rc_broker_post_stop(server->shards[i].broker, on_shard_stopped, &stopped);
+        running++;
+    }
+    for (; running > 0; running--)
+        if (sem_timedwait(&stopped, &deadline) != 0)
+            rc_log_error(
+                "serve",
+                "a shard did not stop in time: what is missing in the log is added at the next start");
+    for (uint32_t i = 0; i < server->shards_count; i++) {
+        if (!server->shards[i].is_running)
+            continue;
+        rc_loop_stop(server->shards[i].loop);
+        rc_loop_join_thread(server->shards[i].loop);
+    }
+    sem_destroy(&stopped);
+}
+
+static void free_shards(struct rc_server *server)
+{
+    for (uint32_t i = 0; i < server->shards_count; i++) {
+        rc_broker_destroy(server->shards[i].broker);
+        rc_loop_destroy(server->shards[i].loop);
+    }
+    free(server->shards);
+    free(server->brokers);
+}
+
+void rc_server_stop(struct rc_server *server)
+{
+    stop_shards(server);
+    rc_endpoint_stop(server->endpoint);
+    if (server->writer != NULL && rc_log_writer_stop(server->writer) != RC_OK)
+        rc_log_error("serve", "the log could not be written to its end: the rest is added at the next start");
+    free_shards(server);
+    rc_presence_recovery_destroy(server->recovery);
+    if (server->store != NULL)
+        rc_store_close(server->store);
+    for (uint32_t i = 0; server->mqtt_fds != NULL && i < LISTENERS_MAX * server->shards_count; i++)
+        if (server->mqtt_fds[i] != -1)
+            close(server->mqtt_fds[i]);
+    if (server->rocketmq_fd != -1)
+        close(server->rocketmq_fd);
+    rc_catalog_unref(server->catalog);
+    free(server->mqtt_fds);
+    free(server->snapshot);
+    free(server);
+}

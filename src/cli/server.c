@@ -167,7 +167,9 @@ static int create_shard(struct rc_server *server, uint32_t i, struct rc_error *e
     options.node = config->node.text;
     options.store_host = server->store_host;
     options.floor_ms = rc_presence_recovery_greatest_ms(server->recovery);
-    options.max_connections = (uint32_t)(config->mqtt.max_connections / server->shards_count) + 1;
+    if (config->mqtt.max_connections > 0) /* 0: as many as the process may have files */
+        options.max_connections =
+            (uint32_t)((config->mqtt.max_connections + server->shards_count - 1) / server->shards_count);
     options.max_packet_size = (uint32_t)config->mqtt.max_packet_size;
     options.connect_timeout_ms = (uint32_t)config->mqtt.connect_timeout;
     err = rc_broker_create(&options, &shard->broker);

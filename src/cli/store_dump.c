@@ -217,7 +217,8 @@ int rc_store_dump_run(int argc, char **argv)
     rc_store_options_default(&open_options);
     open_options.dir = options.dir;
     open_options.read_only = true;
-    if (rc_store_open(&open_options, &store, &error) != RC_OK)
+    if (rc_store_options_detect(&open_options, &error) != RC_OK ||
+        rc_store_open(&open_options, &store, &error) != RC_OK)
         return rc_cli_fail(usage.command, "%s", error.text);
     code = dump_all(store, &options);
     rc_store_close(store);

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -56,20 +58,38 @@ struct version {
     uint32_t queue_file_entries;
 };
 
+/* Takes "<label> <number>\n" off the front; false when something else is there, or a number over `max`. */
+static bool take_number(const char **text, const char *label, uint64_t max, uint64_t *ret)
+{
+    size_t len = strlen(label);
+    char *end;
+    if (strncmp(*text, label, len) != 0 || (*text)[len] < '0' || (*text)[len] > '9')
+        return false;
+    errno = 0;
+    *ret = strtoull(*text + len, &end, 10);
+    if (errno != 0 || *ret > max || *end != '\n')
+        return false;
+    *text = end + 1;
+    return true;
+}
+
 /* RC_ERR_NOT_FOUND, RC_ERR_CORRUPT */
 static int read_version(int root, struct version *ret)
 {
-    struct rc_buf text;
-    rc_buf_init(&text, 1024);
-    int err = rc_fs_read_file(root, "rollcall/version", &text);
+    struct rc_buf buf;
+    uint64_t format, segment, entries;
+    rc_buf_init(&buf, 1024);
+    int err = rc_fs_read_file(root, "rollcall/version", &buf);
     if (err == RC_OK)
-        err = rc_buf_put_u8(&text, 0);
-    if (err == RC_OK &&
-        sscanf((const char *)rc_buf_slice(&text).ptr,
-               "rollcall store %9" SCNu32 " segment_bytes %15" SCNu64 " queue_file_entries %9" SCNu32,
-               &ret->format, &ret->segment_bytes, &ret->queue_file_entries) != 3)
+        err = rc_buf_put_u8(&buf, 0);
+    const char *text = err == RC_OK ? (const char *)rc_buf_slice(&buf).ptr : "";
+    if (err == RC_OK && take_number(&text, "rollcall store ", UINT32_MAX, &format) &&
+        take_number(&text, "segment_bytes ", INT64_MAX, &segment) &&
+        take_number(&text, "queue_file_entries ", UINT32_MAX, &entries))
+        *ret = (struct version){(uint32_t)format, segment, (uint32_t)entries};
+    else if (err == RC_OK)
         err = RC_ERR_CORRUPT;
-    rc_buf_free(&text);
+    rc_buf_free(&buf);
     return err == RC_ERR_FULL ? RC_ERR_CORRUPT : err;
 }
 

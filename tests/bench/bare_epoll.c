@@ -3,6 +3,7 @@
  * with a fixed CONNACK, reads until the peer is done, and closes. No MQTT is understood, nothing is kept.
  * Usage: bare_epoll PORT
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -55,7 +56,7 @@ int main(int argc, char **argv)
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
-    int epoll = epoll_create1(0), listener = listen_on(atoi(argv[1]));
+    int epoll = epoll_create1(0), listener = listen_on((int)strtol(argv[1], NULL, 10));
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, events[EVENTS_MAX];
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
     for (;;) {

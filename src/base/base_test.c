@@ -91,15 +91,16 @@ static void test_json_writes_commas_and_escapes(void **state)
     rc_json_put_str(&json, "s", "\xe4\xbd\xa0");
     rc_json_object_end(&json);
     assert_int_equal(json.err, RC_OK);
-    const char *expected = "{\"n\":-5,\"list\":[\"a\\\"\\\\\\n\\u0001\xef\xbf\xbd\",true,{}],\"s\":\"\xe4\xbd\xa0\"}";
+    const char *expected =
+        "{\"n\":-5,\"list\":[\"a\\\"\\\\\\n\\u0001\xef\xbf\xbd\",true,{}],\"s\":\"\xe4\xbd\xa0\"}";
     assert_true(rc_slice_eq_str(rc_buf_slice(&buf), expected));
     rc_buf_free(&buf);
 }
 
 static void test_utf8_refuses_what_rfc3629_forbids(void **state)
 {
-    static const char *const bad[] = {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80", "\xff",
-                                      "\xe0\x80\x80", "\xf0\x80\x80\x80"};
+    static const char *const bad[] = {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82",
+                                      "\x80",     "\xff",         "\xe0\x80\x80",     "\xf0\x80\x80\x80"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(rc_utf8_is_valid(rc_slice_str(bad[i])));
     assert_true(rc_utf8_is_valid(rc_slice_str("plain \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80")));

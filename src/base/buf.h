@@ -1,6 +1,6 @@
 /*
- * A growable byte buffer with a hard limit, for one thread. Bytes are written at the end and consumed from the
- * front. A zeroed struct with `max` set is a valid empty buffer that holds no memory.
+ * A growable byte buffer with a hard limit, for one thread. Bytes are written at the end and consumed from
+ * the front. A zeroed struct with `max` set is a valid empty buffer that holds no memory.
  */
 #ifndef RC_BASE_BUF_H
 #define RC_BASE_BUF_H

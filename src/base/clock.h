@@ -1,4 +1,5 @@
-/* Time. Durations and deadlines use the monotonic clock; only what people and protocols read uses the wall. */
+/* Time. Durations and deadlines use the monotonic clock; only what people and protocols read uses the wall.
+ */
 #ifndef RC_BASE_CLOCK_H
 #define RC_BASE_CLOCK_H
 

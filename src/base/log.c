@@ -33,7 +33,8 @@ static bool site_admits(struct rc_log_site *site, uint32_t *ret_left_out)
     return false;
 }
 
-void rc_log_write(struct rc_log_site *site, enum rc_log_level level, const char *area, const char *format, ...)
+void rc_log_write(struct rc_log_site *site, enum rc_log_level level, const char *area, const char *format,
+                  ...)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
     uint32_t left_out;
@@ -45,7 +46,8 @@ void rc_log_write(struct rc_log_site *site, enum rc_log_level level, const char 
     struct tm tm;
     gmtime_r(&second, &tm);
     size_t len = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
-    len += (size_t)snprintf(line + len, sizeof(line) - len, ".%03dZ %s %s: ", (int)(ms % 1000), names[level], area);
+    len += (size_t)snprintf(line + len, sizeof(line) - len, ".%03dZ %s %s: ", (int)(ms % 1000), names[level],
+                            area);
     va_list args;
     va_start(args, format);
     int text = vsnprintf(line + len, sizeof(line) - len, format, args);

@@ -1,7 +1,7 @@
 /*
- * A hash table of pointers to items that hold their own key: open addressing, linear probing, 12 bytes a slot.
- * For one thread. Keys are hashed with rc_hash, so strangers cannot make them collide. The table does not own
- * its items. Growing rehashes all at once (about 40 ns an item).
+ * A hash table of pointers to items that hold their own key: open addressing, linear probing, 12 bytes a
+ * slot. For one thread. Keys are hashed with rc_hash, so strangers cannot make them collide. The table does
+ * not own its items. Growing rehashes all at once (about 40 ns an item).
  */
 #ifndef RC_BASE_MAP_H
 #define RC_BASE_MAP_H

@@ -81,9 +81,9 @@ static void test_values_arrive_in_their_units(void **state)
                    "instances:\n"
                    "  - id: inst\n"
                    "    keys: [{access_key: ak, secret_key: sk}]\n"
-                   "    groups: [GID_a, GID_bb]\n"
+                   "    groups: [GID_aaa, GID_bbb]\n"
                    "    rules:\n"
-                   "      - {id: r-1, group: GID_bb, topic: t, enabled: false}\n");
+                   "      - {id: r-1, group: GID_bbb, topic: t, enabled: false}\n");
     assert_int_equal(config->shards, 3);
     assert_int_equal(config->log.level, RC_LOG_DEBUG);
     assert_int_equal(config->store.segment_size, 64 << 20);
@@ -100,7 +100,7 @@ static void test_values_arrive_in_their_units(void **state)
     const struct rc_config_text *groups = instance->groups.items;
     const struct rc_config_rule *rule = instance->rules.items;
     assert_int_equal(instance->groups.count, 2);
-    assert_string_equal(groups[1].text, "GID_bb");
+    assert_string_equal(groups[1].text, "GID_bbb");
     assert_string_equal(rule->topic.text, "t");
     assert_int_equal(rule->queues, 8);
     assert_false(rule->is_enabled);
@@ -232,7 +232,7 @@ static void test_what_is_printed_reads_back_the_same_and_hides_secrets(void **st
     struct rc_config *config =
         must_parse("store: {dir: 'a \"b\" \\ c', flush_interval: 1500ms, quota: 4097}\n"
                    "instances:\n"
-                   "  - {id: x, keys: [{access_key: a, secret_key: hush}], groups: [GID_a1]}\n"
+                   "  - {id: x, keys: [{access_key: a, secret_key: hush}], groups: [GID_aa1]}\n"
                    "  - {id: y}\n");
     assert_int_equal(rc_config_print(config, &first), RC_OK);
     rc_config_free(config);

@@ -1,0 +1,137 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "catalog/catalog.h"
+#include "control/control.h"
+#include "store/store.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char messages[64 * 1024];
+
+static struct rc_catalog *build(const char *yaml)
+{
+    struct rc_config_errors errors;
+    rc_config_errors_init(&errors);
+    struct rc_config *config = rc_config_parse("f.yaml", rc_slice_str(yaml), &errors);
+    struct rc_catalog *catalog = config != NULL ? rc_control_build_catalog(config, &errors) : NULL;
+    snprintf(messages, sizeof(messages), "%.*s", RC_SLICE_FMT(rc_buf_slice(&errors.text)));
+    /* The catalog must not lean on the configuration's memory. */
+    rc_config_free(config);
+    rc_config_errors_free(&errors);
+    return catalog;
+}
+
+#define TWO_INSTANCES                                                                                        \
+    "instances:\n"                                                                                           \
+    "  - id: one\n"                                                                                          \
+    "    keys: [{access_key: a1, secret_key: s1}, {access_key: a2, secret_key: s2}]\n"                       \
+    "    groups: [GID_one, GID_two]\n"                                                                       \
+    "    topics: [news]\n"                                                                                   \
+    "    rules:\n"                                                                                           \
+    "      - {id: rule-1, group: GID_one, topic: GID_one_MQTT, queues: 4}\n"                                 \
+    "      - {id: rule-2, group: GID_two, topic: other, enabled: false}\n"                                   \
+    "  - id: two\n"                                                                                          \
+    "    groups: [GID_one]\n"
+
+static void test_the_catalog_has_what_the_file_says(void **state)
+{
+    struct rc_catalog *catalog = build(TWO_INSTANCES);
+    assert_non_null(catalog);
+    const struct rc_instance *one = rc_catalog_instance(catalog, rc_slice_str("one"));
+    const struct rc_instance *two = rc_catalog_instance(catalog, rc_slice_str("two"));
+    assert_non_null(one);
+    assert_non_null(two);
+    const struct rc_key_pair *key = rc_instance_key(one, rc_slice_str("a2"));
+    assert_non_null(key);
+    assert_true(rc_slice_eq_str(key->secret_key, "s2"));
+    assert_null(rc_instance_key(two, rc_slice_str("a2")));
+    const struct rc_group *group = rc_instance_group(one, rc_slice_str("GID_one"));
+    assert_non_null(group);
+    assert_non_null(group->status_rule);
+    assert_true(rc_slice_eq_str(group->status_rule->topic_name, "GID_one_MQTT"));
+    assert_int_equal(group->status_rule->queues, 4);
+    assert_null(rc_instance_group(two, rc_slice_str("GID_one"))->status_rule);
+    rc_catalog_unref(catalog);
+}
+
+static void assert_refused(const char *yaml, const char *expected)
+{
+    assert_null(build(yaml));
+    if (strstr(messages, expected) == NULL)
+        fail_msg("expected '%s' in:\n%s", expected, messages);
+}
+
+static void test_what_is_there_twice_is_refused_with_its_place(void **state)
+{
+    assert_refused("instances: [{id: x}, {id: x}]",
+                   "f.yaml:1:27: instances[1]: the instance 'x' was given before");
+    assert_refused("instances: [{id: x, keys: [{access_key: a, secret_key: s}]},\n"
+                   "            {id: y, keys: [{access_key: a, secret_key: t}]}]",
+                   "f.yaml:2:41: instances[1].keys[0]: the access key 'a' was given before");
+    assert_refused("instances: [{id: x, groups: [GID_aa, GID_aa]}]",
+                   "instances[0].groups[1]: the group 'GID_aa'");
+    assert_refused("instances: [{id: x, topics: [abc, abc]}]", "instances[0].topics[1]: the topic 'abc'");
+    assert_refused(
+        "instances: [{id: x, groups: [GID_aaa, GID_bbb], rules: [{id: r-1, group: GID_aaa, topic: t},\n"
+        " {id: r-1, group: GID_bbb, topic: t}]}]",
+        "f.yaml:2:7: instances[0].rules[1]: the rule 'r-1' was given before");
+    assert_refused("instances: [{id: x, groups: [GID_aaa], rules: [{id: r-1, group: GID_aaa, topic: t},\n"
+                   " {id: r-2, group: GID_aaa, topic: t}]}]",
+                   "f.yaml:2:19: instances[0].rules[1]: the group has a status-notice rule already");
+}
+
+static void test_a_rule_for_a_group_that_is_not_there_is_refused(void **state)
+{
+    assert_refused("instances: [{id: x, groups: [GID_quick], rules: [{id: r-1, group: GID_quik, topic: t}]}]",
+                   "instances[0].rules[0]: the group 'GID_quik' was given, one of the instance's groups was "
+                   "expected, perhaps 'GID_quick'");
+}
+
+static int remove_one(const char *path, const struct stat *stat, int kind, struct FTW *walk)
+{
+    return remove(path);
+}
+
+static void test_topics_are_found_or_created_in_the_store(void **state)
+{
+    char dir[] = "/tmp/rc-control-test-XXXXXX";
+    struct rc_store_options options;
+    struct rc_store *store;
+    struct rc_error error = {0};
+    assert_non_null(mkdtemp(dir));
+    rc_store_options_default(&options);
+    options.dir = dir;
+    options.segment_bytes = 16 * 1024 * 1024;
+    assert_int_equal(rc_store_open(&options, &store, &error), RC_OK);
+    struct rc_catalog *catalog = build(TWO_INSTANCES);
+    assert_int_equal(rc_control_resolve_topics(catalog, store, &error), RC_OK);
+    const struct rc_instance *one = rc_catalog_instance(catalog, rc_slice_str("one"));
+    const struct rc_status_rule *rule = rc_instance_group(one, rc_slice_str("GID_one"))->status_rule;
+    assert_ptr_equal(rule->topic, rc_store_find_topic(store, rc_slice_str("GID_one_MQTT")));
+    assert_int_equal(rc_topic_queue_count(rule->topic), 4);
+    assert_null(rc_instance_group(one, rc_slice_str("GID_two"))->status_rule->topic);
+    assert_null(rc_store_find_topic(store, rc_slice_str("other")));
+    assert_ptr_equal(catalog->presence_topic, rc_store_find_topic(store, rc_slice_str(RC_PRESENCE_TOPIC)));
+    assert_non_null(catalog->presence_topic);
+    rc_catalog_unref(catalog);
+    rc_store_close(store);
+    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_catalog_has_what_the_file_says),
+        cmocka_unit_test(test_what_is_there_twice_is_refused_with_its_place),
+        cmocka_unit_test(test_a_rule_for_a_group_that_is_not_there_is_refused),
+        cmocka_unit_test(test_topics_are_found_or_created_in_the_store),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -75,8 +75,8 @@ static void test_what_is_there_twice_is_refused_with_its_place(void **state)
     assert_refused("instances: [{id: x, keys: [{access_key: a, secret_key: s}]},\n"
                    "            {id: y, keys: [{access_key: a, secret_key: t}]}]",
                    "f.yaml:2:41: instances[1].keys[0]: the access key 'a' was given before");
-    assert_refused("instances: [{id: x, groups: [GID_aa, GID_aa]}]",
-                   "instances[0].groups[1]: the group 'GID_aa'");
+    assert_refused("instances: [{id: x, groups: [GID_aaa, GID_aaa]}]",
+                   "instances[0].groups[1]: the group 'GID_aaa'");
     assert_refused("instances: [{id: x, topics: [abc, abc]}]", "instances[0].topics[1]: the topic 'abc'");
     assert_refused(
         "instances: [{id: x, groups: [GID_aaa, GID_bbb], rules: [{id: r-1, group: GID_aaa, topic: t},\n"

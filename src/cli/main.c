@@ -8,6 +8,7 @@
 
 static const struct rc_cli_command *const commands[] = {
     &rc_cli_serve,
+    &rc_cli_watch,
     &rc_cli_sign,
     &rc_cli_store,
 };

@@ -1,0 +1,73 @@
+/* What the consumer's files share. */
+#ifndef RC_CLIENT_CONSUMER_PRIVATE_H
+#define RC_CLIENT_CONSUMER_PRIVATE_H
+
+#include "base/error.h"
+#include "client/link.h"
+#include "rollcall/consumer.h"
+
+#include <stdatomic.h>
+
+enum {
+    RC_CONSUMER_NAMESRVS_MAX = 16,
+    RC_CONSUMER_BROKERS_MAX = 64,
+    RC_CONSUMER_QUEUES_MAX = 4096,           /* of all brokers, of one topic */
+    RC_CONSUMER_TOPICS = 2,                  /* the topic, and the group's retries */
+    RC_CONSUMER_BODY_MAX = 16 * 1024 * 1024, /* of an inflated message */
+};
+
+struct rc_consumer_broker {
+    char *name;
+    struct rc_link *link;
+};
+
+/* A queue that exists. */
+struct rc_consumer_place {
+    char broker[128];
+    uint32_t queue_id;
+};
+
+struct rc_consumer {
+    struct rc_consumer_options options;
+    struct rc_loop *loop;
+    struct rc_link_options link_options;
+    struct rc_link *namesrvs[RC_CONSUMER_NAMESRVS_MAX];
+    uint32_t namesrvs_count, namesrv_at;
+    struct rc_consumer_broker brokers[RC_CONSUMER_BROKERS_MAX];
+    uint32_t brokers_count;
+    char *topics[RC_CONSUMER_TOPICS];
+    struct rc_consumer_place *routes[RC_CONSUMER_TOPICS];
+    uint32_t routes_count[RC_CONSUMER_TOPICS];
+    struct rc_list queues;  /* those that are mine: struct rc_consumer_queue */
+    struct rc_list dropped; /* let go, while an answer is to come */
+    atomic_uint queues_count;
+    struct rc_timer heartbeat, rebalance, commit;
+    struct rc_mail stop;
+    char *client_id;
+    int64_t sub_version;
+    uint64_t told_ms;
+    uint32_t goodbyes;
+    bool is_stopping;
+};
+
+void rc_consumer_tell(struct rc_consumer *consumer, const char *what, const char *why);
+
+/* ---- consumer_route.c: JSON bodies ---- */
+void rc_consumer_put_broker(struct rc_consumer *consumer, const char *name, const char *address);
+void rc_consumer_put_heartbeat(const struct rc_consumer *consumer, struct rc_buf *body);
+/* Takes queues and brokers of a topic (by index) from a route. */
+void rc_consumer_take_route(struct rc_consumer *consumer, int topic, struct rc_slice body);
+/* Takes my share of all queues, given the body of a consumer list (empty: all are mine). */
+void rc_consumer_assign(struct rc_consumer *consumer, struct rc_slice members);
+
+/* ---- consumer_queue.c: the machine of each queue ---- */
+/* Starts it unless it runs already. */
+void rc_consumer_want_queue(struct rc_consumer *consumer, int topic, const struct rc_consumer_place *place);
+/* Between these two, every queue that was not wanted is let go. */
+void rc_consumer_begin_assignment(struct rc_consumer *consumer);
+void rc_consumer_end_assignment(struct rc_consumer *consumer);
+void rc_consumer_drop_queues(struct rc_consumer *consumer, const struct rc_link *link);
+void rc_consumer_commit_all(struct rc_consumer *consumer);
+void rc_consumer_free_queues(struct rc_consumer *consumer);
+
+#endif

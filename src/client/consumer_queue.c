@@ -1,0 +1,459 @@
+/* One queue that this consumer reads: where to start, pull, consume, commit, and again. */
+#include "base/alloc.h"
+#include "client/consumer_private.h"
+#include "store/message.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+enum {
+    SUSPEND_MS = 15000,
+    PULL_ANSWER_MS = 30000,
+    ANSWER_MS = 5000,
+    RETRY_MS = 1000,    /* after an error */
+    TRY_HERE_MS = 5000, /* a message that could not be sent back */
+    SYSFLAG_SUSPEND = 2,
+    SYSFLAG_SUBSCRIPTION = 4,
+};
+
+struct rc_consumer_queue {
+    struct rc_list node;
+    struct rc_consumer *consumer;
+    struct rc_link *link;
+    int topic;
+    struct rc_consumer_place place;
+    struct rc_timer timer;
+    struct rc_buf batch;                    /* messages pulled and not yet consumed */
+    uint64_t next;                          /* offset to pull from */
+    uint64_t done;                          /* all before it were dealt with */
+    uint64_t committed;                     /* last told to the broker; UINT64_MAX: never */
+    bool is_wanted, is_dropped, is_waiting; /* waiting: an answer is to come */
+    bool has_offset;
+};
+
+static void step(struct rc_consumer_queue *queue);
+
+static const char *topic_of(const struct rc_consumer_queue *queue)
+{
+    return queue->consumer->topics[queue->topic];
+}
+
+static void free_queue(struct rc_consumer_queue *queue)
+{
+    rc_list_remove(&queue->node);
+    rc_timer_stop(&queue->timer);
+    rc_buf_free(&queue->batch);
+    free(queue);
+}
+
+static void add_names(const struct rc_consumer_queue *queue, struct rc_remoting *request,
+                      const char *group_field)
+{
+    rc_remoting_add(request, group_field, rc_slice_str(queue->consumer->options.group));
+    rc_remoting_add(request, "topic", rc_slice_str(topic_of(queue)));
+    rc_remoting_add_number(request, "queueId", queue->place.queue_id);
+}
+
+static void call(struct rc_consumer_queue *queue, struct rc_remoting *request, uint64_t timeout_ms,
+                 rc_link_reply_fn on_reply)
+{
+    queue->is_waiting = true;
+    rc_link_call(queue->link, request, timeout_ms, on_reply, queue);
+}
+
+/* An answer has come: false when the queue was let go meanwhile (and is freed now). */
+static bool answered(struct rc_consumer_queue *queue)
+{
+    queue->is_waiting = false;
+    if (!queue->is_dropped)
+        return true;
+    free_queue(queue);
+    return false;
+}
+
+static void on_timer(struct rc_timer *timer)
+{
+    step(rc_container_of(timer, struct rc_consumer_queue, timer));
+}
+
+static void again(struct rc_consumer_queue *queue, uint64_t ms)
+{
+    if (!queue->consumer->is_stopping)
+        rc_timer_start(queue->consumer->loop, &queue->timer, ms);
+}
+
+/* ---- where to start ---- */
+
+static void start_at(struct rc_consumer_queue *queue, uint64_t offset)
+{
+    queue->next = queue->done = offset;
+    queue->has_offset = true;
+    step(queue);
+}
+
+static void on_edge_offset(void *arg, const struct rc_remoting *answer, const char *error)
+{
+    struct rc_consumer_queue *queue = arg;
+    if (!answered(queue))
+        return;
+    int64_t offset =
+        answer && answer->code == RC_RES_SUCCESS ? rc_remoting_get_number(answer, "offset", -1) : -1;
+    if (offset >= 0)
+        start_at(queue, (uint64_t)offset);
+    else
+        again(queue, RETRY_MS);
+}
+
+/* No offset is known: the retries from their first, the topic as the options say. */
+static void ask_edge(struct rc_consumer_queue *queue)
+{
+    struct rc_remoting request;
+    bool from_first = queue->topic == 1 || queue->consumer->options.from_first;
+    rc_remoting_request(&request, from_first ? RC_REQ_MIN_OFFSET : RC_REQ_MAX_OFFSET, 0);
+    rc_remoting_add(&request, "topic", rc_slice_str(topic_of(queue)));
+    rc_remoting_add_number(&request, "queueId", queue->place.queue_id);
+    call(queue, &request, ANSWER_MS, on_edge_offset);
+}
+
+static void on_offset(void *arg, const struct rc_remoting *answer, const char *error)
+{
+    struct rc_consumer_queue *queue = arg;
+    if (!answered(queue))
+        return;
+    int64_t offset =
+        answer && answer->code == RC_RES_SUCCESS ? rc_remoting_get_number(answer, "offset", -1) : -1;
+    if (offset >= 0)
+        start_at(queue, (uint64_t)offset);
+    else if (answer != NULL && answer->code == RC_RES_QUERY_NOT_FOUND)
+        ask_edge(queue);
+    else
+        again(queue, RETRY_MS);
+}
+
+static void ask_offset(struct rc_consumer_queue *queue)
+{
+    struct rc_remoting request;
+    if (queue->consumer->options.broadcasting) {
+        ask_edge(queue);
+        return;
+    }
+    rc_remoting_request(&request, RC_REQ_QUERY_OFFSET, 0);
+    add_names(queue, &request, "consumerGroup");
+    call(queue, &request, ANSWER_MS, on_offset);
+}
+
+/* ---- consuming ---- */
+
+static bool tag_is_wanted(const struct rc_consumer *consumer, struct rc_slice tags)
+{
+    const char *at = consumer->options.tags;
+    if (strcmp(at, "*") == 0 || *at == '\0')
+        return true;
+    while (*at != '\0') {
+        size_t len = strcspn(at, "|"), first = strspn(at, " \t"), end = len;
+        while (end > first && (at[end - 1] == ' ' || at[end - 1] == '\t'))
+            end--;
+        if (end > first && rc_slice_eq(tags, rc_slice(at + first, end - first)))
+            return true;
+        at += len;
+        at += strspn(at, "|");
+    }
+    return false;
+}
+
+/* Inflates a body within a limit; false when it is damaged or too large. */
+static bool inflate_body(struct rc_slice in, struct rc_buf *out)
+{
+    z_stream z = {.next_in = (uint8_t *)(uintptr_t)in.ptr, .avail_in = (uInt)in.len};
+    int result = inflateInit(&z);
+    rc_buf_init(out, RC_CONSUMER_BODY_MAX);
+    while (result == Z_OK) {
+        uint8_t *room = rc_buf_reserve(out, 16 * 1024);
+        if (room == NULL)
+            break;
+        z.next_out = room;
+        z.avail_out = 16 * 1024;
+        result = inflate(&z, Z_NO_FLUSH);
+        rc_buf_commit(out, 16 * 1024 - z.avail_out);
+        if (result == Z_OK && z.avail_in == 0 && z.avail_out > 0)
+            break;
+    }
+    inflateEnd(&z);
+    return result == Z_STREAM_END;
+}
+
+static char *property_text(const struct rc_message *message, const char *name)
+{
+    struct rc_slice value = rc_props_get(message->props, name);
+    return rc_strndup(value.ptr, value.len);
+}
+
+static enum rc_consume_result call_back(struct rc_consumer_queue *queue, const struct rc_message *message,
+                                        struct rc_slice body)
+{
+    struct rc_slice retried = rc_props_get(message->props, RC_PROP_RETRY_TOPIC);
+    char *topic = retried.len ? rc_strndup(retried.ptr, retried.len)
+                              : rc_strndup(message->topic.ptr, message->topic.len);
+    char *tags = property_text(message, RC_PROP_TAGS), *keys = property_text(message, RC_PROP_KEYS);
+    char *id = property_text(message, RC_PROP_UNIQ_KEY);
+    struct rc_consumer_message told = {
+        .topic = topic,
+        .tags = tags,
+        .keys = keys,
+        .message_id = id,
+        .body = body.ptr,
+        .body_len = body.len,
+        .queue_id = message->queue_id,
+        .queue_offset = message->queue_offset,
+        .born_ms = message->born_ms,
+        .store_ms = message->store_ms,
+        .reconsume_times = message->reconsume_times,
+        .properties = message->props.ptr,
+        .properties_len = message->props.len,
+    };
+    enum rc_consume_result result = queue->consumer->options.on_message(&told, queue->consumer->options.arg);
+    free(topic);
+    free(tags);
+    free(keys);
+    free(id);
+    return result;
+}
+
+static enum rc_consume_result consume(struct rc_consumer_queue *queue, const struct rc_message *message)
+{
+    if (queue->topic == 0 && !tag_is_wanted(queue->consumer, rc_props_get(message->props, RC_PROP_TAGS)))
+        return RC_CONSUME_COMMIT;
+    if (!(message->sys_flag & RC_SYSFLAG_COMPRESSED))
+        return call_back(queue, message, message->body);
+    struct rc_buf inflated;
+    enum rc_consume_result result = RC_CONSUME_LATER; /* what cannot be inflated ends as a dead letter */
+    if (inflate_body(message->body, &inflated))
+        result = call_back(queue, message, rc_buf_slice(&inflated));
+    rc_buf_free(&inflated);
+    return result;
+}
+
+/* The message at the front of the batch is dealt with. */
+static void finish_first(struct rc_consumer_queue *queue, const struct rc_message *message, size_t size)
+{
+    queue->done = message->queue_offset + 1;
+    rc_buf_consume(&queue->batch, size);
+}
+
+static void on_sent_back(void *arg, const struct rc_remoting *answer, const char *error)
+{
+    struct rc_consumer_queue *queue = arg;
+    struct rc_message message;
+    if (!answered(queue))
+        return;
+    int64_t size = rc_message_decode(rc_buf_slice(&queue->batch), false, &message);
+    if (answer != NULL && answer->code == RC_RES_SUCCESS && size > 0) {
+        finish_first(queue, &message, (size_t)size);
+        step(queue);
+        return;
+    }
+    rc_consumer_tell(queue->consumer, "a message could not be sent back and is tried again here",
+                     error ? error : "the broker refused it");
+    again(queue, TRY_HERE_MS);
+}
+
+static void send_back(struct rc_consumer_queue *queue, const struct rc_message *message)
+{
+    struct rc_remoting request;
+    rc_remoting_request(&request, RC_REQ_SEND_BACK, 0);
+    rc_remoting_add_number(&request, "offset", (int64_t)message->physical_offset);
+    rc_remoting_add(&request, "group", rc_slice_str(queue->consumer->options.group));
+    rc_remoting_add_number(&request, "delayLevel", 0);
+    rc_remoting_add(&request, "originMsgId", rc_props_get(message->props, RC_PROP_UNIQ_KEY));
+    rc_remoting_add(&request, "originTopic", message->topic);
+    rc_remoting_add_bool(&request, "unitMode", false);
+    rc_remoting_add_number(&request, "maxReconsumeTimes", 16);
+    call(queue, &request, ANSWER_MS, on_sent_back);
+}
+
+/* Consumes what was pulled; true when all is done with, false when something is waited for. */
+static bool consume_batch(struct rc_consumer_queue *queue)
+{
+    while (rc_buf_len(&queue->batch) > 0 && !queue->consumer->is_stopping && !queue->is_dropped) {
+        struct rc_message message;
+        int64_t size = rc_message_decode(rc_buf_slice(&queue->batch), true, &message);
+        if (size <= 0) {
+            rc_consumer_tell(queue->consumer, "a pulled message is damaged and is left out", topic_of(queue));
+            rc_buf_consume(&queue->batch, rc_buf_len(&queue->batch));
+            return true;
+        }
+        if (consume(queue, &message) == RC_CONSUME_LATER && !queue->consumer->options.broadcasting) {
+            send_back(queue, &message);
+            return false;
+        }
+        finish_first(queue, &message, (size_t)size);
+    }
+    return !queue->consumer->is_stopping && !queue->is_dropped;
+}
+
+/* ---- pulling ---- */
+
+static void on_pulled(void *arg, const struct rc_remoting *answer, const char *error)
+{
+    struct rc_consumer_queue *queue = arg;
+    if (!answered(queue))
+        return;
+    if (answer == NULL) {
+        rc_consumer_tell(queue->consumer, "pull", error);
+        again(queue, RETRY_MS);
+        return;
+    }
+    int64_t next = rc_remoting_get_number(answer, "nextBeginOffset", -1);
+    if (answer->code == RC_RES_SUCCESS && next >= 0 &&
+        rc_buf_put_slice(&queue->batch, answer->body) == RC_OK) {
+        queue->next = (uint64_t)next;
+        step(queue);
+    } else if (next >= 0 &&
+               (answer->code == RC_RES_PULL_NOT_FOUND || answer->code == RC_RES_PULL_RETRY_IMMEDIATELY ||
+                answer->code == RC_RES_PULL_OFFSET_MOVED)) {
+        queue->next = queue->done = (uint64_t)next;
+        step(queue);
+    } else {
+        char why[256];
+        snprintf(why, sizeof(why), "code %d %.*s", answer->code, RC_SLICE_FMT(answer->remark));
+        rc_consumer_tell(queue->consumer, "pull refused", why);
+        again(queue, RETRY_MS);
+    }
+}
+
+static void pull(struct rc_consumer_queue *queue)
+{
+    struct rc_remoting request;
+    const struct rc_consumer *consumer = queue->consumer;
+    rc_remoting_request(&request, RC_REQ_PULL, 0);
+    add_names(queue, &request, "consumerGroup");
+    rc_remoting_add_number(&request, "queueOffset", (int64_t)queue->next);
+    rc_remoting_add_number(&request, "maxMsgNums", 32);
+    rc_remoting_add_number(&request, "sysFlag", SYSFLAG_SUSPEND | SYSFLAG_SUBSCRIPTION);
+    rc_remoting_add_number(&request, "commitOffset", 0);
+    rc_remoting_add_number(&request, "suspendTimeoutMillis", SUSPEND_MS);
+    rc_remoting_add(&request, "subscription", rc_slice_str(queue->topic == 0 ? consumer->options.tags : "*"));
+    rc_remoting_add_number(&request, "subVersion", consumer->sub_version);
+    rc_remoting_add(&request, "expressionType", rc_slice_str("TAG"));
+    call(queue, &request, PULL_ANSWER_MS, on_pulled);
+}
+
+static void step(struct rc_consumer_queue *queue)
+{
+    if (queue->consumer->is_stopping || queue->is_waiting)
+        return;
+    if (!queue->has_offset) {
+        ask_offset(queue);
+    } else if (consume_batch(queue)) {
+        queue->done = queue->next;
+        pull(queue);
+    }
+}
+
+/* ---- assignment ---- */
+
+static void let_go(struct rc_consumer_queue *queue)
+{
+    rc_list_remove(&queue->node);
+    atomic_fetch_sub(&queue->consumer->queues_count, 1);
+    rc_timer_stop(&queue->timer);
+    queue->is_dropped = true;
+    if (queue->is_waiting)
+        rc_list_push_back(&queue->consumer->dropped, &queue->node);
+    else
+        free_queue(queue);
+}
+
+static void commit(struct rc_consumer_queue *queue)
+{
+    struct rc_remoting request;
+    if (!queue->has_offset || queue->committed == queue->done || queue->consumer->options.broadcasting)
+        return;
+    rc_remoting_request(&request, RC_REQ_UPDATE_OFFSET, 0);
+    add_names(queue, &request, "consumerGroup");
+    rc_remoting_add_number(&request, "commitOffset", (int64_t)queue->done);
+    rc_link_call(queue->link, &request, 0, NULL, NULL);
+    queue->committed = queue->done;
+}
+
+static struct rc_link *link_of(struct rc_consumer *consumer, const char *broker)
+{
+    for (uint32_t i = 0; i < consumer->brokers_count; i++)
+        if (strcmp(consumer->brokers[i].name, broker) == 0)
+            return consumer->brokers[i].link;
+    return NULL;
+}
+
+void rc_consumer_begin_assignment(struct rc_consumer *consumer)
+{
+    rc_list_for_each(node, &consumer->queues) rc_container_of(node, struct rc_consumer_queue, node)
+        ->is_wanted = false;
+}
+
+void rc_consumer_want_queue(struct rc_consumer *consumer, int topic, const struct rc_consumer_place *place)
+{
+    rc_list_for_each(node, &consumer->queues)
+    {
+        struct rc_consumer_queue *queue = rc_container_of(node, struct rc_consumer_queue, node);
+        if (queue->topic == topic && queue->place.queue_id == place->queue_id &&
+            strcmp(queue->place.broker, place->broker) == 0) {
+            queue->is_wanted = true;
+            return;
+        }
+    }
+    struct rc_link *link = link_of(consumer, place->broker);
+    if (link == NULL)
+        return;
+    struct rc_consumer_queue *queue = rc_new(struct rc_consumer_queue);
+    queue->consumer = consumer;
+    queue->link = link;
+    queue->topic = topic;
+    queue->place = *place;
+    queue->committed = UINT64_MAX;
+    queue->is_wanted = true;
+    queue->timer.on_due = on_timer;
+    rc_buf_init(&queue->batch, RC_REMOTING_FRAME_MAX);
+    rc_list_push_back(&consumer->queues, &queue->node);
+    atomic_fetch_add(&consumer->queues_count, 1);
+    again(queue, 0);
+}
+
+void rc_consumer_end_assignment(struct rc_consumer *consumer)
+{
+    rc_list_for_each_safe(node, &consumer->queues)
+    {
+        struct rc_consumer_queue *queue = rc_container_of(node, struct rc_consumer_queue, node);
+        if (queue->is_wanted)
+            continue;
+        commit(queue);
+        let_go(queue);
+    }
+}
+
+void rc_consumer_drop_queues(struct rc_consumer *consumer, const struct rc_link *link)
+{
+    rc_list_for_each_safe(node, &consumer->queues)
+    {
+        struct rc_consumer_queue *queue = rc_container_of(node, struct rc_consumer_queue, node);
+        if (queue->link != link)
+            continue;
+        queue->is_waiting = false; /* the link's callbacks go with it */
+        let_go(queue);
+    }
+}
+
+void rc_consumer_commit_all(struct rc_consumer *consumer)
+{
+    rc_list_for_each(node, &consumer->queues) commit(rc_container_of(node, struct rc_consumer_queue, node));
+}
+
+void rc_consumer_free_queues(struct rc_consumer *consumer)
+{
+    rc_list_for_each_safe(node, &consumer->queues)
+    {
+        struct rc_consumer_queue *queue = rc_container_of(node, struct rc_consumer_queue, node);
+        rc_list_remove(node);
+        free_queue(queue);
+    }
+}

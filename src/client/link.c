@@ -1,0 +1,222 @@
+#include "client/link.h"
+
+#include "auth/sign.h"
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <stdio.h>
+#include <sys/epoll.h>
+
+enum { READ_BYTES = 64 * 1024 };
+
+struct call {
+    struct rc_list node;
+    struct rc_timer timer;
+    struct rc_link *link;
+    int32_t opaque;
+    rc_link_reply_fn on_reply;
+    void *arg;
+    const char *error; /* decided, to be told on the next turn */
+};
+
+struct rc_link {
+    struct rc_link_options options;
+    char *address;
+    struct rc_dial *dial;
+    struct rc_stream stream;
+    struct rc_output output;
+    struct rc_buf in;
+    struct rc_list calls;
+    uint32_t calls_count;
+    int32_t next_opaque;
+};
+
+struct rc_link *rc_link_create(const struct rc_link_options *options, const char *address)
+{
+    struct rc_link *link = rc_new(struct rc_link);
+    link->options = *options;
+    link->address = rc_strdup(address);
+    rc_list_init(&link->calls);
+    rc_buf_init(&link->in, RC_REMOTING_FRAME_MAX + READ_BYTES + 8);
+    return link;
+}
+
+static void free_call(struct call *call)
+{
+    rc_timer_stop(&call->timer);
+    rc_list_remove(&call->node);
+    call->link->calls_count--;
+    free(call);
+}
+
+static void disconnect(struct rc_link *link)
+{
+    rc_dial_cancel(link->dial);
+    link->dial = NULL;
+    rc_stream_close(&link->stream);
+    rc_output_free(&link->output);
+    rc_buf_free(&link->in);
+}
+
+void rc_link_destroy(struct rc_link *link)
+{
+    if (link == NULL)
+        return;
+    disconnect(link);
+    while (!rc_list_is_empty(&link->calls))
+        free_call(rc_container_of(link->calls.next, struct call, node));
+    free(link->address);
+    free(link);
+}
+
+const char *rc_link_address(const struct rc_link *link)
+{
+    return link->address;
+}
+
+/* ---- calls that fail are told of on their timers, never inside of rc_link_call ---- */
+
+static void on_call_over(struct rc_timer *timer)
+{
+    struct call *call = rc_container_of(timer, struct call, timer);
+    rc_link_reply_fn on_reply = call->on_reply;
+    void *arg = call->arg;
+    const char *error = call->error ? call->error : "no answer in time";
+    free_call(call);
+    on_reply(arg, NULL, error);
+}
+
+static void fail_all(struct rc_link *link, const char *error)
+{
+    disconnect(link);
+    rc_list_for_each(node, &link->calls)
+    {
+        struct call *call = rc_container_of(node, struct call, node);
+        call->error = error;
+        rc_timer_start(link->options.loop, &call->timer, 0);
+    }
+}
+
+/* ---- the connection ---- */
+
+static void handle(struct rc_link *link, const struct rc_remoting *command)
+{
+    if (!(command->flag & RC_REMOTING_RESPONSE)) {
+        if (link->options.on_request != NULL)
+            link->options.on_request(link->options.arg, command);
+        return;
+    }
+    rc_list_for_each(node, &link->calls)
+    {
+        struct call *call = rc_container_of(node, struct call, node);
+        if (call->opaque != command->opaque)
+            continue;
+        rc_link_reply_fn on_reply = call->on_reply;
+        void *arg = call->arg;
+        free_call(call);
+        on_reply(arg, command, NULL);
+        return;
+    }
+}
+
+/* Takes the whole frames off the input. Callbacks may make new calls, but do not destroy the link. */
+static int handle_frames(struct rc_link *link)
+{
+    for (;;) {
+        struct rc_remoting command;
+        int64_t used = rc_remoting_decode(rc_buf_slice(&link->in), &command);
+        if (used <= 0)
+            return (int)used;
+        handle(link, &command);
+        rc_remoting_done(&command);
+        rc_buf_consume(&link->in, (size_t)used);
+    }
+}
+
+static void on_ready(struct rc_watch *watch, uint32_t events)
+{
+    struct rc_link *link = rc_container_of(watch, struct rc_link, stream.watch);
+    if (events & EPOLLOUT) {
+        int err = rc_output_flush(&link->output, &link->stream);
+        if (err != RC_OK && err != RC_ERR_AGAIN) {
+            fail_all(link, "the connection broke");
+            return;
+        }
+    }
+    if (!(events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+        return;
+    uint8_t *room = rc_buf_reserve(&link->in, READ_BYTES);
+    ssize_t len = room ? rc_stream_read(&link->stream, room, READ_BYTES) : RC_ERR_FULL;
+    if (len == RC_ERR_AGAIN)
+        return;
+    if (len > 0)
+        rc_buf_commit(&link->in, (size_t)len);
+    if (len <= 0 || handle_frames(link) < 0)
+        fail_all(link, len == 0 ? "the connection was closed" : "the connection broke");
+}
+
+static void on_dialed(void *arg, int fd, const struct rc_error *error)
+{
+    struct rc_link *link = arg;
+    link->dial = NULL;
+    if (fd < 0) {
+        fail_all(link, "no connection");
+        return;
+    }
+    rc_stream_open(&link->stream, fd);
+    link->stream.watch.on_ready = on_ready;
+    int err = rc_stream_attach(&link->stream, link->options.loop, EPOLLIN);
+    if (err == RC_OK)
+        err = rc_output_flush(&link->output, &link->stream);
+    if (err != RC_OK && err != RC_ERR_AGAIN)
+        fail_all(link, "the connection broke");
+}
+
+static void send_bytes(struct rc_link *link, struct rc_slice bytes)
+{
+    rc_output_put(&link->output, bytes.ptr, bytes.len);
+    if (rc_stream_is_open(&link->stream)) {
+        /* A broken connection is found by reading, too: nothing may be torn down below a callback. */
+        rc_output_flush(&link->output, &link->stream);
+    } else if (link->dial == NULL) {
+        struct rc_error error;
+        if (rc_dial_start(link->options.loop, link->address, NULL, RC_LINK_CONNECT_MS, on_dialed, link,
+                          &link->dial, &error) != RC_OK)
+            fail_all(link, "no connection");
+    }
+}
+
+static void sign(struct rc_link *link, struct rc_remoting *request, char signature[RC_SIGNATURE_LEN + 1])
+{
+    rc_remoting_add(request, "AccessKey", rc_slice_str(link->options.access_key));
+    rc_remoting_sign(request, rc_slice_str(link->options.secret_key), false, NULL, signature);
+    rc_remoting_add(request, "Signature", rc_slice(signature, RC_SIGNATURE_LEN));
+}
+
+void rc_link_call(struct rc_link *link, struct rc_remoting *request, uint64_t timeout_ms,
+                  rc_link_reply_fn on_reply, void *arg)
+{
+    char signature[RC_SIGNATURE_LEN + 1];
+    struct rc_buf frame;
+    request->opaque = link->next_opaque++;
+    if (on_reply == NULL)
+        request->flag |= RC_REMOTING_ONEWAY;
+    if (link->options.access_key != NULL)
+        sign(link, request, signature);
+    if (on_reply != NULL) {
+        struct call *call = rc_new(struct call);
+        *call = (struct call){.link = link, .opaque = request->opaque, .on_reply = on_reply, .arg = arg};
+        call->timer.on_due = on_call_over;
+        rc_list_push_back(&link->calls, &call->node);
+        bool is_full =
+            ++link->calls_count > RC_LINK_CALLS_MAX || rc_output_pending(&link->output) > RC_LINK_OUTPUT_MAX;
+        call->error = is_full ? "too many requests under way" : NULL;
+        rc_timer_start(link->options.loop, &call->timer, is_full ? 0 : timeout_ms);
+        if (is_full)
+            return;
+    }
+    rc_buf_init(&frame, RC_REMOTING_FRAME_MAX);
+    if (rc_remoting_put(&frame, request) == RC_OK)
+        send_bytes(link, rc_buf_slice(&frame));
+    rc_buf_free(&frame);
+}

@@ -450,10 +450,8 @@ void rc_consumer_commit_all(struct rc_consumer *consumer)
 
 void rc_consumer_free_queues(struct rc_consumer *consumer)
 {
-    rc_list_for_each_safe(node, &consumer->queues)
-    {
-        struct rc_consumer_queue *queue = rc_container_of(node, struct rc_consumer_queue, node);
-        rc_list_remove(node);
-        free_queue(queue);
-    }
+    struct rc_list *lists[] = {&consumer->queues, &consumer->dropped};
+    for (int i = 0; i < 2; i++)
+        while (!rc_list_is_empty(lists[i]))
+            free_queue(rc_container_of(lists[i]->next, struct rc_consumer_queue, node));
 }

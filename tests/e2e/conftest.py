@@ -1,0 +1,48 @@
+"""Fixtures shared by all tests, and the closing line that the caller counts."""
+
+import pytest
+
+from harness.apache import RealCluster
+from harness.jvm import Driver
+
+
+@pytest.fixture(scope="session")
+def cluster49(tmp_path_factory):
+    cluster = RealCluster(tmp_path_factory.mktemp("cluster49"), 49).start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster53(tmp_path_factory):
+    cluster = RealCluster(tmp_path_factory.mktemp("cluster53"), 53).start()
+    yield cluster
+    cluster.stop()
+
+
+def _driver(flavour, factory, **options):
+    driver = Driver(flavour, factory.mktemp(flavour), **options)
+    yield driver
+    driver.close()
+
+
+@pytest.fixture(scope="module")
+def ons(tmp_path_factory):
+    yield from _driver("ons", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def rmq49(tmp_path_factory):
+    yield from _driver("rmq49", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def rmq53(tmp_path_factory):
+    yield from _driver("rmq53", tmp_path_factory)
+
+
+def pytest_terminal_summary(terminalreporter):
+    stats = terminalreporter.stats
+    failed = len(stats.get("failed", [])) + len(stats.get("error", []))
+    counts = f"{len(stats.get('passed', []))} passed, {failed} failed, {len(stats.get('skipped', []))} skipped"
+    terminalreporter.write_line(counts)

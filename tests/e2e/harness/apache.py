@@ -1,0 +1,100 @@
+"""A real Apache RocketMQ name server and broker, in little memory and in a directory of its own."""
+
+import pathlib
+
+from .procs import BUILD, Process, free_port, port_answers, wait_until
+
+LOGBACK = """<configuration><appender name="file" class="ch.qos.logback.core.FileAppender"><file>{file}</file>
+<encoder><pattern>%d %p %t - %m%n</pattern></encoder></appender>
+<root level="{level}"><appender-ref ref="file"/></root></configuration>
+"""
+PLAIN_ACL = """accounts:
+- accessKey: {ak}
+  secretKey: {sk}
+  admin: true
+"""
+
+
+class RealCluster:
+    """`version`: 49 or 53. `acl`: (access key, secret key), for 49. `settings` override the broker's configuration.
+
+    With `store` the broker takes that directory as its own; it must be a copy that nobody else uses."""
+
+    def __init__(self, home, version=49, acl=None, store=None, settings=None):
+        self.home = pathlib.Path(home)
+        self.version = version
+        self.store = pathlib.Path(store or self.home / "store")
+        self.namesrv_port = free_port()
+        self.broker_port = free_port(neighbours=(-2, 1))
+        self.namesrv = f"127.0.0.1:{self.namesrv_port}"
+        self.name = "broker-a"
+        self._processes = []
+        conf = self.home / "conf"
+        conf.mkdir(parents=True, exist_ok=True)
+        for part in ("namesrv", "broker", "tools"):
+            (conf / f"logback_{part}.xml").write_text(LOGBACK.format(file=self.home / f"{part}.log", level="WARN"))
+        if acl:
+            assert version == 49, "plain_acl is of 4.9"
+            (conf / "plain_acl.yml").write_text(PLAIN_ACL.format(ak=acl[0], sk=acl[1]))
+        self._write_config(conf, acl, settings or {})
+
+    def _write_config(self, conf, acl, settings):
+        broker = {
+            "brokerClusterName": "DefaultCluster", "brokerName": self.name, "brokerId": 0, "brokerIP1": "127.0.0.1",
+            "listenPort": self.broker_port, "namesrvAddr": self.namesrv, "autoCreateTopicEnable": "true",
+            "autoCreateSubscriptionGroup": "true", "storePathRootDir": self.store,
+            "storePathCommitLog": self.store / "commitlog", "mappedFileSizeCommitLog": 16 << 20,
+            "mappedFileSizeConsumeQueue": 6000, "maxHashSlotNum": 5000, "maxIndexNum": 20000,
+            "diskMaxUsedSpaceRatio": 99, "flushDiskType": "ASYNC_FLUSH", "aclEnable": "true" if acl else "false",
+        }
+        if self.version == 53:
+            del broker["aclEnable"]
+            broker["timerWheelEnable"] = "false"
+        broker.update(settings)
+        (conf / "broker.conf").write_text("".join(f"{k}={v}\n" for k, v in broker.items() if v is not None))
+        (conf / "namesrv.conf").write_text(
+            f"listenPort={self.namesrv_port}\nkvConfigPath={self.home}/kv.json\nrocketmqHome={self.home}\n")
+
+    def _java(self, main, config, heap, *options):
+        return ["java", "-Xms32m", f"-Xmx{heap}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k",
+                "-XX:MaxDirectMemorySize=256m", "-Djava.net.preferIPv4Stack=true", f"-Duser.home={self.home}",
+                f"-Drocketmq.home.dir={self.home}", "-Drocketmq.broker.diskSpaceWarningLevelRatio=0.99",
+                "--add-opens=java.base/java.nio=ALL-UNNAMED", "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+                "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED", *options,
+                "-cp", f"{BUILD}/java/server{self.version}/lib/*", main, "-c", config]
+
+    def start(self):
+        conf = self.home / "conf"
+        if not self._processes:
+            self._spawn("namesrv", self._java("org.apache.rocketmq.namesrv.NamesrvStartup", conf / "namesrv.conf", 96))
+            wait_until("the name server's port", lambda: port_answers(self.namesrv_port), 40)
+        self.start_broker()
+        return self
+
+    def _spawn(self, what, command):
+        process = Process(command, self.home / what, env={"ROCKETMQ_HOME": str(self.home)})
+        self._processes.append(process)
+        return process
+
+    def start_broker(self):
+        self.broker = self._spawn("broker", self._java(
+            "org.apache.rocketmq.broker.BrokerStartup", self.home / "conf" / "broker.conf", 192))
+
+        def up():
+            assert self.broker.running(), f"the broker ended:\n{self.log()}"
+            return port_answers(self.broker_port) and "boot success" in self.broker.output()
+        wait_until(lambda: f"the broker's port\n{self.log()}", up, 60)
+
+    def stop_broker(self):
+        self.broker.stop(40)
+
+    def log(self):
+        """What the broker said, for a failed test's message."""
+        file = self.home / "broker.log"
+        return self.broker.output()[-2000:] + (file.read_text(errors="replace")[-3000:] if file.exists() else "")
+
+    def stop(self):
+        for process in reversed(self._processes):
+            if process.running():
+                process.kill()
+        self._processes = []

@@ -2,6 +2,8 @@
 
 #include "client/signature.h"
 
+#include <errno.h>
+
 struct example {
     const struct rc_config_instance *instance;
     const struct rc_config_key *key;
@@ -34,18 +36,18 @@ void rc_hints_print(const struct rc_config *config, uint16_t mqtt_port, uint16_t
     }
     const char *instance = example.instance->id.text, *access_key = example.key->access_key.text;
     const struct rc_config_text *topics = example.instance->topics.items;
+    const char *program = program_invocation_name; /* works where it is not on the PATH */
     const char *topic = example.instance->topics.count > 0 ? topics[0].text : "topic";
     snprintf(client_id, sizeof(client_id), "%s@@@device001", example.rule->group.text);
     rc_client_sign(password, example.key->secret_key.text, rc_slice_str(client_id));
     fprintf(out,
             "\nWatch clients come and go, in a second terminal:\n"
-            "  export ROLLCALL_ACCESS_KEY='%s' ROLLCALL_SECRET_KEY='...'   # the secret_key beside it in %s\n"
-            "  rollcall watch --endpoint 127.0.0.1:%u --topic '%s' --group GID_watch\n",
-            access_key, config->file, rocketmq_port, example.rule->topic.text);
+            "  %s watch --endpoint 127.0.0.1:%u --key-file '%s' --topic '%s'\n",
+            program, rocketmq_port, config->file, example.rule->topic.text);
     fprintf(out,
-            "\nBe a device, in a third one, until Ctrl-C (rollcall sign makes other passwords):\n"
+            "\nBe a device, in a third one, until Ctrl-C (%s sign makes other passwords):\n"
             "  mosquitto_sub -h 127.0.0.1 -p %u -i '%s' -u 'Signature|%s|%s' -P '%s' -t '%s/#' -v\n",
-            mqtt_port, client_id, access_key, instance, password, topic);
+            program, mqtt_port, client_id, access_key, instance, password, topic);
     snprintf(client_id, sizeof(client_id), "%s@@@device002", example.rule->group.text);
     rc_client_sign(password, example.key->secret_key.text, rc_slice_str(client_id));
     fprintf(

@@ -274,11 +274,12 @@ static bool copy_key(char out[RC_CLI_KEY_MAX + 1], const char *text, size_t len)
     return true;
 }
 
-/* Takes "name: value", or "name=value", with blanks around; true when the line is that and it fitted. */
+/* Takes "name: value", or "name=value", with blanks around, also as the first line of a YAML list's item, so
+ * that a server's configuration serves too; true when the line is that and it fitted. */
 static bool take_line(const char *line, const char *name, char out[RC_CLI_KEY_MAX + 1])
 {
     size_t len = strlen(name);
-    line += strspn(line, " \t");
+    line += strspn(line, " \t-");
     if (strncmp(line, name, len) != 0)
         return false;
     line += len;

@@ -99,8 +99,16 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
 {
     struct rc_broker *broker = rc_new(struct rc_broker);
     broker->options = *options;
+    rc_list_init(&broker->conns);
+    rc_list_init(&broker->dirty);
+    rc_list_init(&broker->dead);
+    rc_list_init(&broker->absent);
+    /* Before the sender's own hook: what flushing finds broken is staged in the same turn. */
+    broker->hook.run = on_turn_end;
+    rc_loop_add_hook(options->loop, &broker->hook);
     int err = rc_log_sender_create(options->writer, options->loop, &broker->sender);
     if (err != RC_OK) {
+        rc_loop_remove_hook(&broker->hook);
         free(broker);
         return err;
     }
@@ -117,12 +125,6 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     broker->catalog = rc_catalog_ref(options->catalog);
     rc_map_init(&broker->sessions, session_key);
     rc_subscriptions_init(&broker->subscriptions);
-    rc_list_init(&broker->conns);
-    rc_list_init(&broker->dirty);
-    rc_list_init(&broker->dead);
-    rc_list_init(&broker->absent);
-    broker->hook.run = on_turn_end;
-    rc_loop_add_hook(options->loop, &broker->hook);
     broker->sweep.on_due = on_sweep;
     rc_timer_start(options->loop, &broker->sweep, RC_SWEEP_MS);
     *ret = broker;

@@ -9,6 +9,10 @@
 
 enum { RC_LOG_SPARE_MS = 1000, FIRST_ENTRIES = 16 };
 
+/* Batches that leave at the end of a turn although they are not full. Further records wait in the open one
+ * until a report comes back: under load batches grow instead of multiplying, and wakes with them stay few. */
+enum { EAGER_BATCHES = 1 };
+
 struct rc_log_sender {
     struct rc_log_writer *writer;
     struct rc_loop *loop;
@@ -97,7 +101,7 @@ static void seal_and_send(struct rc_log_sender *sender)
 static void on_turn_end(struct rc_hook *hook)
 {
     struct rc_log_sender *sender = rc_container_of(hook, struct rc_log_sender, hook);
-    if (sender->open != NULL)
+    if (sender->open != NULL && sender->batches <= EAGER_BATCHES)
         seal_and_send(sender);
 }
 

@@ -1,6 +1,9 @@
 """A real Apache RocketMQ name server and broker, in little memory and in a directory of its own."""
 
+import json
 import pathlib
+import socket
+import struct
 
 from .procs import BUILD, Process, free_port, port_answers, wait_until
 
@@ -13,6 +16,17 @@ PLAIN_ACL = """accounts:
   secretKey: {sk}
   admin: true
 """
+
+
+def has_route(port, topic):
+    """Whether the name server knows where the topic is (request 105)."""
+    header = json.dumps({"code": 105, "language": "JAVA", "version": 409, "opaque": 1, "flag": 0,
+                         "extFields": {"topic": topic}}).encode()
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall(struct.pack(">II", 4 + len(header), len(header)) + header)
+        reply = client.makefile("rb")
+        _, length = struct.unpack(">II", reply.read(8))
+        return json.loads(reply.read(length))["code"] == 0
 
 
 class RealCluster:
@@ -84,6 +98,8 @@ class RealCluster:
             assert self.broker.running(), f"the broker ended:\n{self.log()}"
             return port_answers(self.broker_port) and "boot success" in self.broker.output()
         wait_until(lambda: f"the broker's port\n{self.log()}", up, 60)
+        # A 5.3 broker registers its topics a moment after it says that it is up; until then no topic is created.
+        wait_until("the broker's topics at the name server", lambda: has_route(self.namesrv_port, "TBW102"), 60)
 
     def stop_broker(self):
         self.broker.stop(40)

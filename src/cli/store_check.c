@@ -35,7 +35,7 @@ static const struct rc_cli_usage usage = {
     .synopsis = "DIR [options]",
     .about =
         "Reads every message and every queue entry of a log directory and compares them. Changes nothing.\n"
-        "The server must not be running on it. Exit code 1 when something is damaged.\n",
+        "A server may be running on it. Exit code 1 when something is damaged.\n",
     .options = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
     .examples = "  rollcall store check data/quickstart\n"
@@ -162,9 +162,17 @@ int rc_store_check_run(int argc, char **argv)
     if (rc_store_options_detect(&open_options, &error) != RC_OK ||
         rc_store_open(&open_options, &check.store, &error) != RC_OK)
         return rc_cli_fail(usage.command, "%s", error.text);
+    const struct rc_error *damage = rc_store_damage(check.store);
+    if (damage != NULL) {
+        check.problems++;
+        fprintf(stderr, "damaged: %s\n", damage->text);
+    }
     int err = rc_store_scan(check.store, 0, visit_message, &check);
-    if (err != RC_OK)
-        problem(&check, rc_err_text(err), 10, "commit log", 0, check.bytes);
+    if (err != RC_OK) {
+        check.problems++;
+        fprintf(stderr, "damaged: the commit log, after %llu messages: %s\n",
+                (unsigned long long)check.messages, rc_err_text(err));
+    }
     rc_store_each_topic(check.store, visit_topic, &check);
     rc_store_close(check.store);
     return report(&check);

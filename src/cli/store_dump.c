@@ -221,6 +221,9 @@ int rc_store_dump_run(int argc, char **argv)
         rc_store_open(&open_options, &store, &error) != RC_OK)
         return rc_cli_fail(usage.command, "%s", error.text);
     code = dump_all(store, &options);
+    const struct rc_error *damage = rc_store_damage(store);
+    if (damage != NULL)
+        code = rc_cli_fail(usage.command, "%s", damage->text);
     rc_store_close(store);
     return code;
 }

@@ -399,6 +399,14 @@ static int read_and_dispatch(struct recovery *r)
     }
 }
 
+/* Who only reads gets what there is, and is told. */
+static int note_damage(struct recovery *r)
+{
+    r->error = &r->store->damage;
+    check_tail(r);
+    return RC_OK;
+}
+
 int rc_recover(struct rc_store *store, bool was_clean, struct rc_error *error)
 {
     struct recovery r = {.store = store, .error = error, .was_clean = was_clean};
@@ -408,8 +416,8 @@ int rc_recover(struct rc_store *store, bool was_clean, struct rc_error *error)
     if (store->log.count == 0)
         return recover_empty(&r);
     err = read_and_dispatch(&r);
-    if (err == RC_OK && !store->options.read_only)
-        err = check_tail(&r);
+    if (err == RC_OK)
+        err = store->options.read_only ? note_damage(&r) : check_tail(&r);
     if (err == RC_OK && !store->options.read_only)
         err = cut_tail(&r);
     if (err != RC_OK)

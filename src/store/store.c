@@ -203,6 +203,11 @@ int rc_store_open(const struct rc_store_options *options, struct rc_store **ret,
 
 /* ---- closing ---- */
 
+const struct rc_error *rc_store_damage(const struct rc_store *store)
+{
+    return store->damage.code == RC_OK ? NULL : &store->damage;
+}
+
 int rc_store_flush(struct rc_store *store)
 {
     return rc_flusher_flush(&store->flusher, true);

@@ -50,6 +50,11 @@ struct rc_queue; /* one ConsumeQueue; live until rc_store_close */
  * what to do.
  */
 int rc_store_open(const struct rc_store_options *options, struct rc_store **ret, struct rc_error *error);
+/*
+ * Of a store that was opened read_only: the damage for which it would have been refused otherwise (the
+ * messages before it can be read); NULL when there is none.
+ */
+const struct rc_error *rc_store_damage(const struct rc_store *store);
 /* Flushes, writes checkpoint and config, removes `abort`. After the log writer has ended. */
 void rc_store_close(struct rc_store *store);
 

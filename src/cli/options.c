@@ -2,6 +2,7 @@
 
 #include "base/nearest.h"
 #include "cli/commands.h"
+#include "control/config.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -274,12 +275,11 @@ static bool copy_key(char out[RC_CLI_KEY_MAX + 1], const char *text, size_t len)
     return true;
 }
 
-/* Takes "name: value", or "name=value", with blanks around, also as the first line of a YAML list's item, so
- * that a server's configuration serves too; true when the line is that and it fitted. */
+/* Takes "name: value", or "name=value", with blanks around; true when the line is that and it fitted. */
 static bool take_line(const char *line, const char *name, char out[RC_CLI_KEY_MAX + 1])
 {
     size_t len = strlen(name);
-    line += strspn(line, " \t-");
+    line += strspn(line, " \t");
     if (strncmp(line, name, len) != 0)
         return false;
     line += len;
@@ -291,22 +291,51 @@ static bool take_line(const char *line, const char *name, char out[RC_CLI_KEY_MA
     return copy_key(out, line, strcspn(line, " \t\"\r\n"));
 }
 
-static int load_key_file(const struct rc_cli_usage *usage, struct rc_cli_keys *keys)
+static bool load_key_lines(FILE *file, struct rc_cli_keys *keys)
 {
     char line[512];
-    FILE *file = fopen(keys->file_option, "re");
-    if (file == NULL)
-        return rc_cli_fail(usage->command, "--key-file %s: %s", keys->file_option, strerror(errno));
+    keys->access[0] = keys->secret[0] = '\0';
     while (fgets(line, sizeof(line), file) != NULL) {
         if (!take_line(line, "access_key", keys->access))
             take_line(line, "secret_key", keys->secret);
     }
-    fclose(file);
     explicit_bzero(line, sizeof(line));
-    if (keys->access[0] == '\0' || keys->secret[0] == '\0')
-        return rc_cli_refuse(usage, "%s needs the lines 'access_key: ...' and 'secret_key: ...'",
-                             keys->file_option);
-    return RC_CLI_GO_ON;
+    return keys->access[0] != '\0' && keys->secret[0] != '\0';
+}
+
+/* The first key pair of a server's configuration: whoever may read that file may as well use it. */
+static bool load_server_keys(const char *path, struct rc_cli_keys *keys)
+{
+    struct rc_config_errors errors;
+    bool is_found = false;
+    rc_config_errors_init(&errors);
+    struct rc_config *config = rc_config_load(path, &errors);
+    for (uint32_t i = 0; config != NULL && !is_found && i < config->instances.count; i++) {
+        const struct rc_config_instance *instance =
+            &((const struct rc_config_instance *)config->instances.items)[i];
+        const struct rc_config_key *key = instance->keys.items;
+        is_found = instance->keys.count > 0 &&
+                   copy_key(keys->access, key->access_key.text, strlen(key->access_key.text)) &&
+                   copy_key(keys->secret, key->secret_key.text, strlen(key->secret_key.text));
+    }
+    rc_config_free(config);
+    rc_config_errors_free(&errors);
+    return is_found;
+}
+
+static int load_key_file(const struct rc_cli_usage *usage, struct rc_cli_keys *keys)
+{
+    FILE *file = fopen(keys->file_option, "re");
+    if (file == NULL)
+        return rc_cli_fail(usage->command, "--key-file %s: %s", keys->file_option, strerror(errno));
+    bool is_found = load_key_lines(file, keys);
+    fclose(file);
+    if (is_found || load_server_keys(keys->file_option, keys))
+        return RC_CLI_GO_ON;
+    return rc_cli_refuse(usage,
+                         "%s needs the lines 'access_key: ...' and 'secret_key: ...', or is a server's "
+                         "configuration with a key pair",
+                         keys->file_option);
 }
 
 int rc_cli_load_keys(const struct rc_cli_usage *usage, struct rc_cli_keys *keys)

@@ -76,7 +76,8 @@ struct rc_cli_keys {
                  "better ROLLCALL_SECRET_KEY or --key-file"},                                                \
     {                                                                                                        \
         .name = "key-file", .kind = RC_CLI_TEXT, .offset = offsetof(type, field.file_option),                \
-        .value = "FILE", .help = "lines `access_key: ...` and `secret_key: ...`"                             \
+        .value = "FILE",                                                                                     \
+        .help = "lines `access_key: ...` and `secret_key: ...`, or a\nserver's configuration"                \
     }
 
 /*

@@ -1,6 +1,6 @@
 #include "cli/hints.h"
 
-#include "client/signature.h"
+#include "auth/sign.h"
 
 #include <errno.h>
 
@@ -39,7 +39,8 @@ void rc_hints_print(const struct rc_config *config, uint16_t mqtt_port, uint16_t
     const char *program = program_invocation_name; /* works where it is not on the PATH */
     const char *topic = example.instance->topics.count > 0 ? topics[0].text : "topic";
     snprintf(client_id, sizeof(client_id), "%s@@@device001", example.rule->group.text);
-    rc_client_sign(password, example.key->secret_key.text, rc_slice_str(client_id));
+    struct rc_slice signed_text = rc_slice_str(client_id);
+    rc_sign(rc_slice_str(example.key->secret_key.text), &signed_text, 1, password);
     fprintf(out,
             "\nWatch clients come and go, in a second terminal:\n"
             "  %s watch --endpoint 127.0.0.1:%u --key-file '%s' --topic '%s'\n",
@@ -49,7 +50,8 @@ void rc_hints_print(const struct rc_config *config, uint16_t mqtt_port, uint16_t
             "  mosquitto_sub -h 127.0.0.1 -p %u -i '%s' -u 'Signature|%s|%s' -P '%s' -t '%s/#' -v\n",
             program, mqtt_port, client_id, access_key, instance, password, topic);
     snprintf(client_id, sizeof(client_id), "%s@@@device002", example.rule->group.text);
-    rc_client_sign(password, example.key->secret_key.text, rc_slice_str(client_id));
+    signed_text = rc_slice_str(client_id);
+    rc_sign(rc_slice_str(example.key->secret_key.text), &signed_text, 1, password);
     fprintf(
         out,
         "\nBe another that comes, says something and goes:\n"

@@ -2,7 +2,7 @@
 #include "base/json_write.h"
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "client/signature.h"
+#include "auth/sign.h"
 
 #include <stdio.h>
 
@@ -120,7 +120,8 @@ static int run(int argc, char **argv)
     int len = snprintf(user, sizeof(user), "Signature|%s|%s", options.keys.access, options.instance);
     if (len >= (int)sizeof(user))
         return rc_cli_refuse(&usage, "the instance's name is too long");
-    rc_client_sign(password, options.keys.secret, rc_slice_str(options.client_id));
+    struct rc_slice signed_text = rc_slice_str(options.client_id);
+    rc_sign(rc_slice_str(options.keys.secret), &signed_text, 1, password);
     if (options.json)
         print_json(&options, user, password);
     else

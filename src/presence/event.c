@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <openssl/sha.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -103,21 +104,32 @@ int rc_event_put_props(struct rc_buf *out, const struct rc_event *event)
     return err;
 }
 
-/* The start of the local month of `ms`, as RocketMQ's clients compute it; one thread's last answer is kept.
+/*
+ * The starts of local months, as RocketMQ's clients compute them: worked out once, since mktime takes a lock
+ * and may read a file, neither of which a shard does.
  */
+enum { MONTHS_KEPT = 600 };
+static int64_t month_starts[MONTHS_KEPT];
+static pthread_once_t months_once = PTHREAD_ONCE_INIT;
+
+static void find_months(void)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+    localtime_r(&now, &tm);
+    for (int i = 0; i < MONTHS_KEPT; i++) {
+        struct tm first = {.tm_year = tm.tm_year, .tm_mon = tm.tm_mon - 1 + i, .tm_mday = 1, .tm_isdst = -1};
+        month_starts[i] = (int64_t)mktime(&first) * 1000;
+    }
+}
+
 static int64_t month_start_ms(int64_t ms)
 {
-    static _Thread_local int64_t start = 1, end = 0;
-    if (ms >= start && ms < end)
-        return start;
-    time_t second = (time_t)(ms / 1000);
-    struct tm tm;
-    localtime_r(&second, &tm);
-    struct tm first = {.tm_year = tm.tm_year, .tm_mon = tm.tm_mon, .tm_mday = 1, .tm_isdst = -1};
-    struct tm next = {.tm_year = tm.tm_year, .tm_mon = tm.tm_mon + 1, .tm_mday = 1, .tm_isdst = -1};
-    start = (int64_t)mktime(&first) * 1000;
-    end = (int64_t)mktime(&next) * 1000;
-    return start;
+    pthread_once(&months_once, find_months);
+    int i = 0;
+    while (i + 1 < MONTHS_KEPT && month_starts[i + 1] <= ms)
+        i++;
+    return ms < month_starts[0] ? ms : month_starts[i];
 }
 
 void rc_event_uniq_key(const struct rc_event *event, char *out)

@@ -37,10 +37,7 @@ static void report_if_stopped(struct rc_broker *broker)
 
 static void on_online(struct rc_channel *channel)
 {
-    struct rc_conn *conn = rc_conn_of_channel(channel);
-    rc_conn_online(conn);
-    if (!conn->is_dead)
-        rc_delivery_resume(conn->session);
+    rc_conn_online(rc_conn_of_channel(channel));
 }
 
 static void on_gone(struct rc_channel *channel)
@@ -75,14 +72,18 @@ static void flush_conn(struct rc_conn *conn)
     }
 }
 
+static void free_dead(struct rc_broker *broker)
+{
+    for (struct rc_list *node; (node = rc_list_pop_front(&broker->dead)) != NULL;)
+        rc_conn_free(rc_container_of(node, struct rc_conn, dirty));
+}
+
 static void on_turn_end(struct rc_hook *hook)
 {
     struct rc_broker *broker = rc_container_of(hook, struct rc_broker, hook);
     while (!rc_list_is_empty(&broker->dirty))
         flush_conn(rc_container_of(broker->dirty.next, struct rc_conn, dirty));
-    struct rc_list *node;
-    while ((node = rc_list_pop_front(&broker->dead)) != NULL)
-        rc_conn_free(rc_container_of(node, struct rc_conn, dirty));
+    free_dead(broker);
 }
 
 static void on_sweep(struct rc_timer *timer)
@@ -99,6 +100,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
 {
     struct rc_broker *broker = rc_new(struct rc_broker);
     broker->options = *options;
+    rc_list_init(&broker->connecting);
     rc_list_init(&broker->conns);
     rc_list_init(&broker->dirty);
     rc_list_init(&broker->dead);
@@ -137,6 +139,7 @@ void rc_broker_destroy(struct rc_broker *broker)
         return;
     rc_timer_stop(&broker->sweep);
     rc_loop_remove_hook(&broker->hook);
+    free_dead(broker);
     rc_session_sweep(broker, true);
     rc_map_free(&broker->sessions);
     rc_subscriptions_free(&broker->subscriptions);
@@ -184,6 +187,12 @@ struct stop_mail {
     void *arg;
 };
 
+static void close_all(struct rc_list *list)
+{
+    while (!rc_list_is_empty(list))
+        rc_conn_close(rc_container_of(list->next, struct rc_conn, node), false, "server-shutdown");
+}
+
 static void on_stop(struct rc_mail *mail, struct rc_loop *loop)
 {
     struct stop_mail *letter = rc_container_of(mail, struct stop_mail, mail);
@@ -192,8 +201,8 @@ static void on_stop(struct rc_mail *mail, struct rc_loop *loop)
     broker->on_stopped = letter->on_stopped;
     broker->on_stopped_arg = letter->arg;
     free(letter);
-    while (!rc_list_is_empty(&broker->conns))
-        rc_conn_close(rc_container_of(broker->conns.next, struct rc_conn, node), false, "server-shutdown");
+    close_all(&broker->connecting);
+    close_all(&broker->conns);
     report_if_stopped(broker);
 }
 

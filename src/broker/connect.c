@@ -95,14 +95,12 @@ static int64_t move(struct rc_conn *conn, struct rc_broker *to, struct rc_slice 
     struct rc_broker *from = conn->broker;
     rc_timer_stop(&conn->timer);
     rc_stream_detach(&conn->stream);
-    rc_list_remove(&conn->node);
-    RC_COUNT_DOWN(&from->counters, connections);
+    rc_conn_unlist(conn);
     RC_COUNT(&from->counters, moved);
     struct rc_buf *kept = rc_new(struct rc_buf);
     rc_buf_init(kept, RC_BROKER_CONNECT_BYTES_MAX + 2 * RC_SCRATCH_BYTES);
     rc_buf_put_slice(kept, in);
     conn->partial = kept;
-    conn->is_listed = false;
     conn->broker = to;
     conn->mail.deliver = on_arrival;
     rc_loop_post(to->options.loop, &conn->mail);
@@ -157,8 +155,10 @@ static struct rc_topic *event_topic(const struct rc_conn *conn)
 
 static int64_t refuse_unavailable(struct rc_conn *conn, uint8_t version)
 {
-    RC_COUNT(&conn->broker->counters, refused_log);
-    rc_log_error("presence", "client refused: the log takes no more events (disk full?)");
+    if (!conn->broker->is_stopping) {
+        RC_COUNT(&conn->broker->counters, refused_log);
+        rc_log_error("presence", "client refused: the log takes no more events (disk full?)");
+    }
     return refuse(conn, version, RC_MQTT_SERVER_UNAVAILABLE);
 }
 
@@ -210,8 +210,7 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     conn->keep_alive_ms = keep_alive_s * 1500;
     conn->session = session;
     session->conn = conn;
+    rc_conn_opening(conn);
     keep_rest(conn, rc_slice_from(in, (size_t)used));
-    if (conn->stream.loop != NULL) /* nothing is read before CONNACK; a broken connection is noticed then */
-        rc_stream_detach(&conn->stream);
     put_connack(conn, conn->version, present, RC_MQTT_SUCCESS);
 }

@@ -4,10 +4,13 @@
  * channel, else when its channel's tcpclean is in the log.
  * - It is put on epoll only when it has to be waited for: a CONNECT that arrives with the accept is read at
  * once, and nothing is read between CONNECT and CONNACK.
+ * - Strangers may be many and silent: those without a CONNECT stand in a list of their own, and when that is
+ * full the longest silent makes room for the newest, so a flood does not keep out who logs in at once.
  */
 #include "broker/private.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 
@@ -34,6 +37,22 @@ void rc_conn_free(struct rc_conn *conn)
     free(conn);
 }
 
+void rc_conn_unlist(struct rc_conn *conn)
+{
+    struct rc_broker *broker = conn->broker;
+    if (!conn->is_listed)
+        return;
+    rc_list_remove(&conn->node);
+    RC_COUNT_DOWN(&broker->counters, connections);
+    conn->is_listed = false;
+    if (!conn->is_connecting)
+        return;
+    conn->is_connecting = false;
+    broker->connecting_count--;
+    if (conn->partial != NULL)
+        broker->connecting_bytes -= rc_buf_len(conn->partial);
+}
+
 static void drop_buffers(struct rc_conn *conn)
 {
     if (conn->partial != NULL)
@@ -55,16 +74,16 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
             rc_output_flush(&conn->output, &conn->stream); /* as far as it goes: a refusal, a last answer */
         rc_stream_close(&conn->stream);
     }
+    rc_conn_unlist(conn);
     drop_buffers(conn);
-    if (conn->is_listed) {
-        rc_list_remove(&conn->node);
-        RC_COUNT_DOWN(&broker->counters, connections);
-    }
     if (conn->is_dirty)
         rc_list_remove(&conn->dirty);
-    conn->is_listed = conn->is_dirty = false;
+    conn->is_dirty = false;
     if (conn->channel.state == RC_CHANNEL_ONLINE)
         RC_COUNT_DOWN(&broker->counters, clients);
+    /* By the wall clock of now, less the silence: readers compare it with the event's own time. */
+    conn->channel.last_active_ms =
+        rc_clock_wall_ms() - (int64_t)(rc_loop_now_ms(broker->options.loop) - conn->active_ms);
     if (conn->session != NULL && conn->session->conn == conn)
         rc_session_leave(broker, conn->session);
     if (conn->channel.state == RC_CHANNEL_NONE)
@@ -83,11 +102,29 @@ void rc_conn_touch(struct rc_conn *conn)
 
 /* ---- reading ---- */
 
+/* All strangers together may have this much half sent. */
+static bool connecting_has_room(struct rc_conn *conn, size_t len)
+{
+    struct rc_broker *broker = conn->broker;
+    if (!conn->is_connecting)
+        return true;
+    if (broker->connecting_bytes + len > RC_BROKER_CONNECTING_BYTES_MAX) {
+        RC_COUNT(&broker->counters, dropped_connecting);
+        rc_log_warn("mqtt", "connection closed: too many that have sent only a part of CONNECT");
+        rc_conn_close(conn, false, "no-connect");
+        return false;
+    }
+    broker->connecting_bytes += len;
+    return true;
+}
+
 /* Keeps what cannot be handled yet; false when the connection was closed for sending too much. */
 static bool keep(struct rc_conn *conn, struct rc_slice rest)
 {
     if (rest.len == 0)
         return true;
+    if (!connecting_has_room(conn, rest.len))
+        return false;
     if (conn->partial == NULL) {
         conn->partial = rc_new(struct rc_buf);
         uint32_t max = conn->broker->options.max_packet_size + RC_SCRATCH_BYTES;
@@ -155,6 +192,8 @@ static void consume_with_partial(struct rc_conn *conn, struct rc_slice in)
     if (size == 0 || size > (int64_t)rc_buf_len(all))
         return; /* the packet is still not whole: do not parse it again for every piece */
     conn->partial = NULL;
+    if (conn->is_connecting)
+        conn->broker->connecting_bytes -= rc_buf_len(all);
     rc_conn_consume(conn, rc_buf_slice(all));
     rc_buf_free(all);
     free(all);
@@ -219,22 +258,44 @@ static void set_peer(struct rc_channel *channel, const struct rc_address *peer)
     }
 }
 
-static void list_conn(struct rc_broker *broker, struct rc_conn *conn)
+static void list_conn(struct rc_broker *broker, struct rc_conn *conn, struct rc_list *list)
 {
     conn->broker = broker;
     conn->is_listed = true;
-    rc_list_push_back(&broker->conns, &conn->node);
+    rc_list_push_back(list, &conn->node);
     RC_COUNT(&broker->counters, connections);
+}
+
+/* The longest silent stranger goes when there are too many. */
+static void list_connecting(struct rc_broker *broker, struct rc_conn *conn)
+{
+    if (broker->connecting_count >= RC_BROKER_CONNECTING_MAX) {
+        RC_COUNT(&broker->counters, dropped_connecting);
+        rc_log_warn("mqtt", "connection closed: more than %d have sent no CONNECT", RC_BROKER_CONNECTING_MAX);
+        rc_conn_close(rc_container_of(broker->connecting.next, struct rc_conn, node), false, "no-connect");
+    }
+    list_conn(broker, conn, &broker->connecting);
+    conn->is_connecting = true;
+    broker->connecting_count++;
+}
+
+static bool may_accept(struct rc_broker *broker)
+{
+    if (broker->is_stopping)
+        return false;
+    if (atomic_load_explicit(&broker->counters.connections, memory_order_relaxed) <
+        broker->options.max_connections)
+        return true;
+    RC_COUNT(&broker->counters, refused_limit);
+    rc_log_warn("mqtt", "connection refused: this server has its %u connections (max_connections)",
+                broker->options.max_connections * broker->options.shards);
+    return false;
 }
 
 void rc_broker_accept(struct rc_broker *broker, int fd, const struct rc_address *peer)
 {
     RC_COUNT(&broker->counters, accepted);
-    if (broker->is_stopping || atomic_load_explicit(&broker->counters.connections, memory_order_relaxed) >=
-                                   broker->options.max_connections) {
-        RC_COUNT(&broker->counters, refused_limit);
-        rc_log_warn("mqtt", "connection refused: this server has its %u connections (max_connections)",
-                    broker->options.max_connections * broker->options.shards);
+    if (!may_accept(broker)) {
         close(fd);
         return;
     }
@@ -242,7 +303,7 @@ void rc_broker_accept(struct rc_broker *broker, int fd, const struct rc_address 
     rc_stream_open(&conn->stream, fd);
     conn->stream.watch.on_ready = on_ready;
     set_peer(&conn->channel, peer);
-    list_conn(broker, conn);
+    list_connecting(broker, conn);
     conn->active_ms = rc_loop_now_ms(broker->options.loop);
     conn->timer.on_due = on_connect_timeout;
     rc_timer_start(broker->options.loop, &conn->timer, broker->options.connect_timeout_ms);
@@ -257,7 +318,7 @@ void rc_broker_accept(struct rc_broker *broker, int fd, const struct rc_address 
 
 void rc_conn_arrive(struct rc_broker *broker, struct rc_conn *conn)
 {
-    list_conn(broker, conn);
+    list_conn(broker, conn, &broker->conns);
     conn->active_ms = rc_loop_now_ms(broker->options.loop);
     struct rc_buf *in = conn->partial;
     conn->partial = NULL;
@@ -282,6 +343,28 @@ static void on_keep_alive(struct rc_timer *timer)
     rc_conn_close(conn, false, "keepalive-timeout");
 }
 
+/* Its connect is staged, but the log does not take it (a full disk): the client is told nothing, and tries
+ * elsewhere or later. */
+static void on_opening_timeout(struct rc_timer *timer)
+{
+    struct rc_conn *conn = rc_container_of(timer, struct rc_conn, timer);
+    RC_COUNT(&conn->broker->counters, refused_log);
+    rc_conn_close(conn, false, "log-blocked");
+}
+
+void rc_conn_opening(struct rc_conn *conn)
+{
+    struct rc_broker *broker = conn->broker;
+    if (conn->is_connecting) {
+        rc_conn_unlist(conn);
+        list_conn(broker, conn, &broker->conns);
+    }
+    conn->timer.on_due = on_opening_timeout;
+    rc_timer_start(broker->options.loop, &conn->timer, broker->options.connect_timeout_ms);
+    if (conn->stream.loop != NULL) /* nothing is read before CONNACK; a broken connection is noticed then */
+        rc_stream_detach(&conn->stream);
+}
+
 void rc_conn_online(struct rc_conn *conn)
 {
     struct rc_broker *broker = conn->broker;
@@ -298,6 +381,8 @@ void rc_conn_online(struct rc_conn *conn)
         return;
     }
     rc_conn_touch(conn); /* CONNACK has been waiting in the output */
+    /* Before anything that the client sent ahead, which may bring it new messages. */
+    rc_delivery_resume(conn->session);
     if (conn->partial != NULL)
         consume_with_partial(conn, rc_slice(NULL, 0));
 }

@@ -17,6 +17,7 @@
     X(refused_protocol, "CONNECTs refused: malformed or an unsupported version")                             \
     X(refused_log, "CONNECTs refused: the log takes no more")                                                \
     X(refused_limit, "connections refused: the limit on connections")                                        \
+    X(dropped_connecting, "connections closed: too many without CONNECT")                                    \
     X(connect_timeouts, "connections closed: no CONNECT in time")                                            \
     X(disconnects, "clients that left with DISCONNECT")                                                      \
     X(connection_lost, "clients whose connection was lost")                                                  \

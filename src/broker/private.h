@@ -36,7 +36,7 @@ struct rc_conn {
     struct rc_buf
         *partial; /* the start of a packet that has not come whole, or input that may not be read yet */
     struct rc_timer timer; /* for CONNECT, then for keep-alive */
-    struct rc_list node;   /* among the shard's connections */
+    struct rc_list node;   /* among the shard's connections: those of clients, or those still connecting */
     union {
         struct rc_list dirty; /* output to flush, or to be freed, at the end of the turn */
         struct rc_mail mail;  /* while it moves */
@@ -48,7 +48,7 @@ struct rc_conn {
     struct rc_channel channel;
     uint32_t keep_alive_ms; /* 1.5 times the client's; 0: none */
     uint8_t version;
-    bool is_listed, is_dirty, is_dead;
+    bool is_listed, is_dirty, is_dead, is_connecting;
 };
 
 struct rc_broker {
@@ -59,6 +59,9 @@ struct rc_broker {
     struct rc_catalog *catalog;
     struct rc_map sessions;
     struct rc_subscriptions subscriptions;
+    struct rc_list connecting; /* connections without a client, the oldest first */
+    uint32_t connecting_count;
+    size_t connecting_bytes; /* of first packets that have not come whole */
     struct rc_list conns, dirty, dead;
     struct rc_list absent; /* sessions without a connection, the longest absent first */
     struct rc_hook hook;
@@ -82,8 +85,12 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
 void rc_conn_touch(struct rc_conn *conn);
 /* Takes over a connection on its new owner's loop, or goes on where it was accepted. */
 void rc_conn_arrive(struct rc_broker *broker, struct rc_conn *conn);
-/* The client is online: CONNACK goes out and reading begins. */
+/* CONNECT was accepted: it waits for the log. The caller has made the channel. */
+void rc_conn_opening(struct rc_conn *conn);
+/* The client is online: CONNACK goes out, what its session has for it, and reading begins. */
 void rc_conn_online(struct rc_conn *conn);
+/* It leaves this shard: nothing here knows of it any more. */
+void rc_conn_unlist(struct rc_conn *conn);
 void rc_conn_free(struct rc_conn *conn);
 /* Handles what was read: whole packets at once, the rest is kept. */
 void rc_conn_consume(struct rc_conn *conn, struct rc_slice in);

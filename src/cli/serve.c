@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CONFIG_FILE "/etc/rollcall/rollcall.yaml"
@@ -214,6 +215,7 @@ static int run_server(const struct rc_config *config, struct rc_catalog *catalog
     sigset_t waited;
     char where[256];
     uint64_t begun_ns = rc_clock_mono_ns();
+    tzset(); /* before there are threads that ask for local time, so that none of them sees it being read */
     block_signals(&waited);
     raise_file_limit();
     rc_log_set_level((enum rc_log_level)config->log.level);

@@ -52,6 +52,7 @@ struct rc_consumer_options {
     const char *secret_key;
     bool broadcasting; /* all queues, offsets not committed: starts anew with each start */
     bool from_first;   /* a group without an offset starts at the beginning instead of the end */
+    int64_t from_ms; /* > 0: it starts at the first message stored at or after this time (since the epoch) */
     enum rc_consume_result (*on_message)(const struct rc_consumer_message *message, void *arg);
     void (*on_error)(const char *text, void *arg); /* in words, at most one a second; may be NULL */
     void *arg;

@@ -5,6 +5,7 @@
 #include "cli/options.h"
 #include "cli/sim_fleet.h"
 #include "cli/sim_stats.h"
+#include "cli/sim_verify.h"
 
 #include <netdb.h>
 #include <stdio.h>
@@ -17,11 +18,14 @@ enum {
     REST_S = 60,
     SOURCES_MAX = 60000,
     PROGRESS_MS = 500,
+    READY_MS = 15000, /* for the consumer to find its queues */
+    WARM_UP_MS = 500, /* for its first pulls to be held */
 };
 
 struct sim_options {
     const char *server, *instance, *group, *prefix, *pattern, *record_file;
-    uint64_t clients, duration_ms, stay_ms, timeout_ms, flaps, keep_alive_s, sources, pid;
+    const char *verify_file, *topic, *endpoint;
+    uint64_t clients, duration_ms, stay_ms, timeout_ms, flaps, keep_alive_s, sources, pid, wait_ms;
     double rate, end_rate;
     bool json;
     struct rc_cli_keys keys;
@@ -38,6 +42,8 @@ struct sim {
     bool has_progress_line;
     struct rc_sim_usage before, full, after; /* of --pid; full = when most were up */
     uint32_t full_up;
+    struct rc_sim_collector *collector; /* NULL: events are not looked at */
+    struct rc_sim_verdict verdict;
 };
 
 #define TEXT(option, field, placeholder, text)                                                               \
@@ -85,6 +91,13 @@ static const struct rc_cli_option rows[] = {
     COUNT("sources", sources, "N", 1, SOURCES_MAX,
           "loopback addresses to come from, 127.1.0.1 and up\n(default: as many as the ports need)"),
     TEXT("record", record_file, "FILE", "write what was done, one JSON object a connection"),
+    TEXT("topic", topic, "TOPIC",
+         "read the events from this RocketMQ topic while it runs and\n"
+         "compare: each accepted connection has exactly one connect\n"
+         "and one tcpclean, in order, and statuses agree in the end"),
+    TEXT("verify", verify_file, "FILE", "start no fleet; compare the events with this earlier record"),
+    TEXT("endpoint", endpoint, "HOST:PORT", "RocketMQ name server (default: 127.0.0.1:9876)"),
+    TIME("wait", wait_ms, 1, 0, "for events that are late (default: 5s without one)"),
     COUNT("pid", pid, "PID", 1, 0, "the server's process: report its CPU and memory"),
     {.name = "json",
      .kind = RC_CLI_FLAG,
@@ -94,15 +107,19 @@ static const struct rc_cli_option rows[] = {
 
 static const struct rc_cli_usage usage = {
     .command = "sim",
-    .synopsis = "--instance ID --group GROUP [options]",
+    .synopsis = "--instance ID --group GROUP [options]\n"
+                "       rollcall sim --verify FILE --topic TOPIC [options]",
     .about = "Brings a fleet of simulated devices up and down at a stated rate and tells what came of it.\n"
              "Ctrl-C begins the end of the run; again, it ends at once.\n",
     .options = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
-    .examples = "  export ROLLCALL_ACCESS_KEY=QuickAccessKey ROLLCALL_SECRET_KEY=QuickSecretKey\n"
-                "  rollcall sim --instance rc-quick --group GID_quick --clients 1000 --rate 500/s\n"
-                "  rollcall sim --instance rc-quick --group GID_quick --pattern churn --clients 5000 \\\n"
-                "      --rate 1000/s --stay 2s --duration 30s --pid $(pidof rollcall) --record fleet.jsonl\n",
+    .examples =
+        "  export ROLLCALL_ACCESS_KEY=QuickAccessKey ROLLCALL_SECRET_KEY=QuickSecretKey\n"
+        "  rollcall sim --instance rc-quick --group GID_quick --clients 1000 --rate 500/s\n"
+        "  rollcall sim --instance rc-quick --group GID_quick --pattern churn --clients 5000 \\\n"
+        "      --rate 1000/s --stay 2s --duration 30s --topic GID_quick_MQTT --pid $(pidof rollcall) \\\n"
+        "      --record fleet.jsonl\n"
+        "  rollcall sim --verify fleet.jsonl --topic GID_quick_MQTT\n",
 };
 
 /* ---- options ---- */
@@ -160,6 +177,10 @@ static int check(struct sim *sim)
     struct sim_options *options = &sim->options;
     struct rc_sim_fleet_options *to = &sim->fleet_options;
     struct rc_error error = {0};
+    if (options->verify_file != NULL && options->topic == NULL)
+        return rc_cli_refuse(&usage, "--verify needs --topic, where the events are");
+    if (options->verify_file != NULL)
+        return RC_CLI_GO_ON;
     if (options->instance == NULL || options->group == NULL)
         return rc_cli_refuse(&usage, "--instance and --group are needed");
     if (options->keys.secret[0] == '\0')
@@ -300,6 +321,8 @@ static void print_text(const struct sim *sim)
     printf("at most up         %u\n", tally->up_max);
     printf("missed arrivals    %llu\n", (unsigned long long)tally->missed);
     printf("dial to CONNACK    %s\n", rc_sim_percentiles_text(&connack, text, sizeof(text)));
+    if (sim->collector != NULL)
+        rc_sim_verdict_print(&sim->verdict, true);
     print_server_text(sim, tally);
 }
 
@@ -339,9 +362,77 @@ static void print_json(const struct sim *sim)
     rc_sim_percentiles_json(&json, "dialToConnack", &connack);
     if (sim->options.pid != 0)
         put_server_json(&json, sim);
+    if (sim->collector != NULL)
+        rc_sim_verdict_json(&json, &sim->verdict, true);
     rc_json_object_end(&json);
     printf("%.*s\n", RC_SLICE_FMT(rc_buf_slice(&out)));
     rc_buf_free(&out);
+}
+
+/* ---- events ---- */
+
+static int start_collector(struct sim *sim)
+{
+    struct rc_error error;
+    struct rc_sim_collector_options options = {
+        .endpoint = sim->options.endpoint,
+        .topic = sim->options.topic,
+        .access_key = sim->options.keys.access[0] ? sim->options.keys.access : NULL,
+        .secret_key = sim->options.keys.secret[0] ? sim->options.keys.secret : NULL,
+    };
+    if (rc_sim_collector_start(&options, &sim->record, &sim->collector, &error) != RC_OK)
+        return rc_cli_fail("sim", "%s", error.text);
+    if (!rc_sim_collector_wait_ready(sim->collector, READY_MS))
+        return rc_cli_fail("sim", "the consumer has found no queue of %s at %s", options.topic,
+                           options.endpoint);
+    return RC_CLI_GO_ON;
+}
+
+static uint64_t count_ends(const struct rc_sim_record *record)
+{
+    uint64_t ends = 0;
+    for (uint32_t i = 0; i < record->count; i++)
+        ends += record->entries[i].outcome == RC_SIM_ACCEPTED && record->entries[i].end != RC_SIM_END_NONE;
+    return ends;
+}
+
+static void collect_and_verify(struct sim *sim, bool is_live)
+{
+    rc_sim_collector_wait_ends(sim->collector, count_ends(&sim->record), sim->options.wait_ms);
+    rc_sim_collector_stop(sim->collector);
+    rc_sim_verify(&sim->record, sim->collector, is_live, &sim->verdict);
+}
+
+static int verdict_code(const struct sim *sim)
+{
+    if (sim->collector == NULL || rc_sim_verdict_is_good(&sim->verdict))
+        return RC_EXIT_OK;
+    return rc_cli_fail("sim", "the events are not what was done");
+}
+
+static int verify_file(struct sim *sim)
+{
+    struct rc_error error;
+    struct rc_buf out;
+    struct rc_json json;
+    if (rc_sim_record_read(&sim->record, sim->options.verify_file, &error) != RC_OK)
+        return rc_cli_fail("sim", "%s", error.text);
+    int result = start_collector(sim);
+    if (result != RC_CLI_GO_ON)
+        return result;
+    collect_and_verify(sim, false);
+    if (sim->options.json) {
+        rc_buf_init(&out, 65536);
+        rc_json_init(&json, &out);
+        rc_json_object_begin(&json);
+        rc_sim_verdict_json(&json, &sim->verdict, false);
+        rc_json_object_end(&json);
+        printf("%.*s\n", RC_SLICE_FMT(rc_buf_slice(&out)));
+        rc_buf_free(&out);
+    } else {
+        rc_sim_verdict_print(&sim->verdict, false);
+    }
+    return verdict_code(sim);
 }
 
 /* ---- the run ---- */
@@ -358,6 +449,12 @@ static int start(struct sim *sim)
     if (sim->options.pid != 0 && rc_sim_usage_of(sim->options.pid, &sim->before) != RC_OK)
         return rc_cli_fail("sim", "--pid %llu: there is no such process",
                            (unsigned long long)sim->options.pid);
+    if (sim->options.topic != NULL) {
+        int result = start_collector(sim);
+        if (result != RC_CLI_GO_ON)
+            return result;
+        usleep(WARM_UP_MS * 1000);
+    }
     sim->fleet = rc_sim_fleet_create(sim->loop, &sim->fleet_options, &sim->record, on_done, sim);
     sim->progress.on_due = on_progress;
     rc_timer_start(sim->loop, &sim->progress, PROGRESS_MS);
@@ -374,6 +471,8 @@ static int finish(struct sim *sim)
     if (sim->options.pid != 0 && rc_sim_usage_of(sim->options.pid, &sim->after) != RC_OK)
         fprintf(stderr, "rollcall sim: warning: process %llu has gone\n",
                 (unsigned long long)sim->options.pid);
+    if (sim->collector != NULL)
+        collect_and_verify(sim, true);
     if (sim->options.json)
         print_json(sim);
     else
@@ -383,16 +482,29 @@ static int finish(struct sim *sim)
         return rc_cli_fail("sim", "%s", error.text);
     if (tally->accepted == 0)
         return rc_cli_fail("sim", "no connection was accepted");
-    return RC_EXIT_OK;
+    return verdict_code(sim);
 }
 
 static void release(struct sim *sim)
 {
+    rc_sim_collector_destroy(sim->collector);
     rc_timer_stop(&sim->progress);
     rc_sim_fleet_destroy(sim->fleet);
     rc_interrupt_stop(&sim->interrupt);
     rc_loop_destroy(sim->loop);
     rc_sim_record_free(&sim->record);
+}
+
+static int run_fleet(struct sim *sim)
+{
+    int result = raise_file_limit(sim->options.clients);
+    if (result == RC_CLI_GO_ON)
+        result = start(sim);
+    if (result != RC_CLI_GO_ON)
+        return result;
+    rc_sim_fleet_start(sim->fleet);
+    rc_loop_run(sim->loop);
+    return finish(sim);
 }
 
 static int run(int argc, char **argv)
@@ -407,7 +519,9 @@ static int run(int argc, char **argv)
                     .stay_ms = 1000,
                     .timeout_ms = 10000,
                     .flaps = 3,
-                    .keep_alive_s = 60},
+                    .keep_alive_s = 60,
+                    .endpoint = "127.0.0.1:9876",
+                    .wait_ms = 5000},
     };
     int result = rc_cli_parse(&usage, argc, argv, &sim.options);
     if (result == RC_CLI_GO_ON)
@@ -415,14 +529,7 @@ static int run(int argc, char **argv)
     if (result == RC_CLI_GO_ON)
         result = check(&sim);
     if (result == RC_CLI_GO_ON)
-        result = raise_file_limit(sim.options.clients);
-    if (result == RC_CLI_GO_ON)
-        result = start(&sim);
-    if (result == RC_CLI_GO_ON) {
-        rc_sim_fleet_start(sim.fleet);
-        rc_loop_run(sim.loop);
-        result = finish(&sim);
-    }
+        result = sim.options.verify_file != NULL ? verify_file(&sim) : run_fleet(&sim);
     release(&sim);
     return result;
 }

@@ -105,6 +105,21 @@ const char *rc_sim_entry_address(const struct rc_sim_entry *entry, char out[64])
     return out;
 }
 
+bool rc_sim_address_parse(const char *text, bool *ret_is_v6, uint8_t ret_addr[16], uint16_t *ret_port)
+{
+    char ip[INET6_ADDRSTRLEN + 2];
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL || colon - text < 2 || (size_t)(colon - text) >= sizeof(ip))
+        return false;
+    bool is_v6 = text[0] == '[';
+    size_t len = (size_t)(colon - text) - (is_v6 ? 2 : 0);
+    memcpy(ip, text + (is_v6 ? 1 : 0), len);
+    ip[len] = '\0';
+    *ret_port = (uint16_t)strtoul(colon + 1, NULL, 10);
+    *ret_is_v6 = is_v6;
+    return inet_pton(is_v6 ? AF_INET6 : AF_INET, ip, ret_addr) == 1;
+}
+
 /* ---- writing ---- */
 
 static void put_entry(struct rc_json *json, const struct rc_sim_record *record,
@@ -187,20 +202,6 @@ static uint64_t read_number(const json_t *json, const char *key)
     return number > 0 ? (uint64_t)number : 0;
 }
 
-static bool read_address(const char *text, struct rc_sim_entry *entry)
-{
-    char ip[INET6_ADDRSTRLEN + 2];
-    const char *colon = strrchr(text, ':');
-    if (colon == NULL || colon - text < 2 || (size_t)(colon - text) >= sizeof(ip))
-        return false;
-    entry->is_v6 = text[0] == '[';
-    size_t len = (size_t)(colon - text) - (entry->is_v6 ? 2 : 0);
-    memcpy(ip, text + (entry->is_v6 ? 1 : 0), len);
-    ip[len] = '\0';
-    entry->local_port = (uint16_t)strtoul(colon + 1, NULL, 10);
-    return inet_pton(entry->is_v6 ? AF_INET6 : AF_INET, ip, entry->local_addr) == 1;
-}
-
 static bool read_entry(struct rc_sim_record *record, const json_t *json)
 {
     const char *client = json_string_value(json_object_get(json, "client"));
@@ -210,7 +211,7 @@ static bool read_entry(struct rc_sim_record *record, const json_t *json)
         !read_name(json, "outcome", outcome_names, OUTCOMES, &entry.outcome) ||
         !read_name(json, "end", end_names, ENDS, &entry.end))
         return false;
-    if (address != NULL && !read_address(address, &entry))
+    if (address != NULL && !rc_sim_address_parse(address, &entry.is_v6, entry.local_addr, &entry.local_port))
         return false;
     entry.code = (uint8_t)read_number(json, "code");
     entry.dial_us = read_number(json, "dialUs");

@@ -71,6 +71,9 @@ bool rc_sim_client_number(const struct rc_sim_record *record, struct rc_slice cl
 /* "ip:port" as events have it. */
 const char *rc_sim_entry_address(const struct rc_sim_entry *entry, char out[64]);
 
+/* The other way; the rest of `ret_addr` stays as it is. */
+bool rc_sim_address_parse(const char *text, bool *ret_is_v6, uint8_t ret_addr[16], uint16_t *ret_port);
+
 const char *rc_sim_end_name(enum rc_sim_end end);
 
 int rc_sim_record_write(const struct rc_sim_record *record, const char *path, struct rc_error *error);

@@ -299,8 +299,7 @@ static void test_what_is_no_event_is_invalid_and_changes_nothing(void **state)
         "{\"clientId\":\"\",\"time\":1,\"eventType\":\"connect\",\"channelId\":\"c\"}",
         "{\"clientId\":7,\"time\":1,\"eventType\":\"connect\",\"channelId\":\"c\"}",
         "{\"clientId\":\"A\",\"time\":1.5,\"eventType\":\"connect\",\"channelId\":\"c\"}",
-        "{\"clientId\":\"A\",\"time\":\"99999999999999999999\",\"eventType\":\"connect\",\"channelId\":"
-        "\"c\"}",
+        "{\"clientId\":\"A\",\"time\":\"9999999999999999999\",\"eventType\":\"connect\",\"channelId\":\"c\"}",
         "{\"clientId\":\"A\",\"time\":\"\",\"eventType\":\"connect\",\"channelId\":\"c\"}",
         "{\"clientId\":\"A\xff\",\"time\":1,\"eventType\":\"connect\",\"channelId\":\"c\"}",
         "{\"clientId\":\"A\\u0000\",\"time\":1,\"eventType\":\"connect\",\"channelId\":\"c\"}",

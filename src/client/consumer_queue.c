@@ -109,10 +109,17 @@ static void on_edge_offset(void *arg, const struct rc_remoting *answer, const ch
 static void ask_edge(struct rc_consumer_queue *queue)
 {
     struct rc_remoting request;
-    bool from_first = queue->topic == 1 || queue->consumer->options.from_first;
-    rc_remoting_request(&request, from_first ? RC_REQ_MIN_OFFSET : RC_REQ_MAX_OFFSET, 0);
+    const struct rc_consumer_options *options = &queue->consumer->options;
+    int32_t code = RC_REQ_MAX_OFFSET;
+    if (queue->topic == 1 || options->from_first)
+        code = RC_REQ_MIN_OFFSET;
+    else if (options->from_ms > 0)
+        code = RC_REQ_SEARCH_OFFSET;
+    rc_remoting_request(&request, code, 0);
     rc_remoting_add(&request, "topic", rc_slice_str(topic_of(queue)));
     rc_remoting_add_number(&request, "queueId", queue->place.queue_id);
+    if (code == RC_REQ_SEARCH_OFFSET)
+        rc_remoting_add_number(&request, "timestamp", options->from_ms);
     call(queue, &request, ANSWER_MS, on_edge_offset);
 }
 

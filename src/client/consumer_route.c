@@ -184,6 +184,13 @@ static void put_subscription(struct rc_json *json, const struct rc_consumer *con
     rc_json_object_end(json);
 }
 
+static const char *from_where(const struct rc_consumer_options *options)
+{
+    if (options->from_first)
+        return "CONSUME_FROM_FIRST_OFFSET";
+    return options->from_ms > 0 ? "CONSUME_FROM_TIMESTAMP" : "CONSUME_FROM_LAST_OFFSET";
+}
+
 void rc_consumer_put_heartbeat(const struct rc_consumer *consumer, struct rc_buf *body)
 {
     struct rc_json json;
@@ -199,8 +206,7 @@ void rc_consumer_put_heartbeat(const struct rc_consumer *consumer, struct rc_buf
     rc_json_put_str(&json, "groupName", consumer->options.group);
     rc_json_put_str(&json, "consumeType", "CONSUME_PASSIVELY");
     rc_json_put_str(&json, "messageModel", consumer->options.broadcasting ? "BROADCASTING" : "CLUSTERING");
-    rc_json_put_str(&json, "consumeFromWhere",
-                    consumer->options.from_first ? "CONSUME_FROM_FIRST_OFFSET" : "CONSUME_FROM_LAST_OFFSET");
+    rc_json_put_str(&json, "consumeFromWhere", from_where(&consumer->options));
     rc_json_put_bool(&json, "unitMode", false);
     rc_json_key(&json, "subscriptionDataSet");
     rc_json_array_begin(&json);

@@ -9,7 +9,8 @@
 void rc_event_clock_init(struct rc_event_clock *clock, int64_t floor_ms)
 {
     memset(clock, 0, sizeof(*clock));
-    clock->last_ms = floor_ms;
+    clock->last_ms =
+        floor_ms + 1; /* a client's next event is later than its last, even in this millisecond */
     clock->last_mono_ms = (int64_t)rc_clock_mono_ms();
 }
 

@@ -108,6 +108,20 @@ void rc_open_channels_apply(struct rc_open_channels *open, const struct rc_messa
     }
 }
 
+void rc_open_channels_forget_after(struct rc_open_channels *open, int64_t connect_ms)
+{
+    struct rc_map kept;
+    struct rc_open_channel *channel;
+    rc_map_init(&kept, channel_key);
+    for (uint32_t cursor = 0; (channel = rc_map_next(&open->channels, &cursor)) != NULL;)
+        if (channel->connect_ms > connect_ms)
+            free(channel);
+        else
+            rc_map_insert(&kept, channel);
+    rc_map_free(&open->channels);
+    open->channels = kept;
+}
+
 /* ---- the snapshot: magic, place, greatest time, count, channels, CRC32 of all that ---- */
 
 static const char magic[8] = "RCCHAN01";

@@ -35,6 +35,9 @@ void rc_open_channels_free(struct rc_open_channels *open);
 /* The next record of the log; others than presence records are passed over. Moves `place` behind it. */
 void rc_open_channels_apply(struct rc_open_channels *open, const struct rc_message *message, uint32_t size);
 
+/* Forgets the channels that were opened later than that. */
+void rc_open_channels_forget_after(struct rc_open_channels *open, int64_t connect_ms);
+
 /* Writes the snapshot durably (beside, fdatasync, rename). */
 int rc_open_channels_save(const struct rc_open_channels *open, const char *path, struct rc_error *error);
 /* Reads it into an empty table: 0; RC_ERR_NOT_FOUND when there is none; RC_ERR_CORRUPT with what to do. */

@@ -41,13 +41,24 @@ static int read_log(struct rc_store *store, struct rc_open_channels *open, uint6
 {
     struct reading reading = {open, target};
     uint64_t first = rc_store_min_physical(store);
-    if (open->place < first) {
-        if (open->place > 0)
-            rc_log_error("presence",
-                         "the log begins after the snapshot of open channels: some tcpclean may be missing");
+    bool has_lost_tail = open->place > rc_store_max_physical(store);
+    if (open->place < first && open->place > 0)
+        rc_log_error("presence",
+                     "the log begins after the snapshot of open channels: some tcpclean may be missing");
+    if (has_lost_tail)
+        rc_log_error("presence", "the log ends before the snapshot of open channels (power loss, or an older "
+                                 "copy of the log?): read again from its start");
+    if (open->place < first || has_lost_tail)
         open->place = 0; /* the first that is kept */
-    }
-    return rc_store_scan(store, open->place, on_record, &reading);
+    int64_t snapshot_ms = open->greatest_ms;
+    open->greatest_ms = 0;
+    int err = rc_store_scan(store, open->place, on_record, &reading);
+    /* What the snapshot has of a part of the log that is no more: nobody was told, so nobody is told now. */
+    if (err == RC_OK && has_lost_tail)
+        rc_open_channels_forget_after(open, open->greatest_ms);
+    if (open->greatest_ms < snapshot_ms)
+        open->greatest_ms = snapshot_ms;
+    return err;
 }
 
 static int load(struct rc_presence_recovery *recovery, struct rc_open_channels *open, struct rc_error *error)
@@ -166,6 +177,31 @@ static int close_all(struct rc_presence_recovery *recovery, struct rc_open_chann
     return err;
 }
 
+/* A snapshot never stands for records that a power loss can still take away. */
+static int save(struct rc_presence_recovery *recovery, const struct rc_open_channels *open,
+                struct rc_error *error)
+{
+    int err = rc_store_flush(recovery->options.store);
+    if (err != RC_OK)
+        return rc_error_set(error, err, "the log cannot be flushed: %s", rc_err_text(err));
+    err = rc_open_channels_save(open, recovery->path, error);
+    if (err == RC_OK)
+        atomic_store(&recovery->covered, open->place);
+    return err;
+}
+
+/* Nothing is open now: the next start, and retention, begin here. */
+static void begin_here(struct rc_presence_recovery *recovery)
+{
+    struct rc_open_channels none;
+    struct rc_error error;
+    rc_open_channels_init(&none);
+    none.place = rc_store_max_physical(recovery->options.store);
+    none.greatest_ms = recovery->greatest_ms;
+    if (save(recovery, &none, &error) != RC_OK)
+        rc_log_warn("presence", "%s", error.text);
+}
+
 int rc_presence_recover(const struct rc_presence_recovery_options *options, struct rc_presence_recovery **ret,
                         struct rc_error *error)
 {
@@ -174,7 +210,8 @@ int rc_presence_recover(const struct rc_presence_recovery_options *options, stru
     recovery->options = *options;
     recovery->path = rc_strdup(options->path);
     int err = load(recovery, &open, error);
-    atomic_store(&recovery->covered, open.place);
+    if (open.place <= rc_store_max_physical(options->store))
+        atomic_store(&recovery->covered, open.place);
     if (err == RC_OK) {
         err = read_log(options->store, &open, UINT64_MAX);
         if (err != RC_OK)
@@ -184,18 +221,8 @@ int rc_presence_recover(const struct rc_presence_recovery_options *options, stru
     recovery->count = open.channels.count;
     if (err == RC_OK && open.channels.count > 0)
         err = close_all(recovery, &open, error);
-    if (err == RC_OK) {
-        /* Nothing is open now: the next start, and retention, begin here. */
-        struct rc_open_channels none;
-        rc_open_channels_init(&none);
-        none.place = rc_store_max_physical(options->store);
-        none.greatest_ms = recovery->greatest_ms;
-        struct rc_error ignored;
-        if (rc_open_channels_save(&none, recovery->path, &ignored) == RC_OK)
-            atomic_store(&recovery->covered, none.place);
-        else
-            rc_log_warn("presence", "%s", ignored.text);
-    }
+    if (err == RC_OK)
+        begin_here(recovery);
     rc_open_channels_free(&open);
     if (err != RC_OK) {
         rc_presence_recovery_destroy(recovery);
@@ -237,11 +264,12 @@ static void *fold(void *arg)
         err = read_log(recovery->options.store, &open, recovery->fold_target);
         rc_error_set(&error, err, "%s", rc_err_text(err));
     }
+    /* Between the last record and a segment's end there may be filler. */
+    if (open.place < recovery->fold_target)
+        open.place = recovery->fold_target;
     if (err == RC_OK)
-        err = rc_open_channels_save(&open, recovery->path, &error);
-    if (err == RC_OK)
-        atomic_store(&recovery->covered, open.place);
-    else
+        err = save(recovery, &open, &error);
+    if (err != RC_OK)
         rc_log_error("presence", "no snapshot of open channels, so the log is not shortened: %s", error.text);
     rc_open_channels_free(&open);
     atomic_store(&recovery->is_folding, false);

@@ -343,10 +343,16 @@ void rc_consumer_groups_handle_heartbeat(const struct rc_request *request)
         rc_request_reply(request, RC_RES_SYSTEM_ERROR, "the heartbeat has no clientID");
         return;
     }
+    /*
+     * The answer goes first. A client holds a lock while its heartbeat is under way; told of a change
+     * meanwhile, it rebalances, wants to send another heartbeat with its new subscription versions, finds the
+     * lock taken and gives up: until the next one, up to 30 s later, its pulls would be refused as not the
+     * latest.
+     */
+    rc_request_reply(request, RC_RES_SUCCESS, NULL);
     json_array_foreach(json_object_get(root, "consumerDataSet"), i, consumer)
         consumer_beats(request, consumer, client_id);
     json_decref(root);
-    rc_request_reply(request, RC_RES_SUCCESS, NULL);
 }
 
 void rc_consumer_groups_handle_unregister(const struct rc_request *request)

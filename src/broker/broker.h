@@ -39,6 +39,7 @@ struct rc_broker_options {
     struct rc_host store_host;
     int64_t floor_ms;         /* the greatest time in the log */
     uint32_t max_connections; /* of this shard */
+    uint32_t max_connecting;  /* of those, without a client; default RC_BROKER_CONNECTING_MAX */
     uint32_t max_packet_size;
     uint32_t connect_timeout_ms;
     uint64_t session_keep_ms; /* how long the session of an absent client is kept */

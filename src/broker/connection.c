@@ -269,9 +269,10 @@ static void list_conn(struct rc_broker *broker, struct rc_conn *conn, struct rc_
 /* The longest silent stranger goes when there are too many. */
 static void list_connecting(struct rc_broker *broker, struct rc_conn *conn)
 {
-    if (broker->connecting_count >= RC_BROKER_CONNECTING_MAX) {
+    if (broker->connecting_count >= broker->options.max_connecting) {
         RC_COUNT(&broker->counters, dropped_connecting);
-        rc_log_warn("mqtt", "connection closed: more than %d have sent no CONNECT", RC_BROKER_CONNECTING_MAX);
+        rc_log_warn("mqtt", "connection closed: more than %u have sent no CONNECT",
+                    broker->options.max_connecting);
         rc_conn_close(rc_container_of(broker->connecting.next, struct rc_conn, node), false, "no-connect");
     }
     list_conn(broker, conn, &broker->connecting);

@@ -1,0 +1,290 @@
+/* Messages between clients: who gets what, in what order, and how often. */
+#include "broker/test_server.h"
+
+/* "<topic>=<payload> <qos>[d]" of the next PUBLISH, acknowledged; other packets are passed over. */
+static const char *next_message(int fd)
+{
+    static char text[256];
+    struct rc_buf bytes, out;
+    struct rc_mqtt_packet packet;
+    rc_buf_init(&bytes, 1 << 20);
+    do {
+        if (!test_read(fd, &bytes, &packet))
+            fail_msg("the connection ended");
+    } while (packet.type != RC_MQTT_PUBLISH);
+    const struct rc_mqtt_publish *publish = &packet.publish;
+    snprintf(text, sizeof(text), "%.*s=%.*s %u%s", RC_SLICE_FMT(publish->topic),
+             RC_SLICE_FMT(publish->payload), publish->qos, publish->dup ? "d" : "");
+    if (publish->qos == 1) {
+        rc_buf_init(&out, 64);
+        rc_mqtt_put_ack(&out, RC_MQTT_V311, RC_MQTT_PUBACK, publish->packet_id, 0, rc_slice(NULL, 0));
+        test_send(fd, &out);
+    }
+    rc_buf_free(&bytes);
+    return text;
+}
+
+/* The type of the next packet, 0 at the end. */
+static uint8_t next_type(int fd)
+{
+    struct rc_buf bytes;
+    struct rc_mqtt_packet packet;
+    rc_buf_init(&bytes, 1 << 20);
+    uint8_t type = test_read(fd, &bytes, &packet) ? packet.type : 0;
+    rc_buf_free(&bytes);
+    return type;
+}
+
+static void subscribe(int fd, const char *filter, uint8_t qos)
+{
+    struct rc_buf out;
+    rc_buf_init(&out, 1 << 17);
+    test_put_subscribe(&out, filter, qos);
+    test_send(fd, &out);
+    assert_int_equal(next_type(fd), RC_MQTT_SUBACK);
+}
+
+static void publish(int fd, const char *topic, const char *payload, uint8_t qos)
+{
+    struct rc_buf out;
+    rc_buf_init(&out, 1 << 17);
+    test_put_publish(&out, topic, payload, qos);
+    test_send(fd, &out);
+    if (qos > 0)
+        assert_int_equal(next_type(fd), qos == 1 ? RC_MQTT_PUBACK : RC_MQTT_PUBREC);
+}
+
+/* Nothing else is on its way: the next packet is the answer to a ping. */
+static void assert_quiet(int fd)
+{
+    assert_int_equal(send(fd, "\xc0\0", 2, MSG_NOSIGNAL), 2);
+    assert_int_equal(next_type(fd), RC_MQTT_PINGRESP);
+}
+
+static int client(const struct test_server *server, const char *id, bool is_persistent, bool *ret_present)
+{
+    struct test_login login = {.client_id = id, .is_persistent = is_persistent};
+    struct rc_buf out;
+    uint8_t connack[4];
+    int fd = test_dial(server);
+    rc_buf_init(&out, 4096);
+    test_put_connect(&out, &login);
+    test_send(fd, &out);
+    assert_int_equal(recv(fd, connack, 4, MSG_WAITALL), 4);
+    assert_int_equal(connack[3], 0);
+    if (ret_present != NULL)
+        *ret_present = connack[2] & 1;
+    return fd;
+}
+
+static void end(struct test_server *server)
+{
+    test_server_stop(server);
+    test_server_remove(server);
+}
+
+static void test_messages_reach_subscribers_on_every_shard(void **state)
+{
+    struct test_server server = {.shards = 2};
+    int fds[8];
+    test_server_start(&server);
+    for (int i = 0; i < 8; i++) {
+        char id[32];
+        snprintf(id, sizeof(id), "GID_test@@@%d", i);
+        fds[i] = client(&server, id, false, NULL);
+        subscribe(fds[i], i % 2 ? "top/+/x" : "top/#", 1);
+    }
+    int other = client(&server, "GID_test@@@other", false, NULL);
+    publish(other, "top/a/x", "both", 1);
+    for (int i = 0; i < 8; i++)
+        assert_string_equal(next_message(fds[i]), "top/a/x=both 1");
+    publish(other, "top/a/y", "some", 0);
+    for (int i = 0; i < 8; i += 2)
+        assert_string_equal(next_message(fds[i]), "top/a/y=some 0");
+    close(other);
+    for (int i = 1; i < 8; i += 2)
+        assert_quiet(fds[i]);
+    for (int i = 0; i < 8; i++)
+        close(fds[i]);
+    end(&server);
+}
+
+static void test_overlapping_subscriptions_bring_one_copy_at_the_highest_quality(void **state)
+{
+    struct test_server server = {.shards = 1};
+    test_server_start(&server);
+    int fd = client(&server, "GID_test@@@a", false, NULL),
+        other = client(&server, "GID_test@@@b", false, NULL);
+    subscribe(fd, "top/#", 0);
+    subscribe(fd, "top/+", 1);
+    subscribe(fd, "top", 1);
+    subscribe(fd, "top/x", 0);
+    publish(other, "top/x", "1", 1);
+    assert_string_equal(next_message(fd), "top/x=1 1");
+    assert_quiet(fd);
+    publish(other, "top", "2", 1); /* `top/#` takes its parent too */
+    assert_string_equal(next_message(fd), "top=2 1");
+    assert_quiet(fd);
+    close(fd);
+    close(other);
+    end(&server);
+}
+
+static void test_what_was_unsubscribed_comes_no_more(void **state)
+{
+    struct test_server server = {.shards = 1};
+    struct rc_buf out;
+    test_server_start(&server);
+    int fd = client(&server, "GID_test@@@a", false, NULL);
+    subscribe(fd, "top/x", 1);
+    rc_buf_init(&out, 64);
+    rc_mqtt_put_unsubscribe(&out, RC_MQTT_V311, 2, rc_slice("\0\5top/x\0\5top/y", 14), rc_slice(NULL, 0));
+    test_send(fd, &out);
+    assert_int_equal(next_type(fd), RC_MQTT_UNSUBACK);
+    publish(fd, "top/x", "1", 1);
+    assert_quiet(fd);
+    close(fd);
+    end(&server);
+}
+
+static void test_a_persistent_session_keeps_what_came_meanwhile_and_sends_unacknowledged_again(void **state)
+{
+    struct test_server server = {.shards = 2};
+    bool present;
+    test_server_start(&server);
+    int other = client(&server, "GID_test@@@b", false, NULL);
+    int fd = client(&server, "GID_test@@@a", true, &present);
+    assert_false(present);
+    subscribe(fd, "top/#", 1);
+    publish(other, "top/x", "unacked", 1);
+    assert_int_equal(next_type(fd), RC_MQTT_PUBLISH);
+    close(fd);
+    TEST_WAIT(TEST_COUNTER(&server, connection_lost) +
+                  atomic_load(&rc_broker_counters(server.brokers[1])->connection_lost) ==
+              1);
+    publish(other, "top/x", "away 1", 1);
+    publish(other, "top/x", "lost at QoS 0", 0);
+    publish(other, "top/x", "away 2", 1);
+    assert_quiet(other);
+    fd = client(&server, "GID_test@@@a", true, &present);
+    assert_true(present);
+    assert_string_equal(next_message(fd), "top/x=unacked 1d");
+    assert_string_equal(next_message(fd), "top/x=away 1 1");
+    assert_string_equal(next_message(fd), "top/x=away 2 1");
+    assert_quiet(fd);
+    close(fd);
+    fd = client(&server, "GID_test@@@a", false, &present); /* a clean one ends it */
+    assert_false(present);
+    publish(other, "top/x", "nobody", 1);
+    assert_quiet(fd);
+    close(fd);
+    close(other);
+    end(&server);
+}
+
+/* Everything in one write: nothing comes twice, and nothing is marked as sent before. */
+static void test_packets_sent_ahead_of_connack_take_effect_once(void **state)
+{
+    struct test_server server = {.shards = 1};
+    struct test_login login = {.client_id = "GID_test@@@a", .is_persistent = true};
+    struct rc_buf out;
+    test_server_start(&server);
+    int fd = test_dial(&server);
+    rc_buf_init(&out, 4096);
+    test_put_connect(&out, &login);
+    test_put_subscribe(&out, "top/#", 1);
+    test_put_publish(&out, "top/x", "once", 1);
+    test_send(fd, &out);
+    assert_int_equal(test_connack(fd), 0);
+    assert_string_equal(next_message(fd), "top/x=once 1");
+    assert_int_equal(next_type(fd), RC_MQTT_PUBACK);
+    assert_quiet(fd);
+    close(fd);
+    end(&server);
+}
+
+static void test_a_message_at_quality_2_is_routed_once_however_often_it_is_sent(void **state)
+{
+    struct test_server server = {.shards = 1};
+    test_server_start(&server);
+    int fd = client(&server, "GID_test@@@a", false, NULL),
+        other = client(&server, "GID_test@@@b", false, NULL);
+    subscribe(fd, "top/#", 2); /* granted: 1 */
+    for (int i = 0; i < 3; i++)
+        publish(other, "top/x", "once", 2);
+    assert_int_equal(send(other, "\x62\2\0\7", 4, 0), 4); /* PUBREL */
+    assert_int_equal(next_type(other), RC_MQTT_PUBCOMP);
+    assert_string_equal(next_message(fd), "top/x=once 1");
+    assert_quiet(fd);
+    publish(other, "top/x", "again", 2); /* the id is free again */
+    assert_string_equal(next_message(fd), "top/x=again 1");
+    close(fd);
+    close(other);
+    end(&server);
+}
+
+static void test_a_client_has_its_30_subscriptions_and_no_more(void **state)
+{
+    struct test_server server = {.shards = 1};
+    struct rc_buf bytes, out;
+    struct rc_mqtt_packet packet;
+    test_server_start(&server);
+    int fd = client(&server, "GID_test@@@a", false, NULL);
+    rc_buf_init(&bytes, 1 << 16);
+    for (int i = 0; i < 32; i++) {
+        char filter[16];
+        snprintf(filter, sizeof(filter), "top/%d", i < 31 ? i : 0); /* the last renews the first */
+        rc_buf_init(&out, 256);
+        test_put_subscribe(&out, filter, 1);
+        test_send(fd, &out);
+        assert_true(test_read(fd, &bytes, &packet));
+        assert_int_equal(packet.suback.codes.ptr[0], i == 30 ? 0x80 : 1);
+    }
+    rc_buf_free(&bytes);
+    assert_int_equal(TEST_COUNTER(&server, subscriptions), 30);
+    close(fd);
+    TEST_WAIT(TEST_COUNTER(&server, subscriptions) == 0);
+    end(&server);
+}
+
+static void test_the_oldest_message_goes_when_an_absent_clients_queue_is_full(void **state)
+{
+    struct test_server server = {.shards = 1};
+    test_server_start(&server);
+    int other = client(&server, "GID_test@@@b", false, NULL);
+    int fd = client(&server, "GID_test@@@a", true, NULL);
+    subscribe(fd, "top/#", 1);
+    close(fd);
+    TEST_WAIT(TEST_COUNTER(&server, connection_lost) == 1);
+    for (int i = 0; i < RC_BROKER_QUEUED_MAX + 5; i++) {
+        char payload[16];
+        snprintf(payload, sizeof(payload), "%d", i);
+        publish(other, "top/x", payload, 1);
+    }
+    assert_int_equal(TEST_COUNTER(&server, dropped_queue), 5);
+    fd = client(&server, "GID_test@@@a", true, NULL);
+    for (int i = 5; i < RC_BROKER_QUEUED_MAX + 5; i++) {
+        char want[32];
+        snprintf(want, sizeof(want), "top/x=%d 1", i);
+        assert_string_equal(next_message(fd), want);
+    }
+    assert_quiet(fd);
+    close(fd);
+    close(other);
+    end(&server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_messages_reach_subscribers_on_every_shard),
+        cmocka_unit_test(test_overlapping_subscriptions_bring_one_copy_at_the_highest_quality),
+        cmocka_unit_test(test_what_was_unsubscribed_comes_no_more),
+        cmocka_unit_test(test_a_persistent_session_keeps_what_came_meanwhile_and_sends_unacknowledged_again),
+        cmocka_unit_test(test_packets_sent_ahead_of_connack_take_effect_once),
+        cmocka_unit_test(test_a_message_at_quality_2_is_routed_once_however_often_it_is_sent),
+        cmocka_unit_test(test_a_client_has_its_30_subscriptions_and_no_more),
+        cmocka_unit_test(test_the_oldest_message_goes_when_an_absent_clients_queue_is_full),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,109 @@
+/*
+ * The disk is full: who is online stays online, departures wait, nobody new comes in; then there is room, and
+ * the log has every channel's end, in order, and none of those that were refused.
+ */
+#include "broker/test_server.h"
+
+#include "store/store_private.h"
+
+/* On the log writer's thread, whose field it is. */
+struct quota_mail {
+    struct rc_mail mail;
+    struct rc_store *store;
+    uint64_t bytes;
+    sem_t done;
+};
+
+static void on_quota(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct quota_mail *letter = rc_container_of(mail, struct quota_mail, mail);
+    letter->store->log.quota_bytes = letter->bytes;
+    sem_post(&letter->done);
+}
+
+static void set_quota(struct test_server *server, uint64_t bytes)
+{
+    struct quota_mail letter = {.mail.deliver = on_quota, .store = server->store, .bytes = bytes};
+    sem_init(&letter.done, 0, 0);
+    rc_loop_post(rc_log_writer_loop(server->writer), &letter.mail);
+    sem_wait(&letter.done);
+    sem_destroy(&letter.done);
+}
+
+static void test_departures_wait_and_new_clients_are_refused_until_there_is_room(void **state)
+{
+    enum { CLIENTS = 20 };
+    struct test_server server = {.shards = 1};
+    struct rc_buf want;
+    int fds[CLIENTS];
+    rc_buf_init(&want, 1 << 16);
+    test_server_start(&server);
+    for (int i = 0; i < CLIENTS; i++) {
+        char id[32];
+        snprintf(id, sizeof(id), "GID_test@@@%d", i);
+        fds[i] = test_client(&server, id);
+        assert_true(fds[i] >= 0);
+        rc_buf_printf(&want, "%d connect -\n", i);
+    }
+    set_quota(&server, 1);
+    for (int i = 0; i < CLIENTS / 2; i++) {
+        close(fds[i]);
+        TEST_WAIT(TEST_COUNTER(&server, connection_lost) == (unsigned)i + 1);
+        rc_buf_printf(&want, "%d tcpclean connection-lost\n", i);
+    }
+    TEST_WAIT(rc_log_writer_is_blocked(server.writer));
+    struct test_login login = {.client_id = "GID_test@@@new"};
+    for (int i = 0; i < 3; i++) {
+        int fd = test_dial(&server);
+        assert_int_equal(test_log_in(fd, &login), 3);
+        close(fd);
+    }
+    /* a client that is online is not pushed out by a connection that cannot be told of */
+    login.client_id = "GID_test@@@19";
+    int fd = test_dial(&server);
+    assert_int_equal(test_log_in(fd, &login), 3);
+    close(fd);
+    assert_int_equal(send(fds[19], "\xc0\0", 2, 0), 2);
+    uint8_t answer[2];
+    assert_int_equal(recv(fds[19], answer, 2, MSG_WAITALL), 2);
+    assert_int_equal(TEST_COUNTER(&server, refused_log), 4);
+    set_quota(&server, 0);
+    TEST_WAIT(!rc_log_writer_is_blocked(server.writer));
+    fd = test_client(&server, "GID_test@@@new");
+    assert_true(fd >= 0);
+    rc_buf_put_str(&want, "new connect -\n");
+    close(fd);
+    TEST_WAIT(TEST_COUNTER(&server, connection_lost) == CLIENTS / 2 + 1);
+    rc_buf_put_str(&want, "new tcpclean connection-lost\n");
+    for (int i = CLIENTS / 2; i < CLIENTS; i++)
+        rc_buf_printf(&want, "%d tcpclean server-shutdown\n", i);
+    rc_buf_put_u8(&want, 0);
+    test_assert_log(&server, (const char *)want.data);
+    rc_buf_free(&want);
+    for (int i = CLIENTS / 2; i < CLIENTS; i++)
+        close(fds[i]);
+}
+
+/* Its connect is staged when the disk turns out to be full: it is not left hanging. */
+static void test_a_client_that_the_log_does_not_take_is_let_go_in_time(void **state)
+{
+    struct test_server server = {.shards = 1, .connect_timeout_ms = 300};
+    test_server_start(&server);
+    set_quota(&server, 1);
+    struct test_login login = {.client_id = "GID_test@@@a"};
+    int fd = test_dial(&server);
+    assert_int_equal(test_log_in(fd, &login), -1);
+    close(fd);
+    set_quota(&server, 0);
+    TEST_WAIT(!rc_log_writer_is_blocked(server.writer));
+    test_assert_log(&server, "a connect -\na tcpclean log-blocked\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_departures_wait_and_new_clients_are_refused_until_there_is_room),
+        cmocka_unit_test(test_a_client_that_the_log_does_not_take_is_let_go_in_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

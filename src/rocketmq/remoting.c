@@ -98,21 +98,21 @@ static int32_t int_of(json_t *root, const char *name)
     return (int32_t)json_integer_value(json_object_get(root, name));
 }
 
-/* Some clients send numbers and booleans where others send text. */
+/* Some clients send numbers and booleans where others send text. Fields of other types are nobody's. */
 static bool add_json_field(struct rc_remoting *ret, const char *name, json_t *value)
 {
+    enum { NUMBER_MAX = 24 };
     if (json_is_string(value))
         return add_field(ret, rc_slice_str(name), text_of(value));
-    if (json_is_null(value))
+    if (!json_is_integer(value) && !json_is_boolean(value))
         return true;
-    size_t before = ret->fields_count;
-    if (before == RC_REMOTING_FIELDS_MAX || ret->text_len + 24 > RC_REMOTING_TEXT_MAX)
+    if (ret->fields_count == RC_REMOTING_FIELDS_MAX || ret->text_len + NUMBER_MAX > RC_REMOTING_TEXT_MAX)
         return false;
     if (json_is_integer(value))
         rc_remoting_add_number(ret, name, json_integer_value(value));
-    else if (json_is_boolean(value))
+    else
         rc_remoting_add_bool(ret, name, json_is_true(value));
-    return ret->fields_count > before;
+    return true;
 }
 
 static int decode_json(struct rc_slice header, struct rc_remoting *ret)

@@ -92,7 +92,8 @@ int64_t rc_remoting_frame_size(struct rc_slice in);
 
 /*
  * Decodes the frame at the front of `in`: its size, 0 when it is not whole, RC_ERR_PROTOCOL /
- * RC_ERR_TOO_LARGE (close the connection). After success rc_remoting_done must follow.
+ * RC_ERR_TOO_LARGE (close the connection). After success rc_remoting_done must follow. Unknown keys of a JSON
+ * header are ignored, and so are fields that are neither text, whole numbers, booleans nor null.
  */
 int64_t rc_remoting_decode(struct rc_slice in, struct rc_remoting *ret);
 void rc_remoting_done(struct rc_remoting *command);

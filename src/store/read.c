@@ -18,6 +18,16 @@ int64_t rc_store_last_store_ms(const struct rc_store *store)
     return atomic_load_explicit(&store->log.last_store_ms, memory_order_acquire);
 }
 
+uint64_t rc_store_segment_bytes(const struct rc_store *store)
+{
+    return store->log.segment_bytes;
+}
+
+int rc_store_own_dir(const struct rc_store *store)
+{
+    return store->own;
+}
+
 int rc_store_view(struct rc_store *store, uint64_t physical, uint32_t size, struct rc_slice *ret,
                   struct rc_segment **ret_segment)
 {

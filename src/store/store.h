@@ -106,6 +106,10 @@ uint64_t rc_store_retain_target(struct rc_store *store);
 uint64_t rc_store_min_physical(const struct rc_store *store);
 uint64_t rc_store_max_physical(const struct rc_store *store); /* one past the last published byte */
 int64_t rc_store_last_store_ms(const struct rc_store *store); /* the newest record's; 0 when empty */
+uint64_t rc_store_segment_bytes(const struct rc_store *store);
+/* The directory rollcall/ (its descriptor, until rc_store_close): rooms above keep files there that belong to
+ * the log. */
+int rc_store_own_dir(const struct rc_store *store);
 
 uint64_t rc_queue_min(const struct rc_queue *queue); /* first offset whose message is still in the log */
 uint64_t rc_queue_end(const struct rc_queue *queue); /* next offset to be written */

@@ -19,22 +19,32 @@ static const char *protocol_text(uint8_t version)
     return version == RC_MQTT_V31 ? "mqtt-3.1" : version == RC_MQTT_V311 ? "mqtt-3.1.1" : "mqtt-5.0";
 }
 
-/* Puts a CONNACK into the connection's output. */
-static void put_connack(struct rc_conn *conn, uint8_t version, bool session_present, uint8_t reason)
+/* Sends a CONNACK: at once when it fits into the socket, as it nearly always does. */
+static void send_connack(struct rc_conn *conn, uint8_t version, uint8_t reason)
 {
     uint8_t bytes[16];
     struct rc_buf out = {.data = bytes, .cap = sizeof(bytes), .max = sizeof(bytes)};
     uint8_t code = version >= RC_MQTT_V5 ? reason : rc_mqtt_connack_v3_of(reason);
-    rc_mqtt_put_connack(&out, version, session_present, code, rc_slice(NULL, 0));
-    rc_output_put(&conn->output, bytes, out.end);
+    rc_mqtt_put_connack(&out, version, conn->session_present, code, rc_slice(NULL, 0));
+    const struct iovec iov = {.iov_base = bytes, .iov_len = out.end};
+    ssize_t written = rc_stream_writev(&conn->stream, &iov, 1);
+    size_t done = written > 0 ? (size_t)written : 0;
+    if (done < out.end) { /* flushing tells what is wrong */
+        rc_output_put(&conn->output, bytes + done, out.end - done);
+        rc_conn_touch(conn);
+    }
+}
+
+void rc_connect_acknowledge(struct rc_conn *conn)
+{
+    send_connack(conn, conn->version, RC_MQTT_SUCCESS);
 }
 
 /* Answers a CONNECT that is not accepted, and closes. */
 static int64_t refuse(struct rc_conn *conn, uint8_t version, uint8_t reason)
 {
-    put_connack(conn, version, false, reason);
-    if (conn->stream.loop == NULL)
-        rc_stream_attach(&conn->stream, conn->broker->options.loop, EPOLLIN);
+    conn->session_present = false;
+    send_connack(conn, version, reason);
     rc_conn_close(conn, false, "refused");
     return -1;
 }
@@ -212,5 +222,5 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     session->conn = conn;
     rc_conn_opening(conn);
     keep_rest(conn, rc_slice_from(in, (size_t)used));
-    put_connack(conn, conn->version, present, RC_MQTT_SUCCESS);
+    conn->session_present = present;
 }

@@ -381,7 +381,7 @@ void rc_conn_online(struct rc_conn *conn)
         rc_conn_close(conn, false, "internal-error");
         return;
     }
-    rc_conn_touch(conn); /* CONNACK has been waiting in the output */
+    rc_connect_acknowledge(conn);
     /* Before anything that the client sent ahead, which may bring it new messages. */
     rc_delivery_resume(conn->session);
     if (conn->partial != NULL)

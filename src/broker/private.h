@@ -48,7 +48,7 @@ struct rc_conn {
     struct rc_channel channel;
     uint32_t keep_alive_ms; /* 1.5 times the client's; 0: none */
     uint8_t version;
-    bool is_listed, is_dirty, is_dead, is_connecting;
+    bool is_listed, is_dirty, is_dead, is_connecting, session_present;
 };
 
 struct rc_broker {
@@ -101,6 +101,8 @@ void rc_conn_consume(struct rc_conn *conn, struct rc_slice in);
 int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in);
 /* The login was checked: opens session and channel here. `in` starts with the CONNECT. */
 void rc_connect_open(struct rc_conn *conn, struct rc_slice in);
+/* Sends CONNACK 0. */
+void rc_connect_acknowledge(struct rc_conn *conn);
 
 /* ---- packets.c ---- */
 /* A packet of a client: false when the connection was closed. */

@@ -1,15 +1,13 @@
 #include "presence/event.h"
 
+#include "base/decimal.h"
 #include "base/error.h"
 #include "base/hex.h"
 #include "base/json_write.h"
 #include "store/message.h"
 
-#include <inttypes.h>
 #include <openssl/sha.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 const char *rc_event_type_text(enum rc_event_type type)
@@ -32,8 +30,21 @@ int rc_event_type_parse(struct rc_slice text, enum rc_event_type *ret)
     return RC_ERR_INVALID;
 }
 
+/* Nearly all client ids are such: nothing in them has to be escaped, in JSON or in KEYS. */
+static bool is_plain(struct rc_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t byte = text.ptr[i];
+        if (byte <= ' ' || byte >= 0x7f || byte == '"' || byte == '\\' || byte == '%')
+            return false;
+    }
+    return true;
+}
+
 int rc_event_put_client_id_json(struct rc_buf *out, struct rc_slice client_id)
 {
+    if (is_plain(client_id))
+        return rc_buf_put_slice(out, client_id);
     struct rc_buf quoted;
     struct rc_json json;
     rc_buf_init(&quoted, 8 * (uint32_t)client_id.len + 16);
@@ -49,6 +60,8 @@ int rc_event_put_client_id_json(struct rc_buf *out, struct rc_slice client_id)
  * encoded. */
 int rc_event_put_keys(struct rc_buf *out, struct rc_slice client_id)
 {
+    if (is_plain(client_id))
+        return rc_buf_put_slice(out, client_id);
     int err = RC_OK;
     for (size_t i = 0; i < client_id.len && err == RC_OK; i++) {
         uint8_t byte = client_id.ptr[i];
@@ -60,24 +73,40 @@ int rc_event_put_keys(struct rc_buf *out, struct rc_slice client_id)
     return err;
 }
 
+static struct rc_slice number(char digits[RC_DECIMAL_MAX], int64_t value)
+{
+    return rc_slice(digits, rc_decimal(digits, value > 0 ? (uint64_t)value : 0));
+}
+
 int rc_event_put_body(struct rc_buf *out, const struct rc_event *event)
 {
-    char hex[RC_CHANNEL_HEX_LEN];
+    char hex[RC_CHANNEL_HEX_LEN], time[RC_DECIMAL_MAX];
     rc_hex_lower(hex, event->channel_id, RC_CHANNEL_ID_LEN);
-    return rc_buf_printf(out,
-                         "{\"clientId\":\"%.*s\",\"time\":%" PRId64
-                         ",\"eventType\":\"%s\",\"channelId\":\"%.*s\",\"clientIp\":\"%.*s\"}",
-                         RC_SLICE_FMT(event->client_id_json), event->time_ms, rc_event_type_text(event->type),
-                         RC_CHANNEL_HEX_LEN, hex, RC_SLICE_FMT(event->client_ip));
+    const struct rc_slice pieces[] = {
+        rc_slice_str("{\"clientId\":\""),
+        event->client_id_json,
+        rc_slice_str("\",\"time\":"),
+        number(time, event->time_ms),
+        rc_slice_str(",\"eventType\":\""),
+        rc_slice_str(rc_event_type_text(event->type)),
+        rc_slice_str("\",\"channelId\":\""),
+        rc_slice(hex, sizeof(hex)),
+        rc_slice_str("\",\"clientIp\":\""),
+        event->client_ip,
+        rc_slice_str("\"}"),
+    };
+    int err = RC_OK;
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]) && err == RC_OK; i++)
+        err = rc_buf_put_slice(out, pieces[i]);
+    return err;
 }
 
 /* ---- properties ---- */
 
 static int put_number(struct rc_buf *out, const char *name, int64_t value)
 {
-    char text[24];
-    int len = snprintf(text, sizeof(text), "%" PRId64, value);
-    return rc_props_put(out, name, rc_slice(text, (size_t)len));
+    char digits[RC_DECIMAL_MAX];
+    return rc_props_put(out, name, number(digits, value));
 }
 
 static int put_text(struct rc_buf *out, const char *name, struct rc_slice value)
@@ -132,12 +161,29 @@ static int64_t month_start_ms(int64_t ms)
     return ms < month_starts[0] ? ms : month_starts[i];
 }
 
+/*
+ * SHA-256 of channel and type. OpenSSL 3's one-call SHA256 looks the algorithm up for every call, with locks
+ * and allocations; three events a connection would pay for it.
+ */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+static void hash_of(const struct rc_event *event, uint8_t digest[SHA256_DIGEST_LENGTH])
+{
+    uint8_t type = (uint8_t)event->type;
+    SHA256_CTX ctx;
+    SHA256_Init(&ctx);
+    SHA256_Update(&ctx, event->channel_id, RC_CHANNEL_ID_LEN);
+    SHA256_Update(&ctx, &type, 1);
+    SHA256_Final(digest, &ctx);
+}
+
+#pragma GCC diagnostic pop
+
 void rc_event_uniq_key(const struct rc_event *event, char *out)
 {
-    uint8_t input[RC_CHANNEL_ID_LEN + 1], digest[SHA256_DIGEST_LENGTH], key[RC_UNIQ_KEY_LEN / 2];
-    memcpy(input, event->channel_id, RC_CHANNEL_ID_LEN);
-    input[RC_CHANNEL_ID_LEN] = (uint8_t)event->type;
-    SHA256(input, sizeof(input), digest);
+    uint8_t digest[SHA256_DIGEST_LENGTH], key[RC_UNIQ_KEY_LEN / 2];
+    hash_of(event, digest);
     memcpy(key, digest, sizeof(key));
     rc_store_u32(key + 10, (uint32_t)(event->time_ms - month_start_ms(event->time_ms)));
     rc_hex_upper(out, key, sizeof(key));
@@ -166,10 +212,24 @@ static bool take_until(struct rc_slice *in, const char *end, struct rc_slice *re
     return true;
 }
 
+/* Digits alone, up to what fits. */
+static bool parse_time(struct rc_slice text, int64_t *ret)
+{
+    int64_t value = 0;
+    if (text.len == 0 || text.len > 18)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        value = value * 10 + (text.ptr[i] - '0');
+    }
+    *ret = value;
+    return value > 0;
+}
+
 int rc_event_parse_body(struct rc_slice body, struct rc_event *ret)
 {
     struct rc_slice time, type, channel;
-    char digits[24];
     memset(ret, 0, sizeof(*ret));
     if (!take_literal(&body, "{\"clientId\":\"") ||
         !take_until(&body, "\",\"time\":", &ret->client_id_json) ||
@@ -177,12 +237,8 @@ int rc_event_parse_body(struct rc_slice body, struct rc_event *ret)
         !take_until(&body, "\",\"clientIp\":\"", &channel) || !take_until(&body, "\"}", &ret->client_ip) ||
         body.len != 0)
         return RC_ERR_CORRUPT;
-    if (time.len == 0 || time.len >= sizeof(digits) || rc_event_type_parse(type, &ret->type) != RC_OK ||
+    if (!parse_time(time, &ret->time_ms) || rc_event_type_parse(type, &ret->type) != RC_OK ||
         !rc_hex_decode(ret->channel_id, RC_CHANNEL_ID_LEN, channel))
         return RC_ERR_CORRUPT;
-    memcpy(digits, time.ptr, time.len);
-    digits[time.len] = '\0';
-    char *end;
-    ret->time_ms = strtoll(digits, &end, 10);
-    return *end == '\0' && ret->time_ms > 0 ? RC_OK : RC_ERR_CORRUPT;
+    return RC_OK;
 }

@@ -1,6 +1,7 @@
 #include "presence/presence.h"
 
 #include "base/alloc.h"
+#include "base/decimal.h"
 #include "base/error.h"
 #include "base/hash.h"
 
@@ -60,18 +61,27 @@ static void draw_id(struct rc_presence *presence, uint8_t out[RC_CHANNEL_ID_LEN]
     memcpy(out, presence->ids[--presence->ids_left], RC_CHANNEL_ID_LEN);
 }
 
+/* "1.2.3.4:5" without a format string: it stands in every event. */
+static size_t put_ipv4(char *out, const uint8_t addr[4], uint16_t port)
+{
+    size_t len = 0;
+    for (int i = 0; i < 4; i++) {
+        len += rc_decimal(out + len, addr[i]);
+        out[len++] = i < 3 ? '.' : ':';
+    }
+    return len + rc_decimal(out + len, port);
+}
+
 struct rc_slice rc_channel_client_ip(const struct rc_channel *channel, char out[RC_CLIENT_IP_MAX])
 {
     char ip[INET6_ADDRSTRLEN];
-    int len;
+    static const uint8_t loopback[4] = {127, 0, 0, 1}; /* readers expect ip:port */
     if (channel->is_local)
-        len = snprintf(out, RC_CLIENT_IP_MAX, "127.0.0.1:0"); /* readers expect ip:port */
-    else if (channel->is_v6)
-        len = snprintf(out, RC_CLIENT_IP_MAX, "[%s]:%u", inet_ntop(AF_INET6, channel->addr, ip, sizeof(ip)),
+        return rc_slice(out, put_ipv4(out, loopback, 0));
+    if (!channel->is_v6)
+        return rc_slice(out, put_ipv4(out, channel->addr, channel->port));
+    int len = snprintf(out, RC_CLIENT_IP_MAX, "[%s]:%u", inet_ntop(AF_INET6, channel->addr, ip, sizeof(ip)),
                        channel->port);
-    else
-        len = snprintf(out, RC_CLIENT_IP_MAX, "%u.%u.%u.%u:%u", channel->addr[0], channel->addr[1],
-                       channel->addr[2], channel->addr[3], channel->port);
     return rc_slice(out, (size_t)len);
 }
 
@@ -113,8 +123,9 @@ static int build(struct rc_presence *presence, struct rc_channel *channel, enum 
     return err ? err : rc_event_put_props(&presence->props, &event);
 }
 
+/* The channel is kept for as long as its records are under way. */
 static int stage(struct rc_presence *presence, struct rc_channel *channel, enum rc_event_type type,
-                 void (*on_written)(void *owner, const struct rc_append *append), void *owner)
+                 void (*on_written)(void *owner, const struct rc_append *append))
 {
     int64_t time_ms =
         rc_event_clock_next(&presence->clock, rc_slice_str(channel->client_id), channel->last_ms);
@@ -131,7 +142,7 @@ static int stage(struct rc_presence *presence, struct rc_channel *channel, enum 
         memcpy(message.born_host.addr, channel->addr, 4);
         message.born_host.port = channel->port;
     }
-    err = rc_log_stage(presence->options.sender, channel->queue, &message, 0, on_written, owner);
+    err = rc_log_stage(presence->options.sender, channel->queue, &message, 0, on_written, channel);
     if (err != RC_OK)
         return err;
     channel->last_ms = time_ms;
@@ -139,44 +150,21 @@ static int stage(struct rc_presence *presence, struct rc_channel *channel, enum 
     return RC_OK;
 }
 
-/* The channel has to find its presence in a callback; it is kept while its records are under way. */
-struct report {
-    struct rc_presence *presence;
-    struct rc_channel *channel;
-};
-
 static void on_connect_written(void *owner, const struct rc_append *append)
 {
-    struct report *report = owner;
-    struct rc_channel *channel = report->channel;
-    struct rc_presence *presence = report->presence;
-    free(report);
+    struct rc_channel *channel = owner;
     if (channel->state != RC_CHANNEL_OPENING)
         return; /* it left meanwhile; its tcpclean follows */
     channel->state = RC_CHANNEL_ONLINE;
-    presence->options.on_online(channel);
+    channel->presence->options.on_online(channel);
 }
 
 static void on_tcpclean_written(void *owner, const struct rc_append *append)
 {
-    struct report *report = owner;
-    struct rc_channel *channel = report->channel;
-    struct rc_presence *presence = report->presence;
-    free(report);
+    struct rc_channel *channel = owner;
     channel->state = RC_CHANNEL_NONE;
-    presence->channels--;
-    presence->options.on_gone(channel);
-}
-
-static int stage_reported(struct rc_presence *presence, struct rc_channel *channel, enum rc_event_type type,
-                          void (*on_written)(void *owner, const struct rc_append *append))
-{
-    struct report *report = rc_new(struct report);
-    *report = (struct report){.presence = presence, .channel = channel};
-    int err = stage(presence, channel, type, on_written, report);
-    if (err != RC_OK)
-        free(report);
-    return err;
+    channel->presence->channels--;
+    channel->presence->options.on_gone(channel);
 }
 
 int rc_presence_connect(struct rc_presence *presence, struct rc_channel *channel, struct rc_topic *topic)
@@ -184,13 +172,14 @@ int rc_presence_connect(struct rc_presence *presence, struct rc_channel *channel
     /* Behind departures that wait for room nothing may be staged: order. */
     if (!rc_list_is_empty(&presence->waiting))
         return RC_ERR_FULL;
+    channel->presence = presence;
     draw_id(presence, channel->id);
     uint32_t queue = rc_hash_java_queue(rc_slice_str(channel->client_id), rc_topic_queue_count(topic));
     channel->queue = rc_topic_queue(topic, queue);
     channel->connect_ms = channel->last_ms = 0;
     channel->sequence = 0;
     channel->reason = NULL;
-    int err = stage_reported(presence, channel, RC_EVENT_CONNECT, on_connect_written);
+    int err = stage(presence, channel, RC_EVENT_CONNECT, on_connect_written);
     if (err != RC_OK)
         return err;
     channel->connect_ms = channel->last_ms;
@@ -203,12 +192,12 @@ int rc_presence_connect(struct rc_presence *presence, struct rc_channel *channel
 static int stage_departure(struct rc_presence *presence, struct rc_channel *channel)
 {
     if (channel->owes_disconnect) {
-        int err = stage(presence, channel, RC_EVENT_DISCONNECT, NULL, NULL);
+        int err = stage(presence, channel, RC_EVENT_DISCONNECT, NULL);
         if (err != RC_OK)
             return err;
         channel->owes_disconnect = false;
     }
-    int err = stage_reported(presence, channel, RC_EVENT_TCPCLEAN, on_tcpclean_written);
+    int err = stage(presence, channel, RC_EVENT_TCPCLEAN, on_tcpclean_written);
     if (err == RC_OK)
         rc_event_clock_depart(&presence->clock, rc_slice_str(channel->client_id), channel->last_ms);
     return err;

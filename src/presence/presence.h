@@ -17,6 +17,8 @@
 #include "presence/event_clock.h"
 #include "store/log_writer.h"
 
+struct rc_presence;
+
 enum rc_channel_state {
     RC_CHANNEL_NONE,    /* never opened, or gone */
     RC_CHANNEL_OPENING, /* connect is staged */
@@ -25,8 +27,9 @@ enum rc_channel_state {
 };
 
 struct rc_channel {
-    struct rc_queue *queue; /* of its connect, for life */
-    struct rc_list node;    /* among those that wait for room in the log */
+    struct rc_presence *presence; /* from rc_presence_connect on */
+    struct rc_queue *queue;       /* of its connect, for life */
+    struct rc_list node;          /* among those that wait for room in the log */
     uint8_t id[RC_CHANNEL_ID_LEN];
     int64_t connect_ms, last_ms;
     int64_t last_active_ms; /* kept by the owner; 0 unknown */
@@ -42,8 +45,6 @@ struct rc_channel {
     bool is_local;        /* a unix socket: no address */
     bool owes_disconnect; /* still to be staged */
 };
-
-struct rc_presence;
 
 struct rc_presence_options {
     struct rc_log_sender *sender; /* the shard's; events of others may go through it too */

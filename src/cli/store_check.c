@@ -5,8 +5,7 @@
 #include "cli/store_check.h"
 
 #include "cli/commands.h"
-#include "cli/options.h"
-#include "store/store.h"
+#include "cli/store_open.h"
 
 #include <stdio.h>
 
@@ -148,20 +147,13 @@ static int report(const struct check *check)
 int rc_store_check_run(int argc, char **argv)
 {
     struct check_options options = {0};
-    struct rc_store_options open_options;
-    struct rc_error error = {0};
     struct check check = {.options = &options};
     int code = rc_cli_parse(&usage, argc, argv, &options);
     if (code != RC_CLI_GO_ON)
         return code;
-    if (options.dir == NULL)
-        return rc_cli_refuse(&usage, "the log directory is missing");
-    rc_store_options_default(&open_options);
-    open_options.dir = options.dir;
-    open_options.read_only = true;
-    if (rc_store_options_detect(&open_options, &error) != RC_OK ||
-        rc_store_open(&open_options, &check.store, &error) != RC_OK)
-        return rc_cli_fail(usage.command, "%s", error.text);
+    code = rc_store_open_to_read(&usage, options.dir, &check.store);
+    if (code != RC_CLI_GO_ON)
+        return code;
     const struct rc_error *damage = rc_store_damage(check.store);
     if (damage != NULL) {
         check.problems++;

@@ -1,11 +1,11 @@
 #include "cli/store_dump.h"
 
+#include "base/hex.h"
 #include "base/json_write.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "cli/commands.h"
-#include "cli/options.h"
-#include "store/store.h"
+#include "cli/store_open.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -112,16 +112,16 @@ static void put_line(struct rc_buf *out, const struct rc_message *message)
 
 static void put_body(struct rc_json *json, struct rc_slice body)
 {
-    static const char digits[] = "0123456789abcdef";
     if (rc_utf8_is_valid(body)) {
         rc_json_put_string(json, "body", body);
         return;
     }
     struct rc_buf hex;
     rc_buf_init(&hex, 2 * RC_MESSAGE_BODY_MAX);
-    for (size_t i = 0; i < body.len; i++) {
-        rc_buf_put_u8(&hex, (uint8_t)digits[body.ptr[i] >> 4]);
-        rc_buf_put_u8(&hex, (uint8_t)digits[body.ptr[i] & 15]);
+    uint8_t *room = rc_buf_reserve(&hex, 2 * body.len);
+    if (room != NULL) {
+        rc_hex_lower((char *)room, body.ptr, body.len);
+        rc_buf_commit(&hex, 2 * body.len);
     }
     rc_json_put_string(json, "bodyHex", rc_buf_slice(&hex));
     rc_buf_free(&hex);
@@ -206,20 +206,13 @@ static int dump_all(struct rc_store *store, const struct dump_options *options)
 int rc_store_dump_run(int argc, char **argv)
 {
     struct dump_options options = {0};
-    struct rc_store_options open_options;
     struct rc_store *store;
-    struct rc_error error = {0};
     int code = rc_cli_parse(&usage, argc, argv, &options);
     if (code != RC_CLI_GO_ON)
         return code;
-    if (options.dir == NULL)
-        return rc_cli_refuse(&usage, "the log directory is missing");
-    rc_store_options_default(&open_options);
-    open_options.dir = options.dir;
-    open_options.read_only = true;
-    if (rc_store_options_detect(&open_options, &error) != RC_OK ||
-        rc_store_open(&open_options, &store, &error) != RC_OK)
-        return rc_cli_fail(usage.command, "%s", error.text);
+    code = rc_store_open_to_read(&usage, options.dir, &store);
+    if (code != RC_CLI_GO_ON)
+        return code;
     code = dump_all(store, &options);
     const struct rc_error *damage = rc_store_damage(store);
     if (damage != NULL)

@@ -6,7 +6,9 @@
 #include "presence/open_channels.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <time.h>
 
 struct rc_presence_recovery {
     struct rc_presence_recovery_options options;
@@ -14,10 +16,14 @@ struct rc_presence_recovery {
     int64_t greatest_ms;
     uint32_t count;
     _Atomic uint64_t covered; /* the durable snapshot's place */
-    atomic_bool is_folding;
-    bool has_thread;
+
+    /* the thread that makes snapshots while the server runs */
     pthread_t thread;
-    uint64_t fold_target;
+    bool has_thread;
+    atomic_bool is_stopping;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    uint64_t wanted; /* under mutex: retention would like to get here */
 };
 
 /* ---- reading ---- */
@@ -25,21 +31,25 @@ struct rc_presence_recovery {
 struct reading {
     struct rc_open_channels *open;
     uint64_t target;
+    const atomic_bool *is_stopping;
 };
 
 static bool on_record(const struct rc_message *message, uint32_t size, void *arg)
 {
     struct reading *reading = arg;
-    if (message->physical_offset >= reading->target)
+    if (message->physical_offset >= reading->target ||
+        atomic_load_explicit(reading->is_stopping, memory_order_relaxed))
         return false;
     rc_open_channels_apply(reading->open, message, size);
     return true;
 }
 
 /* Brings the table from its place up to `target`. */
-static int read_log(struct rc_store *store, struct rc_open_channels *open, uint64_t target)
+static int read_log(const struct rc_presence_recovery *recovery, struct rc_open_channels *open,
+                    uint64_t target)
 {
-    struct reading reading = {open, target};
+    struct rc_store *store = recovery->options.store;
+    struct reading reading = {open, target, &recovery->is_stopping};
     uint64_t first = rc_store_min_physical(store);
     bool has_lost_tail = open->place > rc_store_max_physical(store);
     if (open->place < first && open->place > 0)
@@ -202,46 +212,6 @@ static void begin_here(struct rc_presence_recovery *recovery)
         rc_log_warn("presence", "%s", error.text);
 }
 
-int rc_presence_recover(const struct rc_presence_recovery_options *options, struct rc_presence_recovery **ret,
-                        struct rc_error *error)
-{
-    struct rc_presence_recovery *recovery = rc_new(struct rc_presence_recovery);
-    struct rc_open_channels open;
-    recovery->options = *options;
-    recovery->path = rc_strdup(options->path);
-    int err = load(recovery, &open, error);
-    if (open.place <= rc_store_max_physical(options->store))
-        atomic_store(&recovery->covered, open.place);
-    if (err == RC_OK) {
-        err = read_log(options->store, &open, UINT64_MAX);
-        if (err != RC_OK)
-            rc_error_set(error, err, "the log cannot be read: %s", rc_err_text(err));
-    }
-    recovery->greatest_ms = open.greatest_ms;
-    recovery->count = open.channels.count;
-    if (err == RC_OK && open.channels.count > 0)
-        err = close_all(recovery, &open, error);
-    if (err == RC_OK)
-        begin_here(recovery);
-    rc_open_channels_free(&open);
-    if (err != RC_OK) {
-        rc_presence_recovery_destroy(recovery);
-        return err;
-    }
-    *ret = recovery;
-    return RC_OK;
-}
-
-void rc_presence_recovery_destroy(struct rc_presence_recovery *recovery)
-{
-    if (recovery == NULL)
-        return;
-    if (recovery->has_thread)
-        pthread_join(recovery->thread, NULL);
-    free(recovery->path);
-    free(recovery);
-}
-
 int64_t rc_presence_recovery_greatest_ms(const struct rc_presence_recovery *recovery)
 {
     return recovery->greatest_ms;
@@ -254,26 +224,77 @@ uint32_t rc_presence_recovery_count(const struct rc_presence_recovery *recovery)
 
 /* ---- snapshots while running ---- */
 
-static void *fold(void *arg)
+/* The old snapshot, and the log from there up to `target`: that is the new one. */
+static void fold(struct rc_presence_recovery *recovery, uint64_t target)
 {
-    struct rc_presence_recovery *recovery = arg;
     struct rc_open_channels open;
     struct rc_error error;
     int err = load(recovery, &open, &error);
     if (err == RC_OK) {
-        err = read_log(recovery->options.store, &open, recovery->fold_target);
+        err = read_log(recovery, &open, target);
         rc_error_set(&error, err, "%s", rc_err_text(err));
     }
     /* Between the last record and a segment's end there may be filler. */
-    if (open.place < recovery->fold_target)
-        open.place = recovery->fold_target;
-    if (err == RC_OK)
+    if (open.place < target)
+        open.place = target;
+    if (err == RC_OK && !atomic_load(&recovery->is_stopping))
         err = save(recovery, &open, &error);
     if (err != RC_OK)
         rc_log_error("presence", "no snapshot of open channels, so the log is not shortened: %s", error.text);
     rc_open_channels_free(&open);
-    atomic_store(&recovery->is_folding, false);
+}
+
+static void sleep_until_woken(struct rc_presence_recovery *recovery)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    uint64_t ns = (uint64_t)until.tv_nsec + recovery->options.look_every_ms * 1000000ull;
+    until.tv_sec += (time_t)(ns / 1000000000u);
+    until.tv_nsec = (long)(ns % 1000000000u);
+    pthread_cond_timedwait(&recovery->wake, &recovery->mutex, &until);
+}
+
+/*
+ * Sleeps until there is something to do: where to fold to, 0 when it is time to end. A fold that failed is
+ * not tried again before the next look, or before retention asks again.
+ */
+static uint64_t next_target(struct rc_presence_recovery *recovery)
+{
+    uint64_t target = 0;
+    pthread_mutex_lock(&recovery->mutex);
+    while (target == 0 && !atomic_load(&recovery->is_stopping)) {
+        if (recovery->wanted == 0)
+            sleep_until_woken(recovery);
+        uint64_t covered = atomic_load(&recovery->covered);
+        uint64_t end = rc_store_max_physical(recovery->options.store);
+        if (recovery->wanted > covered)
+            target = recovery->wanted;
+        else if (end - covered >= recovery->options.fold_bytes)
+            target = end;
+        recovery->wanted = 0;
+    }
+    pthread_mutex_unlock(&recovery->mutex);
+    return atomic_load(&recovery->is_stopping) ? 0 : target;
+}
+
+static void *thread_main(void *arg)
+{
+    struct rc_presence_recovery *recovery = arg;
+    pthread_setname_np(pthread_self(), "rc-snapshot");
+    for (uint64_t target; (target = next_target(recovery)) != 0;)
+        fold(recovery, target);
     return NULL;
+}
+
+static int start_thread(struct rc_presence_recovery *recovery)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&recovery->thread, NULL, thread_main, recovery);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    recovery->has_thread = failure == 0;
+    return rc_err_from_errno(failure);
 }
 
 uint64_t rc_presence_recovery_keep_from(void *arg, uint64_t target)
@@ -282,14 +303,70 @@ uint64_t rc_presence_recovery_keep_from(void *arg, uint64_t target)
     uint64_t covered = atomic_load(&recovery->covered);
     if (covered >= target)
         return target;
-    if (atomic_load(&recovery->is_folding))
-        return covered;
-    if (recovery->has_thread)
-        pthread_join(recovery->thread, NULL);
-    recovery->fold_target = target;
-    atomic_store(&recovery->is_folding, true);
-    recovery->has_thread = pthread_create(&recovery->thread, NULL, fold, recovery) == 0;
-    if (!recovery->has_thread)
-        atomic_store(&recovery->is_folding, false);
+    pthread_mutex_lock(&recovery->mutex);
+    recovery->wanted = target;
+    pthread_cond_signal(&recovery->wake);
+    pthread_mutex_unlock(&recovery->mutex);
     return covered;
+}
+
+/* ---- life ---- */
+
+int rc_presence_recover(const struct rc_presence_recovery_options *options, struct rc_presence_recovery **ret,
+                        struct rc_error *error)
+{
+    struct rc_presence_recovery *recovery = rc_new(struct rc_presence_recovery);
+    struct rc_open_channels open;
+    recovery->options = *options;
+    recovery->path = rc_strdup(options->path);
+    if (recovery->options.fold_bytes == 0)
+        recovery->options.fold_bytes = RC_RECOVERY_FOLD_BYTES;
+    if (recovery->options.look_every_ms == 0)
+        recovery->options.look_every_ms = RC_RECOVERY_LOOK_EVERY_MS;
+    pthread_mutex_init(&recovery->mutex, NULL);
+    pthread_condattr_t steady;
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_cond_init(&recovery->wake, &steady);
+    pthread_condattr_destroy(&steady);
+    int err = load(recovery, &open, error);
+    if (open.place <= rc_store_max_physical(options->store))
+        atomic_store(&recovery->covered, open.place);
+    if (err == RC_OK) {
+        err = read_log(recovery, &open, UINT64_MAX);
+        if (err != RC_OK)
+            rc_error_set(error, err, "the log cannot be read: %s", rc_err_text(err));
+    }
+    recovery->greatest_ms = open.greatest_ms;
+    recovery->count = open.channels.count;
+    if (err == RC_OK && open.channels.count > 0)
+        err = close_all(recovery, &open, error);
+    if (err == RC_OK)
+        begin_here(recovery);
+    rc_open_channels_free(&open);
+    if (err == RC_OK && (err = start_thread(recovery)) != RC_OK)
+        rc_error_set(error, err, "no thread for snapshots of open channels: %s", rc_err_text(err));
+    if (err != RC_OK) {
+        rc_presence_recovery_destroy(recovery);
+        return err;
+    }
+    *ret = recovery;
+    return RC_OK;
+}
+
+void rc_presence_recovery_destroy(struct rc_presence_recovery *recovery)
+{
+    if (recovery == NULL)
+        return;
+    if (recovery->has_thread) {
+        pthread_mutex_lock(&recovery->mutex);
+        atomic_store(&recovery->is_stopping, true);
+        pthread_cond_signal(&recovery->wake);
+        pthread_mutex_unlock(&recovery->mutex);
+        pthread_join(recovery->thread, NULL);
+    }
+    pthread_mutex_destroy(&recovery->mutex);
+    pthread_cond_destroy(&recovery->wake);
+    free(recovery->path);
+    free(recovery);
 }

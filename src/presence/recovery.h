@@ -11,7 +11,12 @@
 #include "base/error.h"
 #include "store/store.h"
 
-enum { RC_RECOVERY_BATCH_BYTES = 1 << 20, RC_RECOVERY_BATCH_RECORDS = 1024 };
+enum {
+    RC_RECOVERY_BATCH_BYTES = 1 << 20,
+    RC_RECOVERY_BATCH_RECORDS = 1024,
+    RC_RECOVERY_FOLD_BYTES = 512 << 20, /* so much log at most is read at a start: about two seconds */
+    RC_RECOVERY_LOOK_EVERY_MS = 5000,
+};
 
 struct rc_presence_recovery;
 
@@ -20,6 +25,10 @@ struct rc_presence_recovery_options {
     const char *path; /* of the snapshot */
     const char *node;
     struct rc_host store_host;
+    /* A snapshot is made whenever the log is this far past the last one, which is looked at so often; 0: the
+     * defaults. */
+    uint64_t fold_bytes;
+    uint32_t look_every_ms;
 };
 
 /*
@@ -39,7 +48,7 @@ uint32_t rc_presence_recovery_count(const struct rc_presence_recovery *recovery)
 
 /*
  * For rc_log_retention (arg: the recovery): how far the log is covered by a durable snapshot; when that is
- * less than `target`, one up to there is begun, and the next call may get further.
+ * less than `target`, one up to there is begun, and the next call may get further. Never waits for it.
  */
 uint64_t rc_presence_recovery_keep_from(void *arg, uint64_t target);
 

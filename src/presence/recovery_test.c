@@ -13,6 +13,7 @@ struct world {
     struct rc_topic *topic;
     struct rc_presence_recovery *recovery;
     int64_t now_ms;
+    uint64_t fold_bytes;
 };
 
 static void open_world(struct world *world)
@@ -23,6 +24,7 @@ static void open_world(struct world *world)
 
 static void make_world(struct world *world)
 {
+    memset(world, 0, sizeof(*world));
     test_dir_make(&world->dir);
     snprintf(world->snapshot, sizeof(world->snapshot), "%s/channels", world->dir.path);
     world->now_ms = rc_clock_wall_ms() - 1000000;
@@ -32,7 +34,12 @@ static void make_world(struct world *world)
 static int recover_err(struct world *world, struct rc_error *error)
 {
     struct rc_presence_recovery_options options = {
-        .store = world->store, .path = world->snapshot, .node = "node-1"};
+        .store = world->store,
+        .path = world->snapshot,
+        .node = "node-1",
+        .fold_bytes = world->fold_bytes,
+        .look_every_ms = 5,
+    };
     return rc_presence_recover(&options, &world->recovery, error);
 }
 
@@ -246,6 +253,34 @@ static void test_the_connect_of_an_open_channel_may_go_once_a_snapshot_has_it(vo
     remove_world(&world);
 }
 
+/* So that a start never reads more than so much of the log. */
+static void test_a_snapshot_follows_the_log_while_the_server_runs(void **state)
+{
+    struct world world;
+    struct stat before, after;
+    make_world(&world);
+    world.fold_bytes = 50000;
+    recover(&world);
+    append(&world, 1, RC_EVENT_CONNECT, 1);
+    fill(&world, 40000);
+    usleep(50000);
+    assert_int_equal(stat(world.snapshot, &before), 0);
+    fill(&world, 20000);
+    for (int i = 0; i < 2000; i++) {
+        assert_int_equal(stat(world.snapshot, &after), 0);
+        if (after.st_size > before.st_size) /* it has the channel */
+            break;
+        usleep(1000);
+    }
+    assert_true(after.st_size > before.st_size);
+    append(&world, 1, RC_EVENT_TCPCLEAN, 2);
+    end_run(&world);
+    open_world(&world);
+    recover(&world);
+    assert_int_equal(rc_presence_recovery_count(world.recovery), 0);
+    remove_world(&world);
+}
+
 static void copy_file(const char *from, const char *to)
 {
     static char bytes[1 << 16];
@@ -332,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_the_same_without_a_snapshot),
         cmocka_unit_test(test_retries_and_delayed_copies_of_events_open_no_channel),
         cmocka_unit_test(test_the_connect_of_an_open_channel_may_go_once_a_snapshot_has_it),
+        cmocka_unit_test(test_a_snapshot_follows_the_log_while_the_server_runs),
         cmocka_unit_test(test_a_damaged_snapshot_is_refused_and_named),
         cmocka_unit_test(test_a_log_that_ends_before_its_snapshot_is_read_from_its_start),
     };

@@ -4,7 +4,9 @@
  * commits what was consumed, and sends back what was not.
  *
  * The consumer has a thread of its own; callbacks run on it, one at a time, so messages of one queue come in
- * order. At least once: after a crash, or when queues change hands, a message may come again.
+ * order. While one runs nothing else happens: let it take seconds, not minutes, or the broker takes the
+ * consumer for dead (120 s) and gives its queues to others. At least once: after a crash, or when queues
+ * change hands, a message may come again.
  */
 #ifndef ROLLCALL_CONSUMER_H
 #define ROLLCALL_CONSUMER_H

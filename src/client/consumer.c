@@ -11,7 +11,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/hash.h"
 #include "client/consumer_private.h"
 #include "store/message.h"
 
@@ -36,11 +35,27 @@ void rc_consumer_tell(struct rc_consumer *consumer, const char *what, const char
 {
     char text[512];
     uint64_t now = rc_clock_mono_ms();
-    if (consumer->options.on_error == NULL || now - consumer->told_ms < 1000)
+    if (consumer->options.on_error == NULL ||
+        (consumer->told_ms != UINT64_MAX && now - consumer->told_ms < 1000))
         return;
     consumer->told_ms = now;
     snprintf(text, sizeof(text), "%s: %s", what, why);
     consumer->options.on_error(text, consumer->options.arg);
+}
+
+/* Its own words, up to the end of the line: Java adds a trace of its stack. */
+void rc_consumer_tell_refusal(struct rc_consumer *consumer, const char *what,
+                              const struct rc_remoting *answer)
+{
+    char words[320], why[360];
+    size_t len = 0;
+    while (len < answer->remark.len && len < sizeof(words) - 1 && answer->remark.ptr[len] != '\n') {
+        uint8_t byte = answer->remark.ptr[len];
+        words[len++] = byte >= 0x20 && byte < 0x7f ? (char)byte : '?';
+    }
+    words[len] = '\0';
+    snprintf(why, sizeof(why), "code %d, %s", answer->code, len > 0 ? words : "without a reason");
+    rc_consumer_tell(consumer, what, why);
 }
 
 /* ---- name servers and brokers ---- */
@@ -79,8 +94,15 @@ void rc_consumer_put_broker(struct rc_consumer *consumer, const char *name, cons
 
 /* ---- heartbeat ---- */
 
-static void on_ignored(void *arg, const struct rc_remoting *answer, const char *error)
+static void on_beat(void *arg, const struct rc_remoting *answer, const char *error)
 {
+    struct rc_consumer *consumer = arg;
+    if (consumer->is_stopping)
+        return;
+    if (answer == NULL)
+        rc_consumer_tell(consumer, "a broker's heartbeat", error);
+    else if (answer->code != RC_RES_SUCCESS)
+        rc_consumer_tell_refusal(consumer, "a broker refuses the heartbeat", answer);
 }
 
 static void beat(struct rc_consumer *consumer)
@@ -92,7 +114,7 @@ static void beat(struct rc_consumer *consumer)
     for (uint32_t i = 0; i < consumer->brokers_count; i++) {
         rc_remoting_request(&request, RC_REQ_HEARTBEAT, 0);
         request.body = rc_buf_slice(&body);
-        rc_link_call(consumer->brokers[i].link, &request, ANSWER_MS, on_ignored, consumer);
+        rc_link_call(consumer->brokers[i].link, &request, ANSWER_MS, on_beat, consumer);
     }
     rc_buf_free(&body);
 }
@@ -114,7 +136,15 @@ static void rebalance_later(struct rc_consumer *consumer, uint64_t ms)
 static void on_members(void *arg, const struct rc_remoting *answer, const char *error)
 {
     struct rc_consumer *consumer = arg;
+    if (consumer->is_stopping)
+        return;
     if (answer == NULL || answer->code != RC_RES_SUCCESS) {
+        /* Every broker knows the group, so another one may be asked; what is read goes on meanwhile. */
+        if (answer == NULL)
+            rc_consumer_tell(consumer, "the group's members", error);
+        else
+            rc_consumer_tell_refusal(consumer, "the group's members", answer);
+        consumer->broker_at++;
         rebalance_later(consumer, REBALANCE_SOON_MS);
         return;
     }
@@ -133,7 +163,8 @@ static void ask_members(struct rc_consumer *consumer)
     beat(consumer);
     rc_remoting_request(&request, RC_REQ_CONSUMER_LIST, 0);
     rc_remoting_add(&request, "consumerGroup", rc_slice_str(consumer->options.group));
-    rc_link_call(consumer->brokers[0].link, &request, ANSWER_MS, on_members, consumer);
+    rc_link_call(consumer->brokers[consumer->broker_at % consumer->brokers_count].link, &request, ANSWER_MS,
+                 on_members, consumer);
 }
 
 static void ask_route(struct rc_consumer *consumer, const char *topic, rc_link_reply_fn on_reply)
@@ -148,6 +179,8 @@ static void ask_route(struct rc_consumer *consumer, const char *topic, rc_link_r
 static void on_retry_route(void *arg, const struct rc_remoting *answer, const char *error)
 {
     struct rc_consumer *consumer = arg;
+    if (consumer->is_stopping)
+        return;
     if (answer != NULL && answer->code == RC_RES_SUCCESS)
         rc_consumer_take_route(consumer, 1, answer->body);
     ask_members(consumer);
@@ -156,6 +189,8 @@ static void on_retry_route(void *arg, const struct rc_remoting *answer, const ch
 static void on_route(void *arg, const struct rc_remoting *answer, const char *error)
 {
     struct rc_consumer *consumer = arg;
+    if (consumer->is_stopping)
+        return;
     if (answer == NULL) {
         rc_consumer_tell(consumer, "the name server", error);
         consumer->namesrv_at++;
@@ -163,9 +198,7 @@ static void on_route(void *arg, const struct rc_remoting *answer, const char *er
         return;
     }
     if (answer->code != RC_RES_SUCCESS) {
-        char why[256];
-        snprintf(why, sizeof(why), "%.*s", RC_SLICE_FMT(answer->remark));
-        rc_consumer_tell(consumer, "no route to the topic", why);
+        rc_consumer_tell_refusal(consumer, "no route to the topic", answer);
         rebalance_later(consumer, REBALANCE_SOON_MS);
         return;
     }
@@ -228,6 +261,7 @@ static void make_names(struct rc_consumer *consumer)
              (unsigned long long)rc_clock_mono_ns(), atomic_fetch_add(&number, 1));
     consumer->client_id = rc_strdup(text);
     consumer->sub_version = rc_clock_wall_ms();
+    consumer->told_ms = UINT64_MAX; /* never */
 }
 
 static void make_namesrvs(struct rc_consumer *consumer)

@@ -34,7 +34,7 @@ struct rc_consumer {
     struct rc_link *namesrvs[RC_CONSUMER_NAMESRVS_MAX];
     uint32_t namesrvs_count, namesrv_at;
     struct rc_consumer_broker brokers[RC_CONSUMER_BROKERS_MAX];
-    uint32_t brokers_count;
+    uint32_t brokers_count, broker_at; /* broker_at: whom to ask for the members of the group */
     char *topics[RC_CONSUMER_TOPICS];
     struct rc_consumer_place *routes[RC_CONSUMER_TOPICS];
     uint32_t routes_count[RC_CONSUMER_TOPICS];
@@ -51,6 +51,9 @@ struct rc_consumer {
 };
 
 void rc_consumer_tell(struct rc_consumer *consumer, const char *what, const char *why);
+/* The same with what the other side said. */
+void rc_consumer_tell_refusal(struct rc_consumer *consumer, const char *what,
+                              const struct rc_remoting *answer);
 
 /* ---- consumer_route.c: JSON bodies ---- */
 void rc_consumer_put_broker(struct rc_consumer *consumer, const char *name, const char *address);

@@ -237,6 +237,9 @@ static enum rc_consume_result consume(struct rc_consumer_queue *queue, const str
     enum rc_consume_result result = RC_CONSUME_LATER; /* what cannot be inflated ends as a dead letter */
     if (inflate_body(message->body, &inflated))
         result = call_back(queue, message, rc_buf_slice(&inflated));
+    else
+        rc_consumer_tell(queue->consumer, "a message's body cannot be inflated (only zlib is known)",
+                         topic_of(queue));
     rc_buf_free(&inflated);
     return result;
 }
@@ -279,6 +282,16 @@ static void send_back(struct rc_consumer_queue *queue, const struct rc_message *
     call(queue, &request, ANSWER_MS, on_sent_back);
 }
 
+/* Leaves out a message that is not what was once stored; when even its length makes no sense, the whole rest.
+ */
+static void skip_damaged(struct rc_consumer_queue *queue)
+{
+    struct rc_message message;
+    int64_t size = rc_message_decode(rc_buf_slice(&queue->batch), false, &message);
+    rc_consumer_tell(queue->consumer, "a pulled message is damaged and is left out", topic_of(queue));
+    rc_buf_consume(&queue->batch, size > 0 ? (size_t)size : rc_buf_len(&queue->batch));
+}
+
 /* Consumes what was pulled; true when all is done with, false when something is waited for. */
 static bool consume_batch(struct rc_consumer_queue *queue)
 {
@@ -286,9 +299,8 @@ static bool consume_batch(struct rc_consumer_queue *queue)
         struct rc_message message;
         int64_t size = rc_message_decode(rc_buf_slice(&queue->batch), true, &message);
         if (size <= 0) {
-            rc_consumer_tell(queue->consumer, "a pulled message is damaged and is left out", topic_of(queue));
-            rc_buf_consume(&queue->batch, rc_buf_len(&queue->batch));
-            return true;
+            skip_damaged(queue);
+            continue;
         }
         if (consume(queue, &message) == RC_CONSUME_LATER && !queue->consumer->options.broadcasting) {
             send_back(queue, &message);
@@ -322,9 +334,7 @@ static void on_pulled(void *arg, const struct rc_remoting *answer, const char *e
         queue->next = queue->done = (uint64_t)next;
         step(queue);
     } else {
-        char why[256];
-        snprintf(why, sizeof(why), "code %d %.*s", answer->code, RC_SLICE_FMT(answer->remark));
-        rc_consumer_tell(queue->consumer, "pull refused", why);
+        rc_consumer_tell_refusal(queue->consumer, "pull refused", answer);
         again(queue, RETRY_MS);
     }
 }

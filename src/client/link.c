@@ -2,12 +2,13 @@
 
 #include "auth/sign.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <stdio.h>
 #include <sys/epoll.h>
 
-enum { READ_BYTES = 64 * 1024 };
+enum { READ_BYTES = 64 * 1024, READS_PER_TURN = 256 };
 
 struct call {
     struct rc_list node;
@@ -76,16 +77,6 @@ const char *rc_link_address(const struct rc_link *link)
 
 /* ---- calls that fail are told of on their timers, never inside of rc_link_call ---- */
 
-static void on_call_over(struct rc_timer *timer)
-{
-    struct call *call = rc_container_of(timer, struct call, timer);
-    rc_link_reply_fn on_reply = call->on_reply;
-    void *arg = call->arg;
-    const char *error = call->error ? call->error : "no answer in time";
-    free_call(call);
-    on_reply(arg, NULL, error);
-}
-
 static void fail_all(struct rc_link *link, const char *error)
 {
     disconnect(link);
@@ -95,6 +86,25 @@ static void fail_all(struct rc_link *link, const char *error)
         call->error = error;
         rc_timer_start(link->options.loop, &call->timer, 0);
     }
+}
+
+/*
+ * The time is over for a call: told at once when its fate was known. When it was the answer that did not
+ * come, the other side may be gone without a word, so the connection is given up, and all that wait on it
+ * with it.
+ */
+static void on_call_over(struct rc_timer *timer)
+{
+    struct call *call = rc_container_of(timer, struct call, timer);
+    rc_link_reply_fn on_reply = call->on_reply;
+    void *arg = call->arg;
+    const char *error = call->error;
+    if (error == NULL) {
+        fail_all(call->link, "no answer in time");
+        return; /* its timer runs again, with the others' */
+    }
+    free_call(call);
+    on_reply(arg, NULL, error);
 }
 
 /* ---- the connection ---- */
@@ -145,14 +155,19 @@ static void on_ready(struct rc_watch *watch, uint32_t events)
     }
     if (!(events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
         return;
-    uint8_t *room = rc_buf_reserve(&link->in, READ_BYTES);
-    ssize_t len = room ? rc_stream_read(&link->stream, room, READ_BYTES) : RC_ERR_FULL;
-    if (len == RC_ERR_AGAIN)
-        return;
-    if (len > 0)
-        rc_buf_commit(&link->in, (size_t)len);
-    if (len <= 0 || handle_frames(link) < 0)
-        fail_all(link, len == 0 ? "the connection was closed" : "the connection broke");
+    /* All that has come, so that no answer lies here unread while its time runs out. */
+    for (int reads = 0; reads < READS_PER_TURN; reads++) {
+        uint8_t *room = rc_buf_reserve(&link->in, READ_BYTES);
+        ssize_t len = room ? rc_stream_read(&link->stream, room, READ_BYTES) : RC_ERR_FULL;
+        if (len == RC_ERR_AGAIN)
+            return;
+        if (len > 0)
+            rc_buf_commit(&link->in, (size_t)len);
+        if (len <= 0 || handle_frames(link) < 0) {
+            fail_all(link, len == 0 ? "the connection was closed" : "the connection broke");
+            return;
+        }
+    }
 }
 
 static void on_dialed(void *arg, int fd, const struct rc_error *error)
@@ -193,6 +208,12 @@ static void sign(struct rc_link *link, struct rc_remoting *request, char signatu
     rc_remoting_add(request, "Signature", rc_slice(signature, RC_SIGNATURE_LEN));
 }
 
+/* A consumer's callback may have taken its time in this turn; the loop's clock does not know of it yet. */
+static uint64_t lag_ms(const struct rc_link *link)
+{
+    return rc_clock_mono_ms() - rc_loop_now_ms(link->options.loop);
+}
+
 void rc_link_call(struct rc_link *link, struct rc_remoting *request, uint64_t timeout_ms,
                   rc_link_reply_fn on_reply, void *arg)
 {
@@ -211,7 +232,7 @@ void rc_link_call(struct rc_link *link, struct rc_remoting *request, uint64_t ti
         bool is_full =
             ++link->calls_count > RC_LINK_CALLS_MAX || rc_output_pending(&link->output) > RC_LINK_OUTPUT_MAX;
         call->error = is_full ? "too many requests under way" : NULL;
-        rc_timer_start(link->options.loop, &call->timer, is_full ? 0 : timeout_ms);
+        rc_timer_start(link->options.loop, &call->timer, is_full ? 0 : timeout_ms + lag_ms(link));
         if (is_full)
             return;
     }

@@ -1,0 +1,330 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "client/stub_broker_test.h"
+#include "rollcall/consumer.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+/* What the callbacks of one consumer have seen; its lock is the stub's. */
+struct seen {
+    struct stub *stub;
+    uint32_t count;
+    char bodies[64][64];
+    char error[256];
+    int later; /* that many messages are asked for again */
+};
+
+static enum rc_consume_result on_message(const struct rc_consumer_message *message, void *arg)
+{
+    struct seen *seen = arg;
+    enum rc_consume_result result = RC_CONSUME_COMMIT;
+    pthread_mutex_lock(&seen->stub->lock);
+    if (seen->count < 64)
+        snprintf(seen->bodies[seen->count++], 64, "%.*s", (int)message->body_len,
+                 (const char *)message->body);
+    if (seen->later > 0 && seen->later--)
+        result = RC_CONSUME_LATER;
+    pthread_mutex_unlock(&seen->stub->lock);
+    return result;
+}
+
+static void on_error(const char *text, void *arg)
+{
+    struct seen *seen = arg;
+    pthread_mutex_lock(&seen->stub->lock);
+    snprintf(seen->error, sizeof(seen->error), "%s", text);
+    pthread_mutex_unlock(&seen->stub->lock);
+}
+
+static struct rc_consumer *start(struct stub *stub, struct seen *seen, struct rc_consumer_options options)
+{
+    char namesrv[32], error[128];
+    struct rc_consumer *consumer = NULL;
+    snprintf(namesrv, sizeof(namesrv), "127.0.0.1:%u", stub->port);
+    *seen = (struct seen){.stub = stub, .later = seen->later};
+    options.namesrv = namesrv;
+    options.group = "GID_test";
+    options.topic = "T";
+    options.access_key = "AK";
+    options.secret_key = "SK";
+    options.on_message = on_message;
+    options.on_error = on_error;
+    options.arg = seen;
+    assert_int_equal(rc_consumer_start(&options, &consumer, error, sizeof(error)), 0);
+    return consumer;
+}
+
+static uint32_t count_seen(struct seen *seen)
+{
+    pthread_mutex_lock(&seen->stub->lock);
+    uint32_t count = seen->count;
+    pthread_mutex_unlock(&seen->stub->lock);
+    return count;
+}
+
+static bool has_error(struct seen *seen, const char *words)
+{
+    pthread_mutex_lock(&seen->stub->lock);
+    bool has = strstr(seen->error, words) != NULL;
+    pthread_mutex_unlock(&seen->stub->lock);
+    return has;
+}
+
+#define WAIT(condition)                                                                                      \
+    do {                                                                                                     \
+        uint64_t give_up = rc_clock_mono_ms() + 10000;                                                       \
+        while (!(condition)) {                                                                               \
+            assert_true(rc_clock_mono_ms() < give_up);                                                       \
+            usleep(5000);                                                                                    \
+        }                                                                                                    \
+    } while (0)
+
+#define FROM_FIRST ((struct rc_consumer_options){.from_first = true})
+
+static void test_messages_come_in_order_and_are_committed_at_the_stop(void **state)
+{
+    struct stub stub;
+    struct seen seen = {0};
+    struct stub_request request;
+    stub_init(&stub, 1);
+    for (int i = 0; i < 40; i++) {
+        char body[8];
+        stub_put(&stub, 0, "connect", body, (size_t)snprintf(body, sizeof(body), "m%d", i), 0, false);
+    }
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+    WAIT(count_seen(&seen) == 40);
+    assert_string_equal(seen.bodies[0], "m0");
+    assert_string_equal(seen.bodies[39], "m39");
+    assert_int_equal(rc_consumer_queues(consumer), 1);
+    rc_consumer_stop(consumer);
+    assert_true(stub_count(&stub, RC_REQ_UPDATE_OFFSET, 0, &request) > 0);
+    assert_int_equal(request.offset, 40);
+    assert_int_equal(stub_count(&stub, RC_REQ_UNREGISTER, -1, NULL), 1);
+    stub_stop(&stub);
+}
+
+static void test_a_group_goes_on_from_its_committed_offset(void **state)
+{
+    struct stub stub;
+    struct seen seen = {0};
+    stub_init(&stub, 1);
+    for (int i = 0; i < 5; i++)
+        stub_put(&stub, 0, "connect", i < 3 ? "old" : "new", 3, 0, false);
+    stub.committed[0] = 3;
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+    WAIT(count_seen(&seen) == 2);
+    assert_string_equal(seen.bodies[0], "new");
+    rc_consumer_stop(consumer);
+    stub_stop(&stub);
+}
+
+static void test_a_new_group_starts_where_it_was_told_to(void **state)
+{
+    struct stub stub;
+    struct seen seen = {0};
+    struct stub_request request;
+    stub_init(&stub, 1);
+    stub_put(&stub, 0, "connect", "old", 3, 0, false);
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, (struct rc_consumer_options){0});
+    WAIT(stub_count(&stub, RC_REQ_PULL, 0, &request) > 0);
+    assert_int_equal(request.offset, 1);
+    assert_int_equal(stub_count(&stub, RC_REQ_MAX_OFFSET, 0, NULL), 1);
+    rc_consumer_stop(consumer);
+    consumer =
+        start(&stub, &seen, (struct rc_consumer_options){.from_ms = 1700000000123, .broadcasting = true});
+    WAIT(stub_count(&stub, RC_REQ_SEARCH_OFFSET, 0, &request) > 0);
+    assert_int_equal(request.timestamp, 1700000000123);
+    rc_consumer_stop(consumer);
+    stub_stop(&stub);
+}
+
+static void test_tags_that_were_not_asked_for_are_dropped_here(void **state)
+{
+    struct stub stub;
+    struct seen seen = {0};
+    stub_init(&stub, 1);
+    stub_put(&stub, 0, "disconnect", "no", 2, 0, false);
+    stub_put(&stub, 0, "connect", "yes", 3, 0, false);
+    stub_put(&stub, 0, "connectx", "no", 2, 0, false);
+    stub_put(&stub, 0, "", "no", 2, 0, false);
+    stub_put(&stub, 0, "tcpclean", "yes", 3, 0, false);
+    stub_start(&stub);
+    struct rc_consumer *consumer =
+        start(&stub, &seen, (struct rc_consumer_options){.from_first = true, .tags = " connect || tcpclean"});
+    WAIT(count_seen(&seen) == 2);
+    assert_string_equal(seen.bodies[0], "yes");
+    assert_string_equal(seen.bodies[1], "yes");
+    rc_consumer_stop(consumer);
+    stub_stop(&stub);
+}
+
+static void test_a_message_asked_for_again_is_sent_back_and_the_next_goes_on(void **state)
+{
+    struct stub stub;
+    struct seen seen = {.later = 1};
+    struct stub_request request;
+    stub_init(&stub, 1);
+    stub_put(&stub, 0, "connect", "a", 1, 0, false);
+    stub_put(&stub, 0, "connect", "b", 1, 0, false);
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+    WAIT(count_seen(&seen) == 2);
+    assert_int_equal(stub_count(&stub, RC_REQ_SEND_BACK, -1, &request), 1);
+    assert_int_equal(request.offset, 1000); /* the physical one of "a" */
+    rc_consumer_stop(consumer);
+    stub_stop(&stub);
+}
+
+static void test_a_message_that_cannot_be_sent_back_is_tried_here_and_holds_the_offset(void **state)
+{
+    struct stub stub;
+    struct seen seen = {.later = 1};
+    struct stub_request request;
+    stub_init(&stub, 1);
+    stub_put(&stub, 0, "connect", "a", 1, 0, false);
+    stub_put(&stub, 0, "connect", "b", 1, 0, false);
+    stub.send_backs_to_refuse = 1;
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+    WAIT(stub_count(&stub, RC_REQ_SEND_BACK, -1, NULL) == 1);
+    assert_int_equal(count_seen(&seen), 1); /* "b" waits for "a" */
+    WAIT(count_seen(&seen) == 3);
+    assert_string_equal(seen.bodies[1], "a");
+    assert_string_equal(seen.bodies[2], "b");
+    rc_consumer_stop(consumer);
+    assert_true(stub_count(&stub, RC_REQ_UPDATE_OFFSET, 0, &request) > 0);
+    assert_int_equal(request.offset, 2);
+    stub_stop(&stub);
+}
+
+static void test_compressed_bodies_are_inflated_and_damaged_ones_left_out(void **state)
+{
+    struct stub stub;
+    struct seen seen = {0};
+    uint8_t packed[64];
+    uLongf len = sizeof(packed);
+    assert_int_equal(compress(packed, &len, (const uint8_t *)"inflated", 8), Z_OK);
+    stub_init(&stub, 1);
+    stub_put(&stub, 0, "connect", packed, len, 1, false);
+    stub_put(&stub, 0, "connect", "damaged", 7, 0, true);
+    stub_put(&stub, 0, "connect", "after", 5, 0, false);
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+    WAIT(count_seen(&seen) == 2);
+    assert_string_equal(seen.bodies[0], "inflated");
+    assert_string_equal(seen.bodies[1], "after");
+    assert_true(has_error(&seen, "damaged"));
+    rc_consumer_stop(consumer);
+    stub_stop(&stub);
+}
+
+static void test_a_member_takes_its_share_of_the_queues(void **state)
+{
+    struct stub stub;
+    struct seen seen = {0};
+    stub_init(&stub, 8);
+    stub.members[0] = "000-before-me";
+    stub.members[1] = "zzz-after-me";
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+    /* 8 queues, 3 members: 3, 3, 2. The second has 3, 4, 5. */
+    WAIT(rc_consumer_queues(consumer) == 3);
+    for (int queue = 3; queue <= 5; queue++)
+        WAIT(stub_count(&stub, RC_REQ_PULL, queue, NULL) > 0);
+    assert_int_equal(stub_count(&stub, RC_REQ_PULL, 2, NULL), 0);
+    assert_int_equal(stub_count(&stub, RC_REQ_PULL, 6, NULL), 0);
+    rc_consumer_stop(consumer);
+    stub_stop(&stub);
+}
+
+static void test_a_broken_connection_is_made_again(void **state)
+{
+    struct stub stub;
+    struct seen seen = {0};
+    stub_init(&stub, 2);
+    stub_put(&stub, 1, "connect", "x", 1, 0, false);
+    stub.pulls_to_cut = 2;
+    stub.old_route = true;
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+    WAIT(count_seen(&seen) == 1);
+    assert_true(has_error(&seen, "connection"));
+    rc_consumer_stop(consumer);
+    stub_stop(&stub);
+}
+
+static void test_a_refusal_is_told_in_the_brokers_words(void **state)
+{
+    struct stub stub;
+    struct seen seen = {0};
+    stub_init(&stub, 1);
+    stub.refusal = "AclException: Check signature failed";
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+    WAIT(has_error(&seen, "Check signature failed"));
+    assert_int_equal(rc_consumer_queues(consumer), 0);
+    rc_consumer_stop(consumer);
+    stub_stop(&stub);
+}
+
+static void test_the_stop_does_not_wait_for_the_dead(void **state)
+{
+    struct stub stub;
+    struct seen seen = {0};
+    stub_init(&stub, 1);
+    stub.is_silent = true;
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+    WAIT(stub_count(&stub, RC_REQ_HEARTBEAT, -1, NULL) > 0);
+    uint64_t begin = rc_clock_mono_ms();
+    rc_consumer_stop(consumer);
+    assert_in_range(rc_clock_mono_ms() - begin, 0, 5000);
+    stub_stop(&stub);
+    /* and nobody there at all */
+    consumer = start(&stub, &seen, FROM_FIRST);
+    usleep(100000);
+    rc_consumer_stop(consumer);
+}
+
+static void test_options_that_cannot_work_are_refused(void **state)
+{
+    struct rc_consumer *consumer;
+    struct rc_consumer_options options = {.group = "g", .topic = "t", .on_message = on_message};
+    char error[128];
+    assert_true(rc_consumer_start(&options, &consumer, error, sizeof(error)) < 0);
+    assert_non_null(strstr(error, "name server"));
+    options.namesrv = "127.0.0.1:1";
+    options.access_key = "half";
+    assert_true(rc_consumer_start(&options, &consumer, error, sizeof(error)) < 0);
+    assert_non_null(strstr(error, "key pair"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_messages_come_in_order_and_are_committed_at_the_stop),
+        cmocka_unit_test(test_a_group_goes_on_from_its_committed_offset),
+        cmocka_unit_test(test_a_new_group_starts_where_it_was_told_to),
+        cmocka_unit_test(test_tags_that_were_not_asked_for_are_dropped_here),
+        cmocka_unit_test(test_a_message_asked_for_again_is_sent_back_and_the_next_goes_on),
+        cmocka_unit_test(test_a_message_that_cannot_be_sent_back_is_tried_here_and_holds_the_offset),
+        cmocka_unit_test(test_compressed_bodies_are_inflated_and_damaged_ones_left_out),
+        cmocka_unit_test(test_a_member_takes_its_share_of_the_queues),
+        cmocka_unit_test(test_a_broken_connection_is_made_again),
+        cmocka_unit_test(test_a_refusal_is_told_in_the_brokers_words),
+        cmocka_unit_test(test_the_stop_does_not_wait_for_the_dead),
+        cmocka_unit_test(test_options_that_cannot_work_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -222,10 +222,9 @@ static int start_endpoint(struct rc_server *server, struct rc_error *error)
     options.store_host = server->store_host;
     options.acl = config->rocketmq.acl;
     options.auto_create_topics = config->rocketmq.auto_create_topics;
-    int err = rc_endpoint_start(&options, &server->rocketmq_fd, 1, &server->endpoint, error);
-    if (err == RC_OK)
-        server->rocketmq_fd = -1;
-    return err;
+    int fd = server->rocketmq_fd;
+    server->rocketmq_fd = -1;
+    return rc_endpoint_start(&options, &fd, 1, &server->endpoint, error);
 }
 
 /* ---- start ---- */

@@ -1,34 +1,24 @@
-/*
- * Consumer groups: who is in them, on which connection, and what they subscribe to. Known from heartbeats,
- * forgotten when the connection ends or nothing has come for two minutes.
- */
+#include "rocketmq/consumer_groups.h"
+
 #include "base/alloc.h"
-#include "base/hash.h"
-#include "base/log.h"
 #include "base/json_write.h"
+#include "base/log.h"
 #include "rocketmq/endpoint_private.h"
-
-#include <jansson.h>
-#include <stdio.h>
-
-enum { NAME_MAX_BYTES = 255 };
+#include "rocketmq/heartbeat.h"
 
 struct member {
-    struct rc_list node;
-    struct rc_peer *peer;
+    struct rc_list in_group, in_peer;
+    struct rc_consumer_group *group;
+    struct rc_peer *peer; /* it outlives its members: closing removes them first */
     uint64_t seen_ms;
     char client_id[];
 };
 
-struct subscription {
-    struct rc_tag_filter filter;
-    char topic[]; /* what filter.topic views */
-};
-
 struct rc_consumer_group {
+    struct rc_endpoint *endpoint;
     struct rc_list members;
     uint32_t members_count;
-    struct rc_map subscriptions; /* struct subscription by topic */
+    struct rc_map subscriptions; /* struct rc_subscription by topic */
     bool is_broadcasting;
     char name[];
 };
@@ -40,306 +30,247 @@ static struct rc_slice group_key(const void *item)
 
 static struct rc_slice subscription_key(const void *item)
 {
-    return ((const struct subscription *)item)->filter.topic;
+    return ((const struct rc_subscription *)item)->topic;
 }
 
-struct rc_consumer_group *rc_group_find(struct rc_endpoint *endpoint, struct rc_slice name)
+void rc_consumer_groups_init(struct rc_consumer_groups *groups)
 {
-    return rc_map_find(&endpoint->groups, name);
+    *groups = (struct rc_consumer_groups){.members = 0};
+    rc_map_init(&groups->map, group_key);
 }
 
-const struct rc_tag_filter *rc_group_filter(const struct rc_consumer_group *group, struct rc_slice topic)
+void rc_consumer_groups_free(struct rc_consumer_groups *groups)
 {
-    const struct subscription *subscription = rc_map_find(&group->subscriptions, topic);
-    return subscription ? &subscription->filter : NULL;
+    rc_map_free(&groups->map);
 }
 
-/* ---- topics of groups ---- */
-
-static struct rc_topic *group_topic(struct rc_endpoint *endpoint, const char *prefix, struct rc_slice group)
+struct rc_consumer_group *rc_consumer_group_find(struct rc_endpoint *endpoint, struct rc_slice name)
 {
-    char name[RC_MESSAGE_TOPIC_MAX + 1];
-    struct rc_topic *topic;
-    struct rc_error error;
-    int len = snprintf(name, sizeof(name), "%s%.*s", prefix, RC_SLICE_FMT(group));
-    if (group.len == 0 || len >= (int)sizeof(name))
-        return NULL;
-    if (rc_store_create_topic(endpoint->options.store, rc_slice(name, (size_t)len), 1, RC_PERM_READ_WRITE,
-                              &topic, &error) == RC_OK)
-        return topic;
-    rc_log_error("rocketmq", "a topic for retries cannot be made: %s", error.text);
-    return NULL;
+    return rc_map_find(&endpoint->groups.map, name);
 }
 
-struct rc_topic *rc_group_retry_topic(struct rc_endpoint *endpoint, struct rc_slice group)
+const struct rc_subscription *rc_consumer_group_subscription(const struct rc_consumer_group *group,
+                                                             struct rc_slice topic)
 {
-    return group_topic(endpoint, "%RETRY%", group);
+    return rc_map_find(&group->subscriptions, topic);
 }
 
-struct rc_topic *rc_group_dead_letter_topic(struct rc_endpoint *endpoint, struct rc_slice group)
-{
-    return group_topic(endpoint, "%DLQ%", group);
-}
+/* ---- leaving ---- */
 
-/* ---- membership ---- */
-
-static void notify_change(struct rc_endpoint *endpoint, struct rc_consumer_group *group)
+/* Tells the members that they share the queues with others now. Who broadcasts shares nothing. */
+static void notify_change(struct rc_consumer_group *group)
 {
     struct rc_remoting command;
+    if (group->is_broadcasting)
+        return;
     rc_remoting_request(&command, RC_REQ_CONSUMERS_CHANGED, 0);
     command.flag = RC_REMOTING_ONEWAY;
     rc_remoting_add(&command, "consumerGroup", rc_slice_str(group->name));
-    if (group->is_broadcasting)
-        return;
     rc_list_for_each(node, &group->members)
-        rc_peer_send(rc_container_of(node, struct member, node)->peer, &command);
+        rc_peer_send(rc_container_of(node, struct member, in_group)->peer, &command);
 }
 
-static void drop_subscriptions(struct rc_consumer_group *group)
+static void free_group(struct rc_consumer_group *group)
 {
-    uint32_t cursor = 0;
-    void *item;
-    while ((item = rc_map_next(&group->subscriptions, &cursor)) != NULL)
-        free(item);
+    struct rc_consumer_groups *groups = &group->endpoint->groups;
+    struct rc_subscription *subscription;
+    rc_map_remove(&groups->map, group_key(group));
+    groups->subscriptions -= group->subscriptions.count;
+    for (uint32_t cursor = 0; (subscription = rc_map_next(&group->subscriptions, &cursor)) != NULL;) {
+        rc_tag_filter_free(&subscription->filter);
+        free(subscription);
+    }
     rc_map_free(&group->subscriptions);
-}
-
-static void free_group(struct rc_endpoint *endpoint, struct rc_consumer_group *group)
-{
-    rc_map_remove(&endpoint->groups, group_key(group));
-    drop_subscriptions(group);
     free(group);
 }
 
-static void drop_member(struct rc_consumer_group *group, struct member *member)
+static void drop_member(struct member *member)
 {
-    rc_list_remove(&member->node);
-    group->members_count--;
-    member->peer->memberships--;
-    rc_peer_unref(member->peer);
+    rc_list_remove(&member->in_group);
+    rc_list_remove(&member->in_peer);
+    member->group->members_count--;
+    member->group->endpoint->groups.members--;
     free(member);
 }
+
+/* After members were dropped: a group without any is forgotten. */
+static void settle(struct rc_consumer_group *group)
+{
+    if (group->members_count == 0)
+        free_group(group);
+    else
+        notify_change(group);
+}
+
+void rc_consumer_groups_forget_peer(struct rc_peer *peer)
+{
+    while (!rc_list_is_empty(&peer->members)) {
+        struct member *member = rc_container_of(peer->members.next, struct member, in_peer);
+        struct rc_consumer_group *group = member->group;
+        drop_member(member);
+        settle(group);
+    }
+}
+
+static void sweep_group(struct rc_consumer_group *group, uint64_t oldest_ms)
+{
+    uint32_t before = group->members_count;
+    rc_list_for_each_safe(node, &group->members)
+    {
+        struct member *member = rc_container_of(node, struct member, in_group);
+        if (member->seen_ms < oldest_ms)
+            drop_member(member);
+    }
+    if (group->members_count < before)
+        settle(group);
+}
+
+void rc_consumer_groups_sweep(struct rc_endpoint *endpoint)
+{
+    uint64_t now = rc_loop_now_ms(endpoint->loop);
+    uint64_t idle = endpoint->options.times.idle, oldest = now > idle ? now - idle : 0;
+    struct rc_consumer_group *group;
+    /* a group that goes may hide another from this walk: the next one finds it */
+    for (uint32_t cursor = 0; (group = rc_map_next(&endpoint->groups.map, &cursor)) != NULL;)
+        sweep_group(group, oldest);
+}
+
+/* ---- joining ---- */
 
 static struct member *find_member(struct rc_consumer_group *group, struct rc_slice client_id)
 {
     rc_list_for_each(node, &group->members)
     {
-        struct member *member = rc_container_of(node, struct member, node);
+        struct member *member = rc_container_of(node, struct member, in_group);
         if (rc_slice_eq_str(client_id, member->client_id))
             return member;
     }
     return NULL;
 }
 
-/* True when the client is new in the group, or came on another connection. */
-static bool join(struct rc_endpoint *endpoint, struct rc_consumer_group *group, struct rc_peer *peer,
-                 struct rc_slice client_id)
+static void add_member(struct rc_consumer_group *group, struct rc_peer *peer, struct rc_slice client_id)
 {
+    struct member *member = rc_calloc(1, sizeof(*member) + client_id.len + 1);
+    memcpy(member->client_id, client_id.ptr, client_id.len);
+    member->group = group;
+    member->peer = peer;
+    member->seen_ms = rc_loop_now_ms(group->endpoint->loop);
+    rc_list_push_back(&group->members, &member->in_group);
+    rc_list_push_back(&peer->members, &member->in_peer);
+    group->members_count++;
+    group->endpoint->groups.members++;
+}
+
+/* True when the client is new in the group, or came on another connection. */
+static bool join(struct rc_consumer_group *group, struct rc_peer *peer, struct rc_slice client_id)
+{
+    struct rc_endpoint *endpoint = group->endpoint;
     struct member *member = find_member(group, client_id);
-    uint64_t now = rc_loop_now_ms(endpoint->loop);
     if (member != NULL && member->peer == peer) {
-        member->seen_ms = now;
+        member->seen_ms = rc_loop_now_ms(endpoint->loop);
         return false;
     }
     if (member != NULL)
-        drop_member(group, member);
-    if (group->members_count >= RC_ENDPOINT_MEMBERS_MAX) {
+        drop_member(member);
+    if (group->members_count >= RC_ENDPOINT_MEMBERS_MAX ||
+        endpoint->groups.members >= RC_ENDPOINT_ALL_MEMBERS_MAX) {
         RC_COUNTER(endpoint, limits_hit);
-        rc_log_error("rocketmq", "a consumer was not admitted: its group has %d members",
-                     RC_ENDPOINT_MEMBERS_MAX);
+        rc_log_error("rocketmq", "a consumer was not admitted: there are too many (members=%u all=%u)",
+                     group->members_count, endpoint->groups.members);
         return false;
     }
-    member = rc_calloc(1, sizeof(*member) + client_id.len + 1);
-    memcpy(member->client_id, client_id.ptr, client_id.len);
-    member->peer = peer;
-    member->seen_ms = now;
-    rc_peer_ref(peer);
-    peer->memberships++;
-    rc_list_push_back(&group->members, &member->node);
-    group->members_count++;
+    add_member(group, peer, client_id);
     return true;
 }
 
-static void sweep_members(struct rc_endpoint *endpoint, struct rc_consumer_group *group, struct rc_peer *gone,
-                          uint64_t oldest_ms)
+static struct rc_subscription *add_subscription(struct rc_consumer_group *group, struct rc_slice topic)
 {
-    bool changed = false;
-    rc_list_for_each_safe(node, &group->members)
-    {
-        struct member *member = rc_container_of(node, struct member, node);
-        if (member->peer != gone && member->seen_ms >= oldest_ms)
-            continue;
-        drop_member(group, member);
-        changed = true;
+    struct rc_endpoint *endpoint = group->endpoint;
+    if (group->subscriptions.count >= RC_ENDPOINT_SUBSCRIPTIONS_MAX ||
+        endpoint->groups.subscriptions >= RC_ENDPOINT_ALL_SUBSCRIPTIONS_MAX) {
+        RC_COUNTER(endpoint, limits_hit);
+        return NULL;
     }
-    if (changed)
-        notify_change(endpoint, group);
+    struct rc_subscription *subscription = rc_calloc(1, sizeof(*subscription) + topic.len);
+    memcpy(subscription + 1, topic.ptr, topic.len);
+    subscription->topic = rc_slice(subscription + 1, topic.len);
+    rc_map_insert(&group->subscriptions, subscription);
+    endpoint->groups.subscriptions++;
+    return subscription;
 }
 
-/* Removes members and then empty groups; two passes, since a table must not change while it is walked. */
-static void sweep_groups(struct rc_endpoint *endpoint, struct rc_peer *gone, uint64_t oldest_ms)
+/*
+ * True when the topic is new to the group. A subscription stays while the group has members: members that
+ * subscribe to different things, which RocketMQ does not allow but users do, then still get their own.
+ */
+static bool subscribe(struct rc_consumer_group *group, const struct rc_heartbeat_subscription *data)
 {
-    struct rc_consumer_group *group;
-    for (uint32_t cursor = 0; (group = rc_map_next(&endpoint->groups, &cursor)) != NULL;)
-        sweep_members(endpoint, group, gone, oldest_ms);
-    for (;;) {
-        uint32_t cursor = 0;
-        while ((group = rc_map_next(&endpoint->groups, &cursor)) != NULL && group->members_count > 0)
-            continue;
-        if (group == NULL)
-            return;
-        free_group(endpoint, group);
-    }
-}
-
-void rc_consumer_groups_forget_peer(struct rc_endpoint *endpoint, struct rc_peer *peer)
-{
-    sweep_groups(endpoint, peer, 0);
-}
-
-void rc_consumer_groups_sweep(struct rc_endpoint *endpoint)
-{
-    uint64_t now = rc_loop_now_ms(endpoint->loop);
-    sweep_groups(endpoint, NULL, now > RC_ENDPOINT_IDLE_MS ? now - RC_ENDPOINT_IDLE_MS : 0);
-}
-
-void rc_consumer_groups_init(struct rc_endpoint *endpoint)
-{
-    rc_map_init(&endpoint->groups, group_key);
-}
-
-void rc_consumer_groups_free(struct rc_endpoint *endpoint)
-{
-    sweep_groups(endpoint, NULL, UINT64_MAX);
-    rc_map_free(&endpoint->groups);
-}
-
-/* ---- heartbeat ---- */
-
-static struct rc_slice json_slice(json_t *object, const char *key)
-{
-    json_t *value = json_object_get(object, key);
-    return json_is_string(value) ? rc_slice(json_string_value(value), json_string_length(value))
-                                 : rc_slice(NULL, 0);
-}
-
-/* Numbers come as numbers or, from some clients, as text. */
-static int64_t json_number(json_t *object, const char *key)
-{
-    json_t *value = json_object_get(object, key);
-    return json_is_string(value) ? strtoll(json_string_value(value), NULL, 10) : json_integer_value(value);
-}
-
-static bool is_broadcasting(json_t *consumer)
-{
-    json_t *model = json_object_get(consumer, "messageModel");
-    return json_is_string(model) ? strcmp(json_string_value(model), "BROADCASTING") == 0
-                                 : json_is_integer(model) && json_integer_value(model) == 0;
-}
-
-bool rc_tag_filter_parse(struct rc_slice text, struct rc_tag_filter *filter)
-{
-    filter->takes_all = text.len == 0 || rc_slice_eq_str(text, "*");
-    filter->codes_count = 0;
-    while (!filter->takes_all && text.len > 0) {
-        const uint8_t *bars = memmem(text.ptr, text.len, "||", 2);
-        struct rc_slice tag = rc_slice(text.ptr, bars ? (size_t)(bars - text.ptr) : text.len);
-        text = rc_slice_from(text, tag.len + (bars ? 2 : 0));
-        while (tag.len > 0 && tag.ptr[0] <= ' ')
-            tag = rc_slice_from(tag, 1);
-        while (tag.len > 0 && tag.ptr[tag.len - 1] <= ' ')
-            tag.len--;
-        if (tag.len == 0)
-            continue;
-        if (filter->codes_count == RC_ENDPOINT_TAGS_MAX)
-            return false;
-        filter->codes[filter->codes_count++] = rc_hash_java(tag);
-    }
-    return true;
-}
-
-/* True when the subscription is new or newer. */
-static bool subscribe(struct rc_endpoint *endpoint, struct rc_consumer_group *group, json_t *data)
-{
-    struct rc_slice topic = json_slice(data, "topic"), expression = json_slice(data, "subString");
-    int64_t version = json_number(data, "subVersion");
-    if (topic.len == 0 || topic.len > RC_MESSAGE_TOPIC_MAX)
-        return false;
-    struct subscription *subscription = rc_map_find(&group->subscriptions, topic);
-    if (subscription != NULL && subscription->filter.version >= version)
-        return false;
+    struct rc_subscription *subscription = rc_map_find(&group->subscriptions, data->topic);
+    struct rc_tag_filter filter;
     bool is_new = subscription == NULL;
-    if (is_new && group->subscriptions.count >= RC_ENDPOINT_SUBSCRIPTIONS_MAX) {
-        RC_COUNTER(endpoint, limits_hit);
+    if (!is_new && subscription->version >= data->version)
         return false;
+    if (is_new)
+        subscription = add_subscription(group, data->topic);
+    if (subscription == NULL)
+        return false;
+    if (rc_tag_filter_parse(data->expression, &filter) != RC_OK) {
+        RC_COUNTER(group->endpoint, limits_hit);
+        filter = (struct rc_tag_filter){.takes_all = true}; /* clients filter too: too much is right */
     }
-    if (is_new) {
-        subscription = rc_calloc(1, sizeof(*subscription) + topic.len);
-        memcpy(subscription->topic, topic.ptr, topic.len);
-        subscription->filter.topic = rc_slice(subscription->topic, topic.len);
-        rc_map_insert(&group->subscriptions, subscription);
-    }
-    subscription->filter.version = version;
-    if (!rc_tag_filter_parse(expression, &subscription->filter)) {
-        RC_COUNTER(endpoint, limits_hit);
-        subscription->filter.takes_all =
-            true; /* the client filters too: too much is right, too little is not */
-    }
+    rc_tag_filter_free(&subscription->filter);
+    subscription->filter = filter;
+    subscription->version = data->version;
     return is_new;
 }
 
 static struct rc_consumer_group *find_or_make(struct rc_endpoint *endpoint, struct rc_slice name)
 {
-    struct rc_consumer_group *group = rc_group_find(endpoint, name);
+    struct rc_consumer_group *group = rc_consumer_group_find(endpoint, name);
     if (group != NULL)
         return group;
-    if (endpoint->groups.count >= RC_ENDPOINT_GROUPS_MAX) {
+    if (endpoint->groups.map.count >= RC_ENDPOINT_GROUPS_MAX) {
         RC_COUNTER(endpoint, limits_hit);
         rc_log_error("rocketmq", "a consumer group was not admitted: there are %d", RC_ENDPOINT_GROUPS_MAX);
         return NULL;
     }
     group = rc_calloc(1, sizeof(*group) + name.len + 1);
     memcpy(group->name, name.ptr, name.len);
+    group->endpoint = endpoint;
     rc_list_init(&group->members);
     rc_map_init(&group->subscriptions, subscription_key);
-    rc_map_insert(&endpoint->groups, group);
+    rc_map_insert(&endpoint->groups.map, group);
     return group;
 }
 
-static void consumer_beats(const struct rc_request *request, json_t *consumer, struct rc_slice client_id)
+static void consumer_beats(const struct rc_request *request, const struct rc_heartbeat_consumer *consumer,
+                           struct rc_slice client_id)
 {
-    struct rc_endpoint *endpoint = request->endpoint;
-    struct rc_slice name = json_slice(consumer, "groupName");
-    json_t *subscription;
-    size_t i;
-    if (name.len == 0 || name.len > NAME_MAX_BYTES || memchr(name.ptr, 0, name.len) != NULL)
-        return;
-    struct rc_consumer_group *group = find_or_make(endpoint, name);
+    struct rc_consumer_group *group = find_or_make(request->endpoint, consumer->group);
+    struct rc_heartbeat_subscription data;
     if (group == NULL)
         return;
-    group->is_broadcasting = is_broadcasting(consumer);
-    bool changed = join(endpoint, group, request->peer, client_id);
-    json_array_foreach(json_object_get(consumer, "subscriptionDataSet"), i, subscription) changed |=
-        subscribe(endpoint, group, subscription);
+    group->is_broadcasting = consumer->is_broadcasting;
+    bool has_changed = join(group, request->peer, client_id);
     if (group->members_count == 0) {
-        free_group(endpoint, group);
+        free_group(group);
         return;
     }
-    if (changed) {
-        rc_groups_ensure(endpoint->options.store, name);
-        rc_group_retry_topic(endpoint, name);
-        notify_change(endpoint, group);
-    }
+    for (size_t at = 0; rc_heartbeat_next_subscription(consumer, &at, &data);)
+        has_changed |= subscribe(group, &data);
+    if (!has_changed)
+        return;
+    rc_endpoint_make_retry_topic(request->endpoint, consumer->group);
+    notify_change(group);
 }
+
+/* ---- requests ---- */
 
 void rc_consumer_groups_handle_heartbeat(const struct rc_request *request)
 {
-    struct rc_slice body = request->command->body;
-    json_t *root = json_loadb((const char *)body.ptr, body.len, 0, NULL), *consumer;
-    struct rc_slice client_id = json_slice(root, "clientID");
-    size_t i;
-    if (client_id.len == 0 || client_id.len > NAME_MAX_BYTES) {
-        json_decref(root);
+    struct rc_heartbeat heartbeat;
+    struct rc_heartbeat_consumer consumer;
+    if (rc_heartbeat_decode(request->command->body, &heartbeat) != RC_OK) {
         rc_request_reply(request, RC_RES_SYSTEM_ERROR, "the heartbeat has no clientID");
         return;
     }
@@ -350,22 +281,20 @@ void rc_consumer_groups_handle_heartbeat(const struct rc_request *request)
      * latest.
      */
     rc_request_reply(request, RC_RES_SUCCESS, NULL);
-    json_array_foreach(json_object_get(root, "consumerDataSet"), i, consumer)
-        consumer_beats(request, consumer, client_id);
-    json_decref(root);
+    for (size_t at = 0; rc_heartbeat_next_consumer(&heartbeat, &at, &consumer);)
+        consumer_beats(request, &consumer, heartbeat.client_id);
+    rc_heartbeat_done(&heartbeat);
 }
 
 void rc_consumer_groups_handle_unregister(const struct rc_request *request)
 {
     struct rc_slice client_id = rc_remoting_get(request->command, "clientID");
-    struct rc_consumer_group *group =
-        rc_group_find(request->endpoint, rc_remoting_get(request->command, "consumerGroup"));
+    struct rc_slice name = rc_remoting_get(request->command, "consumerGroup");
+    struct rc_consumer_group *group = rc_consumer_group_find(request->endpoint, name);
     struct member *member = group ? find_member(group, client_id) : NULL;
     if (member != NULL && member->peer == request->peer) {
-        drop_member(group, member);
-        notify_change(request->endpoint, group);
-        if (group->members_count == 0)
-            free_group(request->endpoint, group);
+        drop_member(member);
+        settle(group);
     }
     rc_request_reply(request, RC_RES_SUCCESS, NULL);
 }
@@ -373,8 +302,7 @@ void rc_consumer_groups_handle_unregister(const struct rc_request *request)
 void rc_consumer_groups_handle_consumer_list(const struct rc_request *request)
 {
     struct rc_slice name = rc_remoting_get(request->command, "consumerGroup");
-    struct rc_consumer_group *group = rc_group_find(request->endpoint, name);
-    struct rc_remoting response;
+    struct rc_consumer_group *group = rc_consumer_group_find(request->endpoint, name);
     struct rc_buf body;
     struct rc_json json;
     if (group == NULL) {
@@ -387,11 +315,8 @@ void rc_consumer_groups_handle_consumer_list(const struct rc_request *request)
     rc_json_key(&json, "consumerIdList");
     rc_json_array_begin(&json);
     rc_list_for_each(node, &group->members)
-        rc_json_string(&json, rc_slice_str(rc_container_of(node, struct member, node)->client_id));
+        rc_json_string(&json, rc_slice_str(rc_container_of(node, struct member, in_group)->client_id));
     rc_json_array_end(&json);
     rc_json_object_end(&json);
-    rc_remoting_response(&response, request->command, RC_RES_SUCCESS);
-    response.body = rc_buf_slice(&body);
-    rc_request_reply_with(request, &response);
-    rc_buf_free(&body);
+    rc_request_reply_body(request, &body);
 }

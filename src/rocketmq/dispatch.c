@@ -70,6 +70,7 @@ void rc_endpoint_dispatch(struct rc_peer *peer, const struct rc_remoting *comman
         refuse_unsigned(&request, why);
         return;
     }
+    rc_peer_set_known(peer);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (rows[i].code == command->code) {
             rows[i].handle(&request);

@@ -12,6 +12,7 @@
     X(protocol_errors, "connections closed: a frame made no sense")                                          \
     X(slow_peers, "connections closed: too many bytes waiting for them")                                     \
     X(idle_peers, "connections closed: silent for two minutes")                                              \
+    X(strangers, "connections closed: no request of them was signed")                                        \
     X(requests, "requests")                                                                                  \
     X(denied, "requests refused: signature")                                                                 \
     X(unsupported, "requests with a code that is not served")                                                \

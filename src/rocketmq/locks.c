@@ -1,42 +1,57 @@
 /* Queues locked by orderly consumers: one client of a group at a time, for a minute unless it locks again. */
 #include "base/alloc.h"
 #include "base/json_write.h"
-#include "base/log.h"
 #include "rocketmq/endpoint_private.h"
 
 #include <jansson.h>
 #include <stdio.h>
 
-struct rc_queue_lock {
+struct lock {
+    struct rc_list node; /* of endpoint->locks_by_age: the one that runs out first stands first */
     uint64_t until_ms;
     char *client_id;
-    char key[]; /* group NUL topic NUL queue */
+    char key[]; /* group, topic, queue */
 };
 
 enum { LOCK_KEY_MAX = 768 };
 
 static struct rc_slice lock_key(const void *item)
 {
-    const struct rc_queue_lock *lock = item;
-    return rc_slice_str(lock->key);
+    return rc_slice_str(((const struct lock *)item)->key);
 }
 
 void rc_locks_init(struct rc_endpoint *endpoint)
 {
     rc_map_init(&endpoint->locks, lock_key);
+    rc_list_init(&endpoint->locks_by_age);
 }
 
-static void free_lock(struct rc_queue_lock *lock)
+static void drop(struct rc_endpoint *endpoint, struct lock *lock)
 {
+    rc_map_remove(&endpoint->locks, lock_key(lock));
+    rc_list_remove(&lock->node);
     free(lock->client_id);
     free(lock);
 }
 
+static void drop_until(struct rc_endpoint *endpoint, uint64_t now)
+{
+    while (!rc_list_is_empty(&endpoint->locks_by_age)) {
+        struct lock *lock = rc_container_of(endpoint->locks_by_age.next, struct lock, node);
+        if (lock->until_ms > now)
+            return;
+        drop(endpoint, lock);
+    }
+}
+
+void rc_locks_sweep(struct rc_endpoint *endpoint)
+{
+    drop_until(endpoint, rc_loop_now_ms(endpoint->loop));
+}
+
 void rc_locks_free(struct rc_endpoint *endpoint)
 {
-    struct rc_queue_lock *lock;
-    for (uint32_t cursor = 0; (lock = rc_map_next(&endpoint->locks, &cursor)) != NULL;)
-        free_lock(lock);
+    drop_until(endpoint, UINT64_MAX);
     rc_map_free(&endpoint->locks);
 }
 
@@ -46,61 +61,58 @@ static const char *text_of(json_t *object, const char *key)
     return text ? text : "";
 }
 
-/* The tab cannot stand in a topic, so keys of different queues never meet. */
-static bool make_key(char *out, const char *group, json_t *queue)
+/* False for what is no queue of this server. (The tab cannot stand in a topic, so keys of different queues
+ * never meet.) */
+static bool make_key(struct rc_endpoint *endpoint, char *out, const char *group, json_t *queue)
 {
-    int len = snprintf(out, LOCK_KEY_MAX, "%s\t%s\t%d", group, text_of(queue, "topic"),
-                       (int)json_integer_value(json_object_get(queue, "queueId")));
+    json_int_t id = json_integer_value(json_object_get(queue, "queueId"));
+    struct rc_topic *topic =
+        rc_store_find_topic(endpoint->options.store, rc_slice_str(text_of(queue, "topic")));
+    if (topic == NULL || id < 0 || id >= (json_int_t)rc_topic_queue_count(topic))
+        return false;
+    int len = snprintf(out, LOCK_KEY_MAX, "%s\t%s\t%d", group, text_of(queue, "topic"), (int)id);
     return len > 0 && len < LOCK_KEY_MAX;
 }
 
-/* Frees what has run out, when the table is full. */
-static void make_room(struct rc_endpoint *endpoint, uint64_t now)
+static struct lock *add(struct rc_endpoint *endpoint, const char *key)
 {
-    for (;;) {
-        struct rc_queue_lock *lock;
-        uint32_t cursor = 0;
-        while ((lock = rc_map_next(&endpoint->locks, &cursor)) != NULL && lock->until_ms > now)
-            continue;
-        if (lock == NULL)
-            return;
-        rc_map_remove(&endpoint->locks, lock_key(lock));
-        free_lock(lock);
+    if (endpoint->locks.count >= RC_ENDPOINT_LOCKS_MAX)
+        rc_locks_sweep(endpoint);
+    if (endpoint->locks.count >= RC_ENDPOINT_LOCKS_MAX) {
+        RC_COUNTER(endpoint, limits_hit);
+        return NULL;
     }
+    struct lock *lock = rc_calloc(1, sizeof(*lock) + strlen(key) + 1);
+    memcpy(lock->key, key, strlen(key));
+    rc_map_insert(&endpoint->locks, lock);
+    return lock;
 }
 
 static bool lock_queue(struct rc_endpoint *endpoint, const char *key, const char *client_id)
 {
     uint64_t now = rc_loop_now_ms(endpoint->loop);
-    struct rc_queue_lock *lock = rc_map_find(&endpoint->locks, rc_slice_str(key));
+    struct lock *lock = rc_map_find(&endpoint->locks, rc_slice_str(key));
     if (lock != NULL && lock->until_ms > now && strcmp(lock->client_id, client_id) != 0)
         return false;
-    if (lock == NULL) {
-        if (endpoint->locks.count >= RC_ENDPOINT_LOCKS_MAX)
-            make_room(endpoint, now);
-        if (endpoint->locks.count >= RC_ENDPOINT_LOCKS_MAX) {
-            RC_COUNTER(endpoint, limits_hit);
-            return false;
-        }
-        lock = rc_calloc(1, sizeof(*lock) + strlen(key) + 1);
-        memcpy(lock->key, key, strlen(key));
-        rc_map_insert(&endpoint->locks, lock);
-    }
+    if (lock == NULL)
+        lock = add(endpoint, key);
+    if (lock == NULL)
+        return false;
     if (lock->client_id == NULL || strcmp(lock->client_id, client_id) != 0) {
         free(lock->client_id);
         lock->client_id = rc_strdup(client_id);
     }
-    lock->until_ms = now + RC_ENDPOINT_LOCK_MS;
+    lock->until_ms = now + endpoint->options.times.lock;
+    rc_list_remove(&lock->node);
+    rc_list_push_back(&endpoint->locks_by_age, &lock->node);
     return true;
 }
 
 static void unlock_queue(struct rc_endpoint *endpoint, const char *key, const char *client_id)
 {
-    struct rc_queue_lock *lock = rc_map_find(&endpoint->locks, rc_slice_str(key));
-    if (lock == NULL || strcmp(lock->client_id, client_id) != 0)
-        return;
-    rc_map_remove(&endpoint->locks, lock_key(lock));
-    free_lock(lock);
+    struct lock *lock = rc_map_find(&endpoint->locks, rc_slice_str(key));
+    if (lock != NULL && strcmp(lock->client_id, client_id) == 0)
+        drop(endpoint, lock);
 }
 
 static void put_queue(struct rc_json *json, json_t *queue)
@@ -116,7 +128,6 @@ void rc_locks_handle_lock(const struct rc_request *request)
 {
     struct rc_slice in = request->command->body;
     json_t *root = json_loadb((const char *)in.ptr, in.len, 0, NULL), *queue;
-    struct rc_remoting response;
     struct rc_buf body;
     struct rc_json json;
     char key[LOCK_KEY_MAX];
@@ -128,17 +139,14 @@ void rc_locks_handle_lock(const struct rc_request *request)
     rc_json_array_begin(&json);
     json_array_foreach(json_object_get(root, "mqSet"), i, queue)
     {
-        if (make_key(key, text_of(root, "consumerGroup"), queue) &&
+        if (make_key(request->endpoint, key, text_of(root, "consumerGroup"), queue) &&
             lock_queue(request->endpoint, key, text_of(root, "clientId")))
             put_queue(&json, queue);
     }
     rc_json_array_end(&json);
     rc_json_object_end(&json);
     json_decref(root);
-    rc_remoting_response(&response, request->command, RC_RES_SUCCESS);
-    response.body = rc_buf_slice(&body);
-    rc_request_reply_with(request, &response);
-    rc_buf_free(&body);
+    rc_request_reply_body(request, &body);
 }
 
 void rc_locks_handle_unlock(const struct rc_request *request)
@@ -149,7 +157,7 @@ void rc_locks_handle_unlock(const struct rc_request *request)
     size_t i;
     json_array_foreach(json_object_get(root, "mqSet"), i, queue)
     {
-        if (make_key(key, text_of(root, "consumerGroup"), queue))
+        if (make_key(request->endpoint, key, text_of(root, "consumerGroup"), queue))
             unlock_queue(request->endpoint, key, text_of(root, "clientId"));
     }
     json_decref(root);

@@ -1,20 +1,6 @@
 /* Where consumer groups stand, and where queues begin and end. */
 #include "rocketmq/endpoint_private.h"
 
-struct rc_queue *rc_request_queue(const struct rc_request *request)
-{
-    struct rc_slice name = rc_remoting_get(request->command, "topic");
-    int64_t id = rc_remoting_get_number(request->command, "queueId", -1);
-    struct rc_topic *topic = rc_store_find_topic(request->endpoint->options.store, name);
-    if (topic == NULL)
-        rc_request_reply(request, RC_RES_TOPIC_NOT_EXIST, "the topic does not exist");
-    else if (id < 0 || id >= (int64_t)rc_topic_queue_count(topic))
-        rc_request_reply(request, RC_RES_SYSTEM_ERROR, "queueId is out of range for the topic");
-    else
-        return rc_topic_queue(topic, (uint32_t)id);
-    return NULL;
-}
-
 static void reply_number(const struct rc_request *request, const char *name, int64_t value)
 {
     struct rc_remoting response;

@@ -52,15 +52,6 @@ static void put_route(struct rc_json *json, const struct rc_request *request, ui
     rc_json_object_end(json);
 }
 
-static void reply_body(const struct rc_request *request, struct rc_buf *body)
-{
-    struct rc_remoting response;
-    rc_remoting_response(&response, request->command, RC_RES_SUCCESS);
-    response.body = rc_buf_slice(body);
-    rc_request_reply_with(request, &response);
-    rc_buf_free(body);
-}
-
 void rc_route_handle_route(const struct rc_request *request)
 {
     struct rc_endpoint *endpoint = request->endpoint;
@@ -82,7 +73,7 @@ void rc_route_handle_route(const struct rc_request *request)
         put_route(&json, request, endpoint->options.default_queues, 7);
     else
         put_route(&json, request, rc_topic_queue_count(topic), rc_topic_perm(topic));
-    reply_body(request, &body);
+    rc_request_reply_body(request, &body);
 }
 
 void rc_route_handle_cluster_info(const struct rc_request *request)
@@ -105,5 +96,5 @@ void rc_route_handle_cluster_info(const struct rc_request *request)
     rc_json_array_end(&json);
     rc_json_object_end(&json);
     rc_json_object_end(&json);
-    reply_body(request, &body);
+    rc_request_reply_body(request, &body);
 }

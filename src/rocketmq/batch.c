@@ -1,0 +1,26 @@
+#include "rocketmq/batch.h"
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+enum { FLAG_AT = 12, BODY_LEN_AT = 16, HEAD = 20, PROPS_LEN = 2 };
+
+int rc_batch_next(struct rc_slice batch, size_t *at, struct rc_batch_item *ret)
+{
+    struct rc_slice in = rc_slice_from(batch, *at);
+    if (in.len == 0)
+        return 0;
+    if (in.len < HEAD + PROPS_LEN)
+        return RC_ERR_PROTOCOL;
+    size_t body_len = rc_load_u32(in.ptr + BODY_LEN_AT), rest = in.len - HEAD - PROPS_LEN;
+    if (body_len > rest)
+        return RC_ERR_PROTOCOL;
+    size_t props_len = rc_load_u16(in.ptr + HEAD + body_len);
+    if (props_len > rest - body_len)
+        return RC_ERR_PROTOCOL;
+    ret->flag = rc_load_u32(in.ptr + FLAG_AT);
+    ret->body = rc_slice(in.ptr + HEAD, body_len);
+    ret->properties = rc_slice(in.ptr + HEAD + body_len + PROPS_LEN, props_len);
+    *at += HEAD + body_len + PROPS_LEN + props_len;
+    return 1;
+}

@@ -1,0 +1,45 @@
+/*
+ * Consumer groups: who is in them, on which connection, and what they subscribe to. Known from heartbeats,
+ * forgotten when the connection ends or nothing has come for a while (times.idle). The endpoint's thread.
+ */
+#ifndef RC_ROCKETMQ_CONSUMER_GROUPS_H
+#define RC_ROCKETMQ_CONSUMER_GROUPS_H
+
+#include "base/map.h"
+#include "rocketmq/tag_filter.h"
+
+struct rc_endpoint;
+struct rc_peer;
+struct rc_request;
+struct rc_consumer_group;
+
+struct rc_consumer_groups {
+    struct rc_map map; /* struct rc_consumer_group by name */
+    uint32_t members, subscriptions;
+};
+
+struct rc_subscription {
+    struct rc_tag_filter filter;
+    int64_t version; /* the client's time of subscribing */
+    struct rc_slice topic;
+};
+
+void rc_consumer_groups_init(struct rc_consumer_groups *groups);
+/* After the last connection was closed. */
+void rc_consumer_groups_free(struct rc_consumer_groups *groups);
+
+struct rc_consumer_group *rc_consumer_group_find(struct rc_endpoint *endpoint, struct rc_slice name);
+/* NULL when the group does not subscribe to the topic. Until the next heartbeat is handled. */
+const struct rc_subscription *rc_consumer_group_subscription(const struct rc_consumer_group *group,
+                                                             struct rc_slice topic);
+
+/* The connection's clients leave their groups, whose other members are told. */
+void rc_consumer_groups_forget_peer(struct rc_peer *peer);
+/* Drops members that have been silent for too long. */
+void rc_consumer_groups_sweep(struct rc_endpoint *endpoint);
+
+void rc_consumer_groups_handle_heartbeat(const struct rc_request *request);
+void rc_consumer_groups_handle_unregister(const struct rc_request *request);
+void rc_consumer_groups_handle_consumer_list(const struct rc_request *request);
+
+#endif

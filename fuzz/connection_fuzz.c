@@ -363,6 +363,7 @@ static void check_end(void)
     check(atomic_load(&counters->clients) == 0, "a client is left");
     check(atomic_load(&counters->sessions) == 0, "a session is left");
     check(atomic_load(&counters->subscriptions) == 0, "a subscription is left");
+    check(world.broker->queued_bytes == 0, "a message is left");
     check(world.broker->connecting_count == 0, "a stranger is left");
     check(world.broker->connecting_bytes == 0, "a stranger's bytes are left");
     check(world.broker->sessions.count == 0, "a session is in the table");

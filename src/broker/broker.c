@@ -13,6 +13,7 @@ void rc_broker_options_default(struct rc_broker_options *options)
         .node = "rollcall",
         .max_connections = 1000000,
         .max_connecting = RC_BROKER_CONNECTING_MAX,
+        .max_queued_bytes = RC_BROKER_QUEUED_BYTES_MAX,
         .max_packet_size = 128 * 1024,
         .connect_timeout_ms = 10000,
         .session_keep_ms = 3ull * 24 * 3600 * 1000,

@@ -21,6 +21,7 @@ enum {
     RC_BROKER_SUBSCRIPTIONS_MAX = 30,          /* of one client, as the product has it */
     RC_BROKER_INFLIGHT_MAX = 32,               /* QoS 1 messages sent and not acknowledged, of one session */
     RC_BROKER_QUEUED_MAX = 1000,               /* messages that wait in one session; the oldest goes */
+    RC_BROKER_QUEUED_BYTES_MAX = 256 << 20,    /* ... and in all sessions of a shard */
     RC_BROKER_INCOMING_MAX = 1024,          /* QoS 2 packet ids of one session between PUBLISH and PUBREL */
     RC_BROKER_FORWARDS_MAX = 65536,         /* publishes under way to one other shard */
     RC_BROKER_OUTPUT_QOS0_MAX = 512 * 1024, /* bytes waiting for a client above which QoS 0 is dropped */
@@ -42,6 +43,7 @@ struct rc_broker_options {
     uint32_t max_connecting;  /* of those, without a client; default RC_BROKER_CONNECTING_MAX */
     uint32_t max_packet_size;
     uint32_t connect_timeout_ms;
+    size_t max_queued_bytes;  /* in this shard's sessions; default RC_BROKER_QUEUED_BYTES_MAX */
     uint64_t session_keep_ms; /* how long the session of an absent client is kept */
 };
 

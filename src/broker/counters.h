@@ -30,7 +30,7 @@
     X(publishes_received, "PUBLISH packets received")                                                        \
     X(publishes_sent, "PUBLISH packets sent")                                                                \
     X(dropped_qos0, "QoS 0 messages dropped: the client reads too slowly")                                   \
-    X(dropped_queue, "messages dropped: the session's queue was full")                                       \
+    X(dropped_queue, "messages dropped: the session's queue, or all of them, were full")                     \
     X(dropped_forward, "messages dropped: another shard was too far behind")                                 \
     X(subscriptions_refused, "subscriptions refused: the limit of the client, or an invalid filter")         \
     X(sessions_dropped, "sessions of absent clients dropped: the limit")

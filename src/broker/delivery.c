@@ -15,6 +15,7 @@ struct inflight {
 };
 
 struct rc_delivery {
+    struct rc_broker *broker;
     struct waiting *first, *last;
     uint32_t waiting_count, inflight_count, incoming_count;
     uint16_t last_id;
@@ -22,22 +23,47 @@ struct rc_delivery {
     uint16_t *incoming;                               /* QoS 2 ids received and not released */
 };
 
-static struct rc_delivery *delivery_of(struct rc_session *session)
+static struct rc_delivery *delivery_of(struct rc_broker *broker, struct rc_session *session)
 {
-    if (session->delivery == NULL)
+    if (session->delivery == NULL) {
         session->delivery = rc_new(struct rc_delivery);
+        session->delivery->broker = broker;
+    }
     return session->delivery;
 }
 
-static void drop_first(struct rc_delivery *delivery)
+/*
+ * What a message counts towards the shard's limit while a session holds it. One that many sessions hold
+ * counts for each: too much rather than too little.
+ */
+static size_t cost_of(const struct rc_publication *publication)
+{
+    return sizeof(struct waiting) + sizeof(*publication) + publication->topic_len + publication->payload_len;
+}
+
+static void hold(struct rc_delivery *delivery, struct rc_publication *publication)
+{
+    atomic_fetch_add_explicit(&publication->refs, 1, memory_order_relaxed);
+    delivery->broker->queued_bytes += cost_of(publication);
+}
+
+static void let_go(struct rc_delivery *delivery, struct rc_publication *publication)
+{
+    delivery->broker->queued_bytes -= cost_of(publication);
+    rc_publication_unref(publication);
+}
+
+/* Takes the first out of the line; the reference is the caller's now. */
+static struct rc_publication *take_first(struct rc_delivery *delivery)
 {
     struct waiting *waiting = delivery->first;
+    struct rc_publication *publication = waiting->publication;
     delivery->first = waiting->next;
     if (delivery->first == NULL)
         delivery->last = NULL;
     delivery->waiting_count--;
-    rc_publication_unref(waiting->publication);
     free(waiting);
+    return publication;
 }
 
 void rc_delivery_free(struct rc_session *session)
@@ -46,9 +72,9 @@ void rc_delivery_free(struct rc_session *session)
     if (delivery == NULL)
         return;
     while (delivery->first != NULL)
-        drop_first(delivery);
+        let_go(delivery, take_first(delivery));
     for (uint32_t i = 0; i < delivery->inflight_count; i++)
-        rc_publication_unref(delivery->inflight[i].publication);
+        let_go(delivery, delivery->inflight[i].publication);
     free(delivery->incoming);
     free(delivery);
     session->delivery = NULL;
@@ -118,12 +144,9 @@ static void fill_window(struct rc_session *session)
     struct rc_delivery *delivery = session->delivery;
     while (delivery->first != NULL && delivery->inflight_count < RC_BROKER_INFLIGHT_MAX &&
            session->conn != NULL) {
-        struct waiting *waiting = delivery->first;
         struct inflight *slot = &delivery->inflight[delivery->inflight_count++];
-        *slot = (struct inflight){next_id(delivery), waiting->publication};
-        atomic_fetch_add_explicit(&waiting->publication->refs, 1, memory_order_relaxed);
-        put_publish(session->conn, waiting->publication, 1, slot->packet_id, false);
-        drop_first(delivery);
+        *slot = (struct inflight){next_id(delivery), take_first(delivery)};
+        put_publish(session->conn, slot->publication, 1, slot->packet_id, false);
     }
 }
 
@@ -140,6 +163,20 @@ static void send_qos0(struct rc_broker *broker, struct rc_session *session,
     put_publish(conn, publication, 0, 0, false);
 }
 
+/* The session's oldest go when it holds too many, or when all sessions of the shard hold too much. */
+static bool make_room(struct rc_delivery *delivery, size_t cost)
+{
+    struct rc_broker *broker = delivery->broker;
+    while (delivery->waiting_count >= RC_BROKER_QUEUED_MAX ||
+           broker->queued_bytes + cost > broker->options.max_queued_bytes) {
+        RC_COUNT(&broker->counters, dropped_queue);
+        if (delivery->first == NULL)
+            return false;
+        let_go(delivery, take_first(delivery));
+    }
+    return true;
+}
+
 void rc_delivery_send(struct rc_broker *broker, struct rc_session *session,
                       struct rc_publication *publication, uint8_t qos)
 {
@@ -147,21 +184,25 @@ void rc_delivery_send(struct rc_broker *broker, struct rc_session *session,
         send_qos0(broker, session, publication);
         return;
     }
-    struct rc_delivery *delivery = delivery_of(session);
-    if (delivery->waiting_count >= RC_BROKER_QUEUED_MAX) {
-        RC_COUNT(&broker->counters, dropped_queue);
-        drop_first(delivery);
+    struct rc_delivery *delivery = delivery_of(broker, session);
+    bool is_online = session->conn != NULL && session->conn->channel.state == RC_CHANNEL_ONLINE;
+    /* What can go out at once always may: the absent do not starve those who are there. */
+    bool goes_at_once =
+        is_online && delivery->inflight_count + delivery->waiting_count < RC_BROKER_INFLIGHT_MAX;
+    if (!goes_at_once && !make_room(delivery, cost_of(publication))) {
+        free_if_idle(session);
+        return;
     }
     struct waiting *waiting = rc_new(struct waiting);
     waiting->publication = publication;
-    atomic_fetch_add_explicit(&publication->refs, 1, memory_order_relaxed);
+    hold(delivery, publication);
     if (delivery->last != NULL)
         delivery->last->next = waiting;
     else
         delivery->first = waiting;
     delivery->last = waiting;
     delivery->waiting_count++;
-    if (session->conn != NULL && session->conn->channel.state == RC_CHANNEL_ONLINE)
+    if (is_online)
         fill_window(session);
 }
 
@@ -171,7 +212,7 @@ bool rc_delivery_acked(struct rc_session *session, uint16_t packet_id)
     for (uint32_t i = 0; delivery != NULL && i < delivery->inflight_count; i++) {
         if (delivery->inflight[i].packet_id != packet_id)
             continue;
-        rc_publication_unref(delivery->inflight[i].publication);
+        let_go(delivery, delivery->inflight[i].publication);
         delivery->inflight_count--;
         memmove(&delivery->inflight[i], &delivery->inflight[i + 1],
                 (delivery->inflight_count - i) * sizeof(delivery->inflight[0]));
@@ -195,9 +236,10 @@ void rc_delivery_resume(struct rc_session *session)
 
 /* ---- QoS 2 received ---- */
 
-bool rc_delivery_incoming(struct rc_session *session, uint16_t packet_id, bool *ret_full)
+bool rc_delivery_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id,
+                          bool *ret_full)
 {
-    struct rc_delivery *delivery = delivery_of(session);
+    struct rc_delivery *delivery = delivery_of(broker, session);
     *ret_full = false;
     for (uint32_t i = 0; i < delivery->incoming_count; i++)
         if (delivery->incoming[i] == packet_id)

@@ -4,7 +4,7 @@
 /* "<topic>=<payload> <qos>[d]" of the next PUBLISH, acknowledged; other packets are passed over. */
 static const char *next_message(int fd)
 {
-    static char text[256];
+    static char text[8192];
     struct rc_buf bytes, out;
     struct rc_mqtt_packet packet;
     rc_buf_init(&bytes, 1 << 20);
@@ -274,6 +274,46 @@ static void test_the_oldest_message_goes_when_an_absent_clients_queue_is_full(vo
     end(&server);
 }
 
+static void test_all_sessions_together_hold_so_much_and_no_more(void **state)
+{
+    struct test_server server = {.shards = 1, .max_queued_bytes = 20000};
+    static char payload[4001];
+    memset(payload, 'x', 4000);
+    test_server_start(&server);
+    int other = client(&server, "GID_test@@@b", false, NULL);
+    int first = client(&server, "GID_test@@@1", true, NULL),
+        second = client(&server, "GID_test@@@2", true, NULL);
+    subscribe(first, "top/1", 1);
+    subscribe(second, "top/2", 1);
+    close(first);
+    close(second);
+    TEST_WAIT(TEST_COUNTER(&server, connection_lost) == 2);
+    for (int i = 0; i < 10; i++) { /* four fit; then the oldest go */
+        payload[0] = (char)('0' + i);
+        publish(other, "top/1", payload, 1);
+    }
+    assert_int_equal(TEST_COUNTER(&server, dropped_queue), 6);
+    int here = client(&server, "GID_test@@@3", false, NULL);
+    subscribe(here, "top/3", 1);
+    publish(other, "top/3", "online", 1); /* the absent do not starve who is there */
+    assert_string_equal(next_message(here), "top/3=online 1");
+    close(here);
+    publish(other, "top/2", payload, 1); /* it has nothing to give up */
+    assert_int_equal(TEST_COUNTER(&server, dropped_queue), 7);
+    second = client(&server, "GID_test@@@2", true, NULL);
+    assert_quiet(second);
+    first = client(&server, "GID_test@@@1", true, NULL);
+    for (int i = 6; i < 10; i++)
+        assert_int_equal(next_message(first)[6], '0' + i);
+    assert_quiet(first); /* all are acknowledged: there is room again */
+    publish(other, "top/2", "fits", 1);
+    assert_string_equal(next_message(second), "top/2=fits 1");
+    close(first);
+    close(second);
+    close(other);
+    end(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_a_message_at_quality_2_is_routed_once_however_often_it_is_sent),
         cmocka_unit_test(test_a_client_has_its_30_subscriptions_and_no_more),
         cmocka_unit_test(test_the_oldest_message_goes_when_an_absent_clients_queue_is_full),
+        cmocka_unit_test(test_all_sessions_together_hold_so_much_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,7 +66,7 @@ static bool handle_publish(struct rc_conn *conn, const struct rc_mqtt_publish *p
         return not_authorized(conn, "client closed: it published to a topic that does not exist",
                               publish->topic);
     if (publish->qos == 2)
-        is_new = rc_delivery_incoming(conn->session, publish->packet_id, &is_full);
+        is_new = rc_delivery_incoming(conn->broker, conn->session, publish->packet_id, &is_full);
     if (is_full)
         return protocol_error(conn, "client closed: too many QoS 2 messages without PUBREL");
     if (is_new)

@@ -67,6 +67,7 @@ struct rc_broker {
     struct rc_hook hook;
     struct rc_timer sweep;
     atomic_uint forwards_in; /* publishes posted to this broker and not yet delivered */
+    size_t queued_bytes;     /* of messages that sessions hold, waiting or under way */
     uint64_t publish_stamp;
     struct rc_session **matched; /* scratch of routing */
     uint32_t matched_cap;
@@ -147,7 +148,8 @@ bool rc_delivery_acked(struct rc_session *session, uint16_t packet_id);
 void rc_delivery_resume(struct rc_session *session);
 void rc_delivery_free(struct rc_session *session);
 /* QoS 2 receiving: true when this id is new. */
-bool rc_delivery_incoming(struct rc_session *session, uint16_t packet_id, bool *ret_full);
+bool rc_delivery_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id,
+                          bool *ret_full);
 void rc_delivery_released(struct rc_session *session, uint16_t packet_id);
 
 /* ---- routing.c ---- */

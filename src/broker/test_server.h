@@ -36,6 +36,7 @@ struct test_server {
     uint32_t shards;
     uint32_t connect_timeout_ms, max_connecting;
     uint64_t quota_bytes;
+    size_t max_queued_bytes;
 
     char dir[64];
     char snapshot[96];
@@ -106,6 +107,8 @@ static inline void test_server_shard(struct test_server *server, uint32_t i, int
         options.connect_timeout_ms = server->connect_timeout_ms;
     if (server->max_connecting > 0)
         options.max_connecting = server->max_connecting;
+    if (server->max_queued_bytes > 0)
+        options.max_queued_bytes = server->max_queued_bytes;
     assert_int_equal(rc_broker_create(&options, &server->brokers[i]), 0);
     server->listeners[i].on_accept = test_on_accept;
     server->listeners[i].owner = server->brokers[i];

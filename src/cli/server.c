@@ -369,6 +369,7 @@ void rc_server_stop(struct rc_server *server)
     rc_endpoint_stop(server->endpoint);
     if (server->writer != NULL && rc_log_writer_stop(server->writer) != RC_OK)
         rc_log_error("serve", "the log could not be written to its end: the rest is added at the next start");
+    rc_endpoint_free(server->endpoint);
     free_shards(server);
     rc_presence_recovery_destroy(server->recovery);
     if (server->store != NULL)

@@ -50,9 +50,10 @@ static void stop_listening(struct rc_endpoint *endpoint)
     endpoint->listeners_count = 0;
 }
 
-/* Its threads have ended, or never ran. */
-static void free_endpoint(struct rc_endpoint *endpoint)
+void rc_endpoint_free(struct rc_endpoint *endpoint)
 {
+    if (endpoint == NULL)
+        return;
     rc_log_reader_destroy(endpoint->reader);
     rc_log_sender_destroy(endpoint->sender);
     rc_loop_remove_hook(&endpoint->hook);
@@ -158,7 +159,7 @@ int rc_endpoint_start(const struct rc_endpoint_options *options, const int *fds,
     err = err ? err : start_threads(endpoint, error);
     if (err != RC_OK) {
         stop_listening(endpoint);
-        free_endpoint(endpoint);
+        rc_endpoint_free(endpoint);
         return err;
     }
     *ret = endpoint;
@@ -205,7 +206,7 @@ void rc_endpoint_stop(struct rc_endpoint *endpoint)
     rc_loop_post(endpoint->loop, &letter->mail);
     rc_loop_join_thread(endpoint->loop);
     rc_worker_stop(endpoint->worker);
-    free_endpoint(endpoint);
+    endpoint->worker = NULL;
 }
 
 /* ---- catalog ---- */

@@ -78,8 +78,13 @@ void rc_endpoint_options_default(struct rc_endpoint_options *options);
  * options must outlive it. */
 int rc_endpoint_start(const struct rc_endpoint_options *options, const int *fds, uint32_t count,
                       struct rc_endpoint **ret, struct rc_error *error);
-/* Closes all connections, saves offsets, ends the thread. Before the log writer is stopped. */
+/*
+ * Closes all connections, saves offsets, ends the threads: before the log writer is stopped. With a full disk
+ * the log writer still has messages of this endpoint and will report them to its loop, so memory is freed by
+ * rc_endpoint_free: after the log writer was stopped. NULL is harmless to both.
+ */
 void rc_endpoint_stop(struct rc_endpoint *endpoint);
+void rc_endpoint_free(struct rc_endpoint *endpoint);
 
 /* Any thread. */
 void rc_endpoint_post_catalog(struct rc_endpoint *endpoint, struct rc_catalog *catalog);

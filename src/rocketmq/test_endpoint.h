@@ -62,6 +62,7 @@ static inline void rig_stop(struct rig *rig)
 {
     rc_endpoint_stop(rig->endpoint);
     rc_log_writer_stop(rig->writer);
+    rc_endpoint_free(rig->endpoint);
     rc_store_close(rig->store);
 }
 

@@ -24,6 +24,7 @@ enum {
     HEARTBEAT_MS = 30000,
     REBALANCE_MS = 20000,
     REBALANCE_SOON_MS = 1000, /* while route or group are not found yet */
+    RETRIES_SOON_MS = 3000,   /* while only the topic for retries is not */
     COMMIT_MS = 5000,
     ANSWER_MS = 5000,
     STOP_MS = 3000,
@@ -105,16 +106,19 @@ static void on_beat(void *arg, const struct rc_remoting *answer, const char *err
         rc_consumer_tell_refusal(consumer, "a broker refuses the heartbeat", answer);
 }
 
-static void beat(struct rc_consumer *consumer)
+/* To all brokers; `on_asked` takes the answer of the one that is asked for members. */
+static void beat(struct rc_consumer *consumer, rc_link_reply_fn on_asked)
 {
     struct rc_buf body;
     struct rc_remoting request;
+    uint32_t asked = consumer->brokers_count ? consumer->broker_at % consumer->brokers_count : 0;
     rc_buf_init(&body, 64 * 1024);
     rc_consumer_put_heartbeat(consumer, &body);
     for (uint32_t i = 0; i < consumer->brokers_count; i++) {
         rc_remoting_request(&request, RC_REQ_HEARTBEAT, 0);
         request.body = rc_buf_slice(&body);
-        rc_link_call(consumer->brokers[i].link, &request, ANSWER_MS, on_beat, consumer);
+        rc_link_call(consumer->brokers[i].link, &request, ANSWER_MS, i == asked ? on_asked : on_beat,
+                     consumer);
     }
     rc_buf_free(&body);
 }
@@ -122,7 +126,7 @@ static void beat(struct rc_consumer *consumer)
 static void on_heartbeat_due(struct rc_timer *timer)
 {
     struct rc_consumer *consumer = rc_container_of(timer, struct rc_consumer, heartbeat);
-    beat(consumer);
+    beat(consumer, on_beat);
     rc_timer_start(consumer->loop, timer, HEARTBEAT_MS);
 }
 
@@ -149,22 +153,10 @@ static void on_members(void *arg, const struct rc_remoting *answer, const char *
         return;
     }
     rc_consumer_assign(consumer, answer->body);
-    rebalance_later(consumer, REBALANCE_MS);
-}
-
-static void ask_members(struct rc_consumer *consumer)
-{
-    struct rc_remoting request;
-    if (consumer->options.broadcasting || consumer->brokers_count == 0) {
-        rc_consumer_assign(consumer, rc_slice(NULL, 0));
-        rebalance_later(consumer, consumer->brokers_count ? REBALANCE_MS : REBALANCE_SOON_MS);
-        return;
-    }
-    beat(consumer);
-    rc_remoting_request(&request, RC_REQ_CONSUMER_LIST, 0);
-    rc_remoting_add(&request, "consumerGroup", rc_slice_str(consumer->options.group));
-    rc_link_call(consumer->brokers[consumer->broker_at % consumer->brokers_count].link, &request, ANSWER_MS,
-                 on_members, consumer);
+    if (consumer->is_group_changed)
+        rebalance_later(consumer, 0);
+    else
+        rebalance_later(consumer, consumer->routes_count[1] ? REBALANCE_MS : RETRIES_SOON_MS);
 }
 
 static void ask_route(struct rc_consumer *consumer, const char *topic, rc_link_reply_fn on_reply)
@@ -179,11 +171,27 @@ static void ask_route(struct rc_consumer *consumer, const char *topic, rc_link_r
 static void on_retry_route(void *arg, const struct rc_remoting *answer, const char *error)
 {
     struct rc_consumer *consumer = arg;
+    struct rc_remoting request;
     if (consumer->is_stopping)
         return;
     if (answer != NULL && answer->code == RC_RES_SUCCESS)
         rc_consumer_take_route(consumer, 1, answer->body);
-    ask_members(consumer);
+    rc_remoting_request(&request, RC_REQ_CONSUMER_LIST, 0);
+    rc_remoting_add(&request, "consumerGroup", rc_slice_str(consumer->options.group));
+    rc_link_call(consumer->brokers[consumer->broker_at % consumer->brokers_count].link, &request, ANSWER_MS,
+                 on_members, consumer);
+}
+
+/*
+ * Only now the rest: a broker handles requests side by side, and must know of this member before it lists the
+ * group's, and of the group before there is a topic for its retries.
+ */
+static void on_beat_first(void *arg, const struct rc_remoting *answer, const char *error)
+{
+    struct rc_consumer *consumer = arg;
+    on_beat(arg, answer, error);
+    if (!consumer->is_stopping)
+        ask_route(consumer, consumer->topics[1], on_retry_route);
 }
 
 static void on_route(void *arg, const struct rc_remoting *answer, const char *error)
@@ -191,35 +199,39 @@ static void on_route(void *arg, const struct rc_remoting *answer, const char *er
     struct rc_consumer *consumer = arg;
     if (consumer->is_stopping)
         return;
-    if (answer == NULL) {
-        rc_consumer_tell(consumer, "the name server", error);
+    if (answer == NULL || answer->code != RC_RES_SUCCESS) {
+        if (answer == NULL)
+            rc_consumer_tell(consumer, "the name server", error);
+        else
+            rc_consumer_tell_refusal(consumer, "no route to the topic", answer);
         consumer->namesrv_at++;
         rebalance_later(consumer, REBALANCE_SOON_MS);
         return;
     }
-    if (answer->code != RC_RES_SUCCESS) {
-        rc_consumer_tell_refusal(consumer, "no route to the topic", answer);
-        rebalance_later(consumer, REBALANCE_SOON_MS);
+    rc_consumer_take_route(consumer, 0, answer->body);
+    if (!consumer->options.broadcasting && consumer->brokers_count > 0) {
+        beat(consumer, on_beat_first);
         return;
     }
-    rc_consumer_take_route(consumer, 0, answer->body);
-    if (consumer->options.broadcasting)
-        ask_members(consumer);
-    else
-        ask_route(consumer, consumer->topics[1], on_retry_route);
+    rc_consumer_assign(consumer, rc_slice(NULL, 0));
+    rebalance_later(consumer, consumer->brokers_count ? REBALANCE_MS : REBALANCE_SOON_MS);
 }
 
 static void on_rebalance_due(struct rc_timer *timer)
 {
     struct rc_consumer *consumer = rc_container_of(timer, struct rc_consumer, rebalance);
+    consumer->is_group_changed = false;
     ask_route(consumer, consumer->topics[0], on_route);
 }
 
-/* A broker says that the group has changed. */
+/* A broker says that the group has changed. What is being asked just now may be from before that. */
 static void on_broker_request(void *arg, const struct rc_remoting *request)
 {
     struct rc_consumer *consumer = arg;
-    if (request->code == RC_REQ_CONSUMERS_CHANGED && rc_timer_is_running(&consumer->rebalance))
+    if (request->code != RC_REQ_CONSUMERS_CHANGED || consumer->is_stopping)
+        return;
+    consumer->is_group_changed = true;
+    if (rc_timer_is_running(&consumer->rebalance))
         rebalance_later(consumer, 0);
 }
 

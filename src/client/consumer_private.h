@@ -47,7 +47,7 @@ struct rc_consumer {
     int64_t sub_version;
     uint64_t told_ms;
     uint32_t goodbyes;
-    bool is_stopping;
+    bool is_group_changed, is_stopping;
 };
 
 void rc_consumer_tell(struct rc_consumer *consumer, const char *what, const char *why);

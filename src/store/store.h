@@ -95,7 +95,8 @@ struct rc_append {
  * bytes.
  */
 int rc_store_append(struct rc_store *store, struct rc_append *records, uint32_t count);
-/* Makes all that was published durable (fdatasync). With RC_FLUSH_SYNC rc_store_append does it itself. */
+/* Any thread: makes all that was published durable (fdatasync). With RC_FLUSH_SYNC rc_store_append does it
+ * itself. */
 int rc_store_flush(struct rc_store *store);
 /* Deletes what is over age or size, oldest first, but no byte at or after `keep_from` (a physical offset). */
 void rc_store_retain(struct rc_store *store, uint64_t keep_from);

@@ -62,6 +62,17 @@ static bool take_block(struct cursor *in, size_t size_of_len, struct rc_slice *r
     return true;
 }
 
+/* Clients in Java write the fields of some headers twice; the later value counts, once. */
+static bool set_field(struct rc_remoting *command, struct rc_slice name, struct rc_slice value)
+{
+    for (uint32_t i = 0; i < command->fields_count; i++)
+        if (rc_slice_eq(command->fields[i].name, name)) {
+            command->fields[i].value = value;
+            return true;
+        }
+    return add_field(command, name, value);
+}
+
 static int decode_binary(struct rc_slice header, struct rc_remoting *ret)
 {
     enum { FIXED = 2 + 1 + 2 + 4 + 4 };
@@ -79,7 +90,7 @@ static int decode_binary(struct rc_slice header, struct rc_remoting *ret)
     in = (struct cursor){fields.ptr, fields.ptr + fields.len};
     while (in.at < in.end) {
         struct rc_slice name, value;
-        if (!take_block(&in, 2, &name) || !take_block(&in, 4, &value) || !add_field(ret, name, value))
+        if (!take_block(&in, 2, &name) || !take_block(&in, 4, &value) || !set_field(ret, name, value))
             return RC_ERR_PROTOCOL;
     }
     return RC_OK;

@@ -203,6 +203,28 @@ static void test_a_binary_header_has_the_documented_layout(void **state)
     rc_buf_free(&out);
 }
 
+static void test_a_field_that_comes_twice_in_a_binary_header_counts_once(void **state)
+{
+    struct rc_buf out;
+    struct rc_remoting command, again;
+    char once[32], twice[32];
+    rc_remoting_request(&command, RC_REQ_SEND_V2, 1);
+    command.serialization = RC_REMOTING_BINARY;
+    rc_remoting_add(&command, "a", rc_slice_str("group"));
+    rc_remoting_add(&command, "b", rc_slice_str("topic"));
+    rc_remoting_sign(&command, rc_slice_str(SECRET), false, NULL, once);
+    rc_remoting_add(&command, "a", rc_slice_str("group"));
+    rc_remoting_add(&command, "b", rc_slice_str("topic"));
+    rc_buf_init(&out, 1024);
+    assert_int_equal(rc_remoting_put(&out, &command), RC_OK);
+    decode(&out, &again);
+    assert_int_equal(again.fields_count, 2);
+    rc_remoting_sign(&again, rc_slice_str(SECRET), false, NULL, twice);
+    assert_string_equal(once, twice);
+    rc_remoting_done(&again);
+    rc_buf_free(&out);
+}
+
 static void test_a_response_is_a_frame_that_every_client_reads(void **state)
 {
     struct rc_buf out;
@@ -387,6 +409,7 @@ int main(void)
         cmocka_unit_test(test_numbers_that_are_none_leave_the_callers_default),
         cmocka_unit_test(test_what_was_encoded_decodes_to_the_same_in_both_headers),
         cmocka_unit_test(test_a_binary_header_has_the_documented_layout),
+        cmocka_unit_test(test_a_field_that_comes_twice_in_a_binary_header_counts_once),
         cmocka_unit_test(test_a_response_is_a_frame_that_every_client_reads),
         cmocka_unit_test(test_a_response_has_the_header_of_its_request),
         cmocka_unit_test(test_a_frame_that_is_not_whole_waits),

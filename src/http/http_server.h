@@ -1,0 +1,93 @@
+/*
+ * An HTTP/1.1 server on one loop: libmicrohttpd reads and writes, this hands whole requests to one handler
+ * and takes answers, at once or later. Everything is for the loop's thread. Whoever owns the listening
+ * sockets (the API with its TLS) gives accepted ones to rc_http_server_accept.
+ */
+#ifndef RC_HTTP_HTTP_SERVER_H
+#define RC_HTTP_HTTP_SERVER_H
+
+#include "base/error.h"
+#include "base/slice.h"
+#include "loop/loop.h"
+#include "net/address.h"
+
+struct rc_http_server;
+
+enum {
+    RC_HTTP_CONNECTIONS_MAX = 1024,     /* more are answered 503 and closed */
+    RC_HTTP_CONNECTIONS_PER_HOST = 256, /* of one peer address */
+    RC_HTTP_HEAD_MAX = 32 * 1024,       /* request line and header fields, else 413 or 431 */
+    RC_HTTP_BODY_MAX = 8 * 1024 * 1024, /* of one request, else 413 */
+    RC_HTTP_BODIES_MAX = 64 << 20,      /* of all requests that are being read, else 503 */
+    RC_HTTP_FIELDS_MAX = 256,           /* query parameters of one request, else 400 */
+    RC_HTTP_IDLE_S = 30,                /* a silent connection is closed */
+    RC_HTTP_ANSWER_HEADERS_MAX = 8,
+};
+
+enum rc_http_method {
+    RC_HTTP_GET,
+    RC_HTTP_HEAD,
+    RC_HTTP_POST,
+    RC_HTTP_PUT,
+    RC_HTTP_PATCH,
+    RC_HTTP_DELETE,
+    RC_HTTP_OPTIONS
+};
+
+/* A request that has come whole. The slices live until it is answered. */
+struct rc_http_request {
+    enum rc_http_method method;
+    struct rc_slice path; /* before the '?', percent-encoding resolved; starts with '/' */
+    struct rc_slice body;
+    struct rc_address peer;
+    bool is_secure; /* it came over TLS */
+};
+
+struct rc_http_counters {
+    uint64_t requests, refused_connections, refused_bodies, answers_4xx, answers_5xx;
+};
+
+/*
+ * Answers with rc_http_answer, now or in a later turn. Every request must be answered, also one whose client
+ * has gone.
+ */
+typedef void rc_http_handler(struct rc_http_request *request, void *owner);
+
+struct rc_http_options {
+    struct rc_loop *loop;
+    rc_http_handler *handler;
+    void *owner;
+    uint32_t connections_max;          /* 0: RC_HTTP_CONNECTIONS_MAX */
+    uint32_t connections_per_host_max; /* 0: RC_HTTP_CONNECTIONS_PER_HOST */
+    uint32_t body_max;                 /* 0: RC_HTTP_BODY_MAX */
+    uint32_t idle_s;                   /* 0: RC_HTTP_IDLE_S */
+};
+
+int rc_http_server_create(const struct rc_http_options *options, struct rc_http_server **ret,
+                          struct rc_error *error);
+/* Every request has been answered; open connections are closed. NULL is harmless. */
+void rc_http_server_destroy(struct rc_http_server *server);
+/* Takes a connected, non-blocking socket, also when it fails (then it is closed). */
+int rc_http_server_accept(struct rc_http_server *server, int fd, const struct rc_address *peer,
+                          bool is_secure);
+const struct rc_http_counters *rc_http_server_counters(const struct rc_http_server *server);
+/* Requests that were handed to the handler and are not answered yet. */
+uint32_t rc_http_server_pending(const struct rc_http_server *server);
+
+/* NULL when there is none (header names in any case). Both live until the request is answered. */
+const char *rc_http_header(const struct rc_http_request *request, const char *name);
+const char *rc_http_query(const struct rc_http_request *request, const char *name);
+/* Each query parameter, value "" where there is none; decoded. */
+void rc_http_each_query(const struct rc_http_request *request,
+                        void (*visit)(const char *name, const char *value, void *arg), void *arg);
+/* Each header field. */
+void rc_http_each_header(const struct rc_http_request *request,
+                         void (*visit)(const char *name, const char *value, void *arg), void *arg);
+
+/* Adds a header field to the answer that follows; at most RC_HTTP_ANSWER_HEADERS_MAX, more are left out. */
+void rc_http_answer_header(struct rc_http_request *request, const char *name, const char *value);
+/* Copies the body. The request is gone afterwards. */
+void rc_http_answer(struct rc_http_request *request, unsigned status, const char *content_type,
+                    struct rc_slice body);
+
+#endif

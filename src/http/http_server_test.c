@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <semaphore.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -148,6 +147,15 @@ static char *ask(struct rig *rig, const char *text)
     return answer;
 }
 
+/* Asks with what the buffer holds, and empties it. */
+static char *ask_buf(struct rig *rig, struct rc_buf *text)
+{
+    assert_int_equal(rc_buf_put_u8(text, 0), 0);
+    char *answer = ask(rig, (const char *)rc_buf_slice(text).ptr);
+    rc_buf_consume(text, rc_buf_len(text));
+    return answer;
+}
+
 #define assert_begins(text, with) assert_memory_equal(text, with, strlen(with))
 
 /* ---- tests ---- */
@@ -210,28 +218,25 @@ static void test_what_is_too_large_or_malformed_is_refused(void **state)
     static const char chunks[] =
         "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
     struct rig rig;
-    char *text = rc_malloc(RC_HTTP_HEAD_MAX * 2);
+    struct rc_buf text;
     set_up(&rig, 0);
+    rc_buf_init(&text, RC_HTTP_HEAD_MAX * 4);
     assert_begins(ask(&rig, huge), "HTTP/1.1 413 ");
     assert_begins(ask(&rig, "GET / HTTP/1.1\r\n\r\n"), "HTTP/1.1 400 "); /* no Host */
     assert_begins(ask(&rig, "BREW / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"), "HTTP/1.1 501 ");
 
-    size_t len = (size_t)sprintf(text, "%s1388\r\n", chunks); /* 5,000 bytes in one chunk */
-    memset(text + len, 'x', 5000);
-    strcpy(text + len + 5000, "\r\n0\r\n\r\n");
-    assert_begins(ask(&rig, text), "HTTP/1.1 413 ");
+    rc_buf_printf(&text, "%s1388\r\n%05000d\r\n0\r\n\r\n", chunks, 0); /* 5,000 bytes in one chunk */
+    assert_begins(ask_buf(&rig, &text), "HTTP/1.1 413 ");
 
-    len = (size_t)sprintf(text, "GET /?");
+    rc_buf_put_str(&text, "GET /?");
     for (int i = 0; i <= RC_HTTP_FIELDS_MAX; i++)
-        len += (size_t)sprintf(text + len, "a%d&", i);
-    sprintf(text + len, " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    assert_begins(ask(&rig, text), "HTTP/1.1 400 ");
+        rc_buf_printf(&text, "a%d&", i);
+    rc_buf_put_str(&text, " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    assert_begins(ask_buf(&rig, &text), "HTTP/1.1 400 ");
 
-    len = (size_t)sprintf(text, "GET / HTTP/1.1\r\nHost: h\r\nX-Long: ");
-    memset(text + len, 'y', RC_HTTP_HEAD_MAX);
-    strcpy(text + len + RC_HTTP_HEAD_MAX, "\r\n\r\n");
-    assert_begins(ask(&rig, text), "HTTP/1.1 431 ");
-    free(text);
+    rc_buf_printf(&text, "GET / HTTP/1.1\r\nHost: h\r\nX-Long: %0*d\r\n\r\n", RC_HTTP_HEAD_MAX, 0);
+    assert_begins(ask_buf(&rig, &text), "HTTP/1.1 431 ");
+    rc_buf_free(&text);
     tear_down(&rig);
 }
 

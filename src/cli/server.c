@@ -293,6 +293,9 @@ int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struc
     for (uint32_t i = 0; i < server->shards_count; i++)
         rc_broker_post_catalog(server->brokers[i], catalog);
     rc_endpoint_post_catalog(server->endpoint, catalog);
+    for (uint32_t i = 0; i < server->shards_count; i++)
+        rc_loop_sync(server->shards[i].loop);
+    rc_endpoint_sync(server->endpoint);
     rc_catalog_unref(server->catalog);
     server->catalog = catalog;
     return RC_OK;

@@ -24,7 +24,10 @@ void rc_server_describe(const struct rc_server *server, char *out, size_t size);
 uint16_t rc_server_mqtt_port(const struct rc_server *server);
 uint16_t rc_server_rocketmq_port(const struct rc_server *server);
 
-/* Resolves the catalog's topics and publishes it. Takes over the reference in any case. */
+/*
+ * Resolves the catalog's topics and publishes it: when this returns, every shard and the endpoint go by it.
+ * Takes over the reference in any case.
+ */
 int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struct rc_error *error);
 
 /* Stops in order: no new connections, every open channel's end in the log, files closed. */

@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,6 +133,26 @@ static void on_wake(struct rc_watch *watch, uint32_t events)
 void rc_loop_post(struct rc_loop *to, struct rc_mail *mail)
 {
     rc_mailbox_post(&to->mailbox, mail);
+}
+
+struct sync_mail {
+    struct rc_mail mail;
+    sem_t delivered;
+};
+
+static void on_sync(struct rc_mail *mail, struct rc_loop *loop)
+{
+    sem_post(&rc_container_of(mail, struct sync_mail, mail)->delivered);
+}
+
+void rc_loop_sync(struct rc_loop *loop)
+{
+    struct sync_mail letter = {.mail.deliver = on_sync};
+    sem_init(&letter.delivered, 0, 0);
+    rc_loop_post(loop, &letter.mail);
+    while (sem_wait(&letter.delivered) != 0 && errno == EINTR)
+        ;
+    sem_destroy(&letter.delivered);
 }
 
 /* ---- timers ---- */

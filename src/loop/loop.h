@@ -77,6 +77,12 @@ struct rc_mail {
  */
 void rc_loop_post(struct rc_loop *to, struct rc_mail *mail);
 
+/*
+ * Waits until the loop has delivered what this thread posted to it before. Blocks: for threads that run no
+ * loop, while the other runs.
+ */
+void rc_loop_sync(struct rc_loop *loop);
+
 /* ---- end-of-turn hooks: each may add and remove any hook, itself too ---- */
 struct rc_hook {
     struct rc_list node;

@@ -133,6 +133,36 @@ static void test_mail_of_each_sender_arrives_whole_and_in_order(void **state)
     rc_loop_destroy(letter_loop);
 }
 
+struct slow_letter {
+    struct rc_mail mail;
+    atomic_int *delivered;
+};
+
+static void deliver_slowly(struct rc_mail *mail, struct rc_loop *loop)
+{
+    usleep(1000);
+    atomic_fetch_add(rc_container_of(mail, struct slow_letter, mail)->delivered, 1);
+}
+
+static void test_a_sync_returns_when_earlier_mail_was_delivered(void **state)
+{
+    enum { COUNT = 20 };
+    struct rc_loop *loop;
+    struct slow_letter letters[COUNT];
+    atomic_int delivered = 0;
+    assert_int_equal(rc_loop_create("test", &loop), 0);
+    assert_int_equal(rc_loop_start_thread(loop), 0);
+    for (int i = 0; i < COUNT; i++) {
+        letters[i] = (struct slow_letter){.mail.deliver = deliver_slowly, .delivered = &delivered};
+        rc_loop_post(loop, &letters[i].mail);
+    }
+    rc_loop_sync(loop);
+    assert_int_equal(atomic_load(&delivered), COUNT);
+    rc_loop_stop(loop);
+    rc_loop_join_thread(loop);
+    rc_loop_destroy(loop);
+}
+
 /* ---- watches ---- */
 
 struct end {
@@ -460,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_a_timer_is_never_early_and_hardly_late),
         cmocka_unit_test(test_a_watch_removed_by_another_in_the_same_turn_stays_silent),
         cmocka_unit_test(test_mail_of_each_sender_arrives_whole_and_in_order),
+        cmocka_unit_test(test_a_sync_returns_when_earlier_mail_was_delivered),
         cmocka_unit_test(test_a_paused_watch_is_silent_even_when_the_peer_hangs_up),
         cmocka_unit_test(test_watches_may_be_freed_while_their_events_wait),
         cmocka_unit_test(test_hooks_run_in_order_and_may_remove_and_add_each_other),

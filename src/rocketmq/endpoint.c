@@ -234,6 +234,11 @@ void rc_endpoint_post_catalog(struct rc_endpoint *endpoint, struct rc_catalog *c
     rc_loop_post(endpoint->loop, &letter->mail);
 }
 
+void rc_endpoint_sync(struct rc_endpoint *endpoint)
+{
+    rc_loop_sync(endpoint->loop);
+}
+
 const struct rc_endpoint_counters *rc_endpoint_counters(const struct rc_endpoint *endpoint)
 {
     return &endpoint->counters;

@@ -88,6 +88,8 @@ void rc_endpoint_free(struct rc_endpoint *endpoint);
 
 /* Any thread. */
 void rc_endpoint_post_catalog(struct rc_endpoint *endpoint, struct rc_catalog *catalog);
+/* Waits until the endpoint has what was posted to it before (rc_loop_sync). */
+void rc_endpoint_sync(struct rc_endpoint *endpoint);
 const struct rc_endpoint_counters *rc_endpoint_counters(const struct rc_endpoint *endpoint);
 
 #endif

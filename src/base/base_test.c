@@ -73,6 +73,41 @@ static void test_map_holds_what_was_put_in_and_not_removed(void **state)
     rc_map_free(&map);
 }
 
+/* While pages are read the table grows and shrinks by other items: those that stay come exactly once. */
+static void test_pages_of_a_map_that_changes_hold_each_lasting_item_once(void **state)
+{
+    enum { LASTING = 1000, PASSING = 20000, PAGE = 7 };
+    static struct item items[LASTING + PASSING];
+    static uint8_t seen[LASTING];
+    struct rc_map map;
+    void *page[PAGE];
+    uint64_t cursor = 0;
+    uint32_t present = LASTING, pages = 0;
+    rc_map_init(&map, item_key);
+    memset(seen, 0, sizeof(seen));
+    for (int i = 0; i < LASTING + PASSING; i++)
+        snprintf(items[i].key, sizeof(items[i].key), "item-%d", i);
+    for (int i = 0; i < LASTING; i++)
+        rc_map_insert(&map, &items[i]);
+    do {
+        uint32_t count = rc_map_page(&map, &cursor, page, PAGE);
+        assert_true(count <= PAGE && (count == PAGE || cursor == 0));
+        for (uint32_t i = 0; i < count; i++) {
+            struct item *item = page[i];
+            if (item < &items[LASTING])
+                seen[item - items]++;
+        }
+        for (int i = 0; i < 300 && pages % 100 < 50 && present < LASTING + PASSING; i++)
+            rc_map_insert(&map, &items[present++]);
+        for (int i = 0; i < 300 && pages % 100 >= 50 && present > LASTING; i++)
+            rc_map_remove(&map, item_key(&items[--present]));
+        assert_true(++pages < 100000);
+    } while (cursor != 0);
+    for (int i = 0; i < LASTING; i++)
+        assert_int_equal(seen[i], 1);
+    rc_map_free(&map);
+}
+
 static void test_json_writes_commas_and_escapes(void **state)
 {
     struct rc_buf buf;
@@ -123,6 +158,7 @@ int main(void)
         cmocka_unit_test(test_buf_never_passes_its_limit),
         cmocka_unit_test(test_java_hash_agrees_with_java),
         cmocka_unit_test(test_map_holds_what_was_put_in_and_not_removed),
+        cmocka_unit_test(test_pages_of_a_map_that_changes_hold_each_lasting_item_once),
         cmocka_unit_test(test_json_writes_commas_and_escapes),
         cmocka_unit_test(test_utf8_refuses_what_rfc3629_forbids),
         cmocka_unit_test(test_hex_round_trip),

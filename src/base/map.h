@@ -33,4 +33,11 @@ void *rc_map_remove(struct rc_map *map, struct rc_slice key);
  */
 void *rc_map_next(const struct rc_map *map, uint32_t *cursor);
 
+/*
+ * Reads the table in pages, in the order of the keys' hashes: start with *cursor = 0; it is 0 again after the
+ * last page. Returns how many items (at most `max` > 0) were put into ret_items. The table may change between
+ * the pages: what is in it all the time comes exactly once.
+ */
+uint32_t rc_map_page(const struct rc_map *map, uint64_t *cursor, void **ret_items, uint32_t max);
+
 #endif

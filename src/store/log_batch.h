@@ -27,5 +27,7 @@ void rc_log_writer_retain(struct rc_log_writer *writer);
 void rc_log_writer_release(struct rc_log_writer *writer);
 bool rc_log_writer_is_stopped(const struct rc_log_writer *writer);
 uint64_t rc_log_writer_segment_bytes(const struct rc_log_writer *writer);
+/* The published end of the log. */
+uint64_t rc_log_writer_end(const struct rc_log_writer *writer);
 
 #endif

@@ -22,6 +22,10 @@ struct rc_log_sender {
     struct rc_list spares;
     uint32_t batches; /* open, or with the writer */
     uint32_t under_way;
+    uint64_t staged, reported; /* records, ever */
+    /* Where the log ended when each batch was opened: what the batch holds comes behind that. A ring. */
+    uint64_t floors[RC_LOG_BATCHES_PER_SENDER];
+    uint32_t oldest_floor, floors_count;
     bool was_used; /* since the spare timer last fired */
     bool wants_room;
     bool is_destroyed; /* freed with its last report */
@@ -50,6 +54,8 @@ static struct rc_log_batch *take_batch(struct rc_log_sender *sender)
         return NULL;
     sender->batches++;
     sender->was_used = true;
+    sender->floors[(sender->oldest_floor + sender->floors_count++) % RC_LOG_BATCHES_PER_SENDER] =
+        rc_log_writer_end(sender->writer);
     struct rc_list *node = rc_list_pop_front(&sender->spares);
     if (node != NULL)
         return rc_container_of(node, struct rc_log_batch, node);
@@ -122,6 +128,7 @@ static void deliver_report(struct rc_mail *mail, struct rc_loop *loop)
     for (uint32_t i = 0; i < batch->count; i++) {
         struct rc_log_entry *entry = &batch->entries[i];
         sender->under_way--;
+        sender->reported++;
         if (entry->on_written != NULL && !batch->is_lost && !sender->is_destroyed)
             entry->on_written(entry->owner, &entry->append);
     }
@@ -131,6 +138,8 @@ static void deliver_report(struct rc_mail *mail, struct rc_loop *loop)
         free_if_done(sender);
         return;
     }
+    sender->oldest_floor = (sender->oldest_floor + 1) % RC_LOG_BATCHES_PER_SENDER;
+    sender->floors_count--;
     put_back(sender, batch);
     if (sender->wants_room) {
         sender->wants_room = false;
@@ -196,6 +205,7 @@ static void drop_if_empty(struct rc_log_sender *sender)
     if (batch == NULL || batch->count > 0)
         return;
     sender->open = NULL;
+    sender->floors_count--;
     put_back(sender, batch);
 }
 
@@ -227,6 +237,7 @@ int rc_log_stage(struct rc_log_sender *sender, struct rc_queue *queue, struct rc
         .owner = owner,
     };
     sender->under_way++;
+    sender->staged++;
     return RC_OK;
 }
 
@@ -273,4 +284,12 @@ struct rc_log_writer *rc_log_sender_writer(const struct rc_log_sender *sender)
 uint32_t rc_log_sender_under_way(const struct rc_log_sender *sender)
 {
     return sender->under_way;
+}
+
+void rc_log_sender_progress(const struct rc_log_sender *sender, struct rc_log_progress *ret)
+{
+    ret->staged = sender->staged;
+    ret->reported = sender->reported;
+    ret->position =
+        sender->floors_count > 0 ? sender->floors[sender->oldest_floor] : rc_log_writer_end(sender->writer);
 }

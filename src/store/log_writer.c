@@ -299,6 +299,11 @@ uint64_t rc_log_writer_segment_bytes(const struct rc_log_writer *writer)
     return writer->store->log.segment_bytes;
 }
 
+uint64_t rc_log_writer_end(const struct rc_log_writer *writer)
+{
+    return rc_store_max_physical(writer->store);
+}
+
 void rc_log_writer_stats(const struct rc_log_writer *writer, struct rc_log_stats *ret)
 {
     *ret = (struct rc_log_stats){

@@ -56,6 +56,13 @@ void rc_log_sender_set_on_room(struct rc_log_sender *sender, void (*on_room)(voi
 /* Records staged and not yet reported. */
 uint32_t rc_log_sender_under_way(const struct rc_log_sender *sender);
 
+/* How far a sender has got. */
+struct rc_log_progress {
+    uint64_t staged, reported; /* records, since it was created */
+    uint64_t position;         /* of the sender's records, those before this byte of the log were reported */
+};
+void rc_log_sender_progress(const struct rc_log_sender *sender, struct rc_log_progress *ret);
+
 /*
  * A reader of queues: told which queues have grown, coalesced. Any thread may create it (RC_ERR_FULL at
  * RC_LOG_READERS_MAX); it is destroyed on the loop's thread, or when that does not run.

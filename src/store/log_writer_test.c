@@ -29,6 +29,11 @@ static void on_written(void *owner, const struct rc_append *append)
     assert_true(client->written == 0 || append->ret_queue_offset > client->last_offset);
     client->last_offset = append->ret_queue_offset;
     client->written++;
+    struct rc_log_progress progress;
+    rc_log_sender_progress(client->sender, &progress);
+    assert_int_equal(progress.reported, client->written);
+    assert_int_equal(progress.staged, client->staged);
+    assert_true(progress.position <= append->ret_physical_offset);
     if (client->written == client->goal)
         sem_post(&client->done);
     else if (client->staged < client->goal && client->written == client->staged)

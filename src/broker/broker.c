@@ -83,6 +83,7 @@ static void free_dead(struct rc_broker *broker)
 static void on_turn_end(struct rc_hook *hook)
 {
     struct rc_broker *broker = rc_container_of(hook, struct rc_broker, hook);
+    rc_roll_answer_waiting(broker);
     while (!rc_list_is_empty(&broker->dirty))
         flush_conn(rc_container_of(broker->dirty.next, struct rc_conn, dirty));
     free_dead(broker);
@@ -128,6 +129,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     rc_log_sender_set_on_room(broker->sender, on_log_room, broker);
     broker->catalog = rc_catalog_ref(options->catalog);
     rc_map_init(&broker->sessions, session_key);
+    rc_roll_init(&broker->roll);
     rc_subscriptions_init(&broker->subscriptions);
     broker->sweep.on_due = on_sweep;
     rc_timer_start(options->loop, &broker->sweep, RC_SWEEP_MS);
@@ -143,6 +145,7 @@ void rc_broker_destroy(struct rc_broker *broker)
     rc_loop_remove_hook(&broker->hook);
     free_dead(broker);
     rc_session_sweep(broker, true);
+    rc_roll_free(&broker->roll);
     rc_map_free(&broker->sessions);
     rc_subscriptions_free(&broker->subscriptions);
     rc_presence_destroy(broker->presence);

@@ -205,6 +205,8 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     conn->channel.instance = session->key;
     conn->channel.protocol = protocol_text(connect->version);
     int err = rc_presence_connect(broker->presence, &conn->channel, event_topic(conn));
+    if (err == RC_OK)
+        rc_roll_enrol(conn, conn->group->instance->id, conn->group->id);
     rc_catalog_unref(conn->catalog);
     conn->catalog = NULL;
     conn->group = NULL;

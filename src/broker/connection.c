@@ -31,6 +31,7 @@ void rc_conn_free(struct rc_conn *conn)
         rc_buf_free(conn->partial);
     free(conn->partial);
     rc_output_free(&conn->output);
+    rc_roll_strike(conn);
     rc_catalog_unref(conn->catalog);
     if (conn->session != NULL)
         rc_session_unref(conn->session);
@@ -79,6 +80,7 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
     if (conn->is_dirty)
         rc_list_remove(&conn->dirty);
     conn->is_dirty = false;
+    rc_roll_leave(conn);
     if (conn->channel.state == RC_CHANNEL_ONLINE)
         RC_COUNT_DOWN(&broker->counters, clients);
     /* By the wall clock of now, less the silence: readers compare it with the event's own time. */
@@ -371,6 +373,7 @@ void rc_conn_online(struct rc_conn *conn)
     struct rc_broker *broker = conn->broker;
     RC_COUNT(&broker->counters, connects);
     RC_COUNT(&broker->counters, clients);
+    rc_roll_enter(conn);
     conn->timer.on_due = on_keep_alive;
     if (conn->keep_alive_ms > 0)
         rc_timer_start(broker->options.loop, &conn->timer, conn->keep_alive_ms);

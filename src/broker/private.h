@@ -4,6 +4,7 @@
 
 #include "auth/mqtt_auth.h"
 #include "broker/broker.h"
+#include "broker/roll_private.h"
 #include "broker/subscriptions.h"
 #include "mqtt/packet.h"
 #include "net/output.h"
@@ -48,6 +49,8 @@ struct rc_conn {
     struct rc_channel channel;
     uint32_t keep_alive_ms; /* 1.5 times the client's; 0: none */
     uint8_t version;
+    struct rc_roll_tally *tally; /* from the opening of its channel on */
+    bool is_on_roll;
     bool is_listed, is_dirty, is_dead, is_connecting, session_present;
 };
 
@@ -64,6 +67,7 @@ struct rc_broker {
     size_t connecting_bytes; /* of first packets that have not come whole */
     struct rc_list conns, dirty, dead;
     struct rc_list absent; /* sessions without a connection, the longest absent first */
+    struct rc_roll roll;
     struct rc_hook hook;
     struct rc_timer sweep;
     atomic_uint forwards_in; /* publishes posted to this broker and not yet delivered */

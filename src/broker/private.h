@@ -3,6 +3,7 @@
 #define RC_BROKER_PRIVATE_H
 
 #include "auth/mqtt_auth.h"
+#include "broker/access.h"
 #include "broker/broker.h"
 #include "broker/roll_private.h"
 #include "broker/subscriptions.h"

@@ -119,9 +119,16 @@ int rc_catalog_add_instance(struct rc_catalog *catalog, struct rc_slice id, stru
     rc_map_init(&instance->keys, key_pair_key);
     rc_map_init(&instance->groups, group_key);
     rc_map_init(&instance->topics, parent_topic_key);
+    rc_catalog_set_profile(instance, RC_PROFILE_PRODUCT);
     rc_map_insert(&catalog->instances, instance);
     *ret = instance;
     return RC_OK;
+}
+
+void rc_catalog_set_profile(struct rc_instance *instance, enum rc_profile profile)
+{
+    instance->profile = profile;
+    instance->limits = *rc_limits_of(profile);
 }
 
 static bool is_access_key(struct rc_slice key)

@@ -7,6 +7,7 @@
 #define RC_CATALOG_CATALOG_H
 
 #include "base/map.h"
+#include "catalog/limits.h"
 
 #include <stdatomic.h>
 
@@ -45,6 +46,8 @@ struct rc_instance {
     struct rc_map keys;   /* struct rc_key_pair by access_key */
     struct rc_map groups; /* struct rc_group by id */
     struct rc_map topics; /* struct rc_parent_topic by name */
+    enum rc_profile profile;
+    struct rc_limits limits;
 };
 
 struct rc_parent_topic {
@@ -68,6 +71,8 @@ void rc_catalog_unref(struct rc_catalog *catalog); /* NULL is fine */
  * RC_ERR_INVALID (a name against the product's rules; see rc_catalog_is_*).
  */
 int rc_catalog_add_instance(struct rc_catalog *catalog, struct rc_slice id, struct rc_instance **ret);
+/* The instance goes by this profile, with the profile's limits; at first it is RC_PROFILE_PRODUCT. */
+void rc_catalog_set_profile(struct rc_instance *instance, enum rc_profile profile);
 int rc_catalog_add_key(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice access_key,
                        struct rc_slice secret_key);
 int rc_catalog_add_group(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice id,

@@ -1,0 +1,34 @@
+/*
+ * What a client may do: the limits of its instance, and which topics it may use. On the broker's loop; no
+ * state of its own.
+ */
+#ifndef RC_BROKER_ACCESS_H
+#define RC_BROKER_ACCESS_H
+
+#include "base/slice.h"
+#include "catalog/limits.h"
+
+struct rc_conn;
+
+enum rc_access_result {
+    RC_ACCESS_ALLOWED,
+    RC_ACCESS_DENIED, /* answer 0x87 (not authorized) in the acknowledgement; QoS 0: drop it */
+    RC_ACCESS_CLOSE,  /* the product's way: close the connection, 0x87 in version 5 */
+};
+
+/*
+ * The limits of a client's instance; valid until the turn ends (a reload brings others). Before the client is
+ * known, and when its instance has just been deleted, the product profile's.
+ */
+const struct rc_limits *rc_conn_limits(const struct rc_conn *conn);
+
+/*
+ * Whether a client may publish to a topic / subscribe to a filter (with its $share/<group>/ where it has
+ * one). Names and filters are valid. What the profile has no room for at all (QoS, retained, shared,
+ * wildcards) is the caller's to check by the limits.
+ */
+enum rc_access_result rc_access_publish(struct rc_conn *conn, struct rc_slice topic, uint8_t qos,
+                                        bool retain);
+enum rc_access_result rc_access_subscribe(struct rc_conn *conn, struct rc_slice filter, uint8_t qos);
+
+#endif

@@ -70,7 +70,7 @@ static void flush_conn(struct rc_conn *conn)
     }
     if (rc_output_pending(&conn->output) > RC_BROKER_OUTPUT_MAX) {
         RC_COUNT(&conn->broker->counters, slow_consumers);
-        rc_conn_close(conn, false, "slow-consumer");
+        rc_conn_disconnect(conn, RC_MQTT_QUOTA_EXCEEDED, "slow-consumer");
     }
 }
 
@@ -195,7 +195,8 @@ struct stop_mail {
 static void close_all(struct rc_list *list)
 {
     while (!rc_list_is_empty(list))
-        rc_conn_close(rc_container_of(list->next, struct rc_conn, node), false, "server-shutdown");
+        rc_conn_disconnect(rc_container_of(list->next, struct rc_conn, node), RC_MQTT_SERVER_SHUTTING_DOWN,
+                           "server-shutdown");
 }
 
 static void on_stop(struct rc_mail *mail, struct rc_loop *loop)

@@ -4,9 +4,11 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/hex.h"
 #include "base/log.h"
 
 #include <sys/epoll.h>
+#include <sys/random.h>
 
 uint32_t rc_broker_shard_of(struct rc_slice instance, struct rc_slice client_id, uint32_t shards)
 {
@@ -19,47 +21,26 @@ static const char *protocol_text(uint8_t version)
     return version == RC_MQTT_V31 ? "mqtt-3.1" : version == RC_MQTT_V311 ? "mqtt-3.1.1" : "mqtt-5.0";
 }
 
-/* Sends a CONNACK: at once when it fits into the socket, as it nearly always does. */
-static void send_connack(struct rc_conn *conn, uint8_t version, uint8_t reason)
+/* Its answer, -1, says that the connection is gone. */
+static int64_t refuse(struct rc_conn *conn, uint8_t reason, const char *text)
 {
-    uint8_t bytes[16];
-    struct rc_buf out = {.data = bytes, .cap = sizeof(bytes), .max = sizeof(bytes)};
-    uint8_t code = version >= RC_MQTT_V5 ? reason : rc_mqtt_connack_v3_of(reason);
-    rc_mqtt_put_connack(&out, version, conn->session_present, code, rc_slice(NULL, 0));
-    const struct iovec iov = {.iov_base = bytes, .iov_len = out.end};
-    ssize_t written = rc_stream_writev(&conn->stream, &iov, 1);
-    size_t done = written > 0 ? (size_t)written : 0;
-    if (done < out.end) { /* flushing tells what is wrong */
-        rc_output_put(&conn->output, bytes + done, out.end - done);
-        rc_conn_touch(conn);
-    }
-}
-
-void rc_connect_acknowledge(struct rc_conn *conn)
-{
-    send_connack(conn, conn->version, RC_MQTT_SUCCESS);
-}
-
-/* Answers a CONNECT that is not accepted, and closes. */
-static int64_t refuse(struct rc_conn *conn, uint8_t version, uint8_t reason)
-{
-    conn->session_present = false;
-    send_connack(conn, version, reason);
-    rc_conn_close(conn, false, "refused");
+    rc_connack_refuse(conn, reason, text);
     return -1;
 }
 
-static int64_t refuse_malformed(struct rc_conn *conn, const struct rc_mqtt_packet *packet, struct rc_slice in)
+static int64_t refuse_malformed(struct rc_conn *conn, const struct rc_mqtt_packet *packet)
 {
     char peer[RC_CLIENT_IP_MAX];
     RC_COUNT(&conn->broker->counters, refused_protocol);
     rc_log_warn("mqtt", "connection refused: %s in the first packet from=%.*s",
                 rc_mqtt_reason_text(packet->reason),
                 RC_SLICE_FMT(rc_channel_client_ip(&conn->channel, peer)));
-    bool is_connect = packet->type == RC_MQTT_CONNECT && packet->connect.version != 0;
-    if (is_connect && packet->reason == RC_MQTT_UNSUPPORTED_VERSION)
-        return refuse(conn, packet->connect.version, packet->reason);
-    rc_conn_close(conn, false, "protocol-error"); /* 3.1.1: closed without an answer */
+    conn->version = packet->type == RC_MQTT_CONNECT ? packet->connect.version : 0;
+    bool is_answered =
+        conn->version >= RC_MQTT_V5 || (conn->version != 0 && packet->reason == RC_MQTT_UNSUPPORTED_VERSION);
+    if (is_answered)
+        return refuse(conn, packet->reason, NULL);
+    rc_conn_close(conn, false, "protocol-error"); /* 3.x, or whatever it is: closed without an answer */
     return -1;
 }
 
@@ -88,7 +69,9 @@ static int64_t refuse_login(struct rc_conn *conn, const struct rc_mqtt_connect *
     rc_log_warn("auth", "login refused: %s client=%s from=%.*s", rc_auth_result_text(result),
                 rc_log_quote(client, sizeof(client), connect->client_id),
                 RC_SLICE_FMT(rc_channel_client_ip(&conn->channel, peer)));
-    return refuse(conn, connect->version, reason_of(result));
+    uint8_t reason = reason_of(result);
+    /* Who may not come in is not told what exists; who writes his login wrongly is told how. */
+    return refuse(conn, reason, reason == RC_MQTT_NOT_AUTHORIZED ? NULL : rc_auth_result_text(result));
 }
 
 /* ---- moving to the owner ---- */
@@ -117,6 +100,84 @@ static int64_t move(struct rc_conn *conn, struct rc_broker *to, struct rc_slice 
     return -1;
 }
 
+/* ---- the first packet ---- */
+
+/* What the client asks of the server's packets: from here on answers keep to it. */
+static void take_options(struct rc_conn *conn, const struct rc_mqtt_connect *connect)
+{
+    const struct rc_mqtt_props *props = &connect->props;
+    conn->version = connect->version;
+    conn->receive_max = (uint16_t)rc_mqtt_props_number(props, RC_MQTT_PROP_RECEIVE_MAXIMUM, UINT16_MAX);
+    conn->alias_max_out = (uint16_t)rc_mqtt_props_number(props, RC_MQTT_PROP_TOPIC_ALIAS_MAXIMUM, 0);
+    conn->max_packet_out = rc_mqtt_props_number(props, RC_MQTT_PROP_MAXIMUM_PACKET_SIZE, UINT32_MAX);
+    conn->problem_information = connect->version >= RC_MQTT_V5 &&
+                                rc_mqtt_props_number(props, RC_MQTT_PROP_REQUEST_PROBLEM_INFO, 1) != 0;
+}
+
+enum { ASSIGNED_RANDOM_BYTES = 16 };
+
+/* "rc-" and hexadecimal digits: nobody can tell what the next one will be. */
+static void assign_id(struct rc_conn *conn)
+{
+    uint8_t random[ASSIGNED_RANDOM_BYTES];
+    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        abort(); /* never happens: so few bytes are always there */
+    conn->assigned_id = rc_calloc(1, 3 + 2 * sizeof(random) + 1);
+    memcpy(conn->assigned_id, "rc-", 3);
+    rc_hex_lower(conn->assigned_id + 3, random, sizeof(random));
+    conn->is_id_assigned = true;
+}
+
+static struct rc_slice client_id_of(const struct rc_conn *conn, const struct rc_mqtt_connect *connect)
+{
+    return conn->assigned_id != NULL ? rc_slice_str(conn->assigned_id) : connect->client_id;
+}
+
+/* 3.1 knows no empty client id; 3.1.1 only for a session that nobody comes back to. */
+static bool may_have_no_id(const struct rc_mqtt_connect *connect)
+{
+    return connect->version >= RC_MQTT_V5 || (connect->version == RC_MQTT_V311 && connect->is_clean);
+}
+
+static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connect)
+{
+    if (rc_mqtt_props_has(&connect->props, RC_MQTT_PROP_AUTH_METHOD)) {
+        RC_COUNT(&conn->broker->counters, refused_auth);
+        return refuse(conn, RC_MQTT_BAD_AUTHENTICATION_METHOD, "enhanced authentication is not supported");
+    }
+    if (connect->client_id.len == 0 && !may_have_no_id(connect))
+        return refuse_login(conn, connect, RC_AUTH_BAD_CLIENT_ID);
+    if (connect->client_id.len == 0)
+        assign_id(conn);
+    struct rc_auth_login login = {client_id_of(conn, connect), connect->has_user, connect->has_password,
+                                  connect->user, connect->password};
+    enum rc_auth_result result = rc_auth_mqtt(conn->broker->catalog, &login, &conn->group);
+    return result == RC_AUTH_OK ? 0 : refuse_login(conn, connect, result);
+}
+
+/* Version 5 names what a will may not ask for; older clients are not told, and it counts as less. */
+static int64_t check_will(struct rc_conn *conn, const struct rc_mqtt_connect *connect)
+{
+    const struct rc_limits *limits = rc_conn_limits(conn);
+    if (!connect->has_will || connect->version < RC_MQTT_V5)
+        return 0;
+    if (connect->will_retain && !limits->has_retained)
+        return refuse(conn, RC_MQTT_RETAIN_NOT_SUPPORTED, "retained messages are not available");
+    if (connect->will_qos > limits->qos_max)
+        return refuse(conn, RC_MQTT_QOS_NOT_SUPPORTED, "the will's QoS is not available");
+    return 0;
+}
+
+/* Nothing but the start of a CONNECT is there: the rest has to be waited for. */
+static int64_t wait_for_more(struct rc_conn *conn)
+{
+    if (conn->stream.loop != NULL ||
+        rc_stream_attach(&conn->stream, conn->broker->options.loop, EPOLLIN) == RC_OK)
+        return 0;
+    rc_conn_close(conn, false, "internal-error");
+    return -1;
+}
+
 int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in)
 {
     struct rc_broker *broker = conn->broker;
@@ -124,31 +185,19 @@ int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in)
     packet.type = in.ptr[0] >> 4;
     packet.reason = RC_MQTT_PROTOCOL_ERROR;
     if (packet.type != RC_MQTT_CONNECT) /* decided by the first byte: nothing is kept of strangers' packets */
-        return refuse_malformed(conn, &packet, in);
+        return refuse_malformed(conn, &packet);
     int64_t used = rc_mqtt_decode(in, 0, RC_BROKER_CONNECT_BYTES_MAX, &packet);
     if (used < 0)
-        return refuse_malformed(conn, &packet, in);
-    if (used == 0) {
-        if (conn->stream.loop == NULL &&
-            rc_stream_attach(&conn->stream, broker->options.loop, EPOLLIN) != RC_OK) {
-            rc_conn_close(conn, false, "internal-error");
-            return -1;
-        }
-        return 0;
-    }
+        return refuse_malformed(conn, &packet);
+    if (used == 0)
+        return wait_for_more(conn);
     const struct rc_mqtt_connect *connect = &packet.connect;
-    if (connect->version >= RC_MQTT_V5) {
-        RC_COUNT(&broker->counters, refused_protocol);
-        return refuse(conn, connect->version, RC_MQTT_UNSUPPORTED_VERSION);
-    }
-    struct rc_auth_login login = {connect->client_id, connect->has_user, connect->has_password, connect->user,
-                                  connect->password};
-    enum rc_auth_result result = rc_auth_mqtt(broker->catalog, &login, &conn->group);
-    if (result != RC_AUTH_OK)
-        return refuse_login(conn, connect, result);
+    take_options(conn, connect);
+    if (log_in(conn, connect) < 0 || check_will(conn, connect) < 0)
+        return -1;
     conn->catalog = rc_catalog_ref(broker->catalog);
     uint32_t owner =
-        rc_broker_shard_of(conn->group->instance->id, connect->client_id, broker->options.shards);
+        rc_broker_shard_of(conn->group->instance->id, client_id_of(conn, connect), broker->options.shards);
     if (owner != broker->options.shard)
         return move(conn, broker->options.brokers[owner], in);
     rc_connect_open(conn, in);
@@ -163,13 +212,13 @@ static struct rc_topic *event_topic(const struct rc_conn *conn)
     return rule != NULL && rule->topic != NULL ? rule->topic : conn->catalog->presence_topic;
 }
 
-static int64_t refuse_unavailable(struct rc_conn *conn, uint8_t version)
+static void refuse_unavailable(struct rc_conn *conn)
 {
     if (!conn->broker->is_stopping) {
         RC_COUNT(&conn->broker->counters, refused_log);
         rc_log_error("presence", "client refused: the log takes no more events (disk full?)");
     }
-    return refuse(conn, version, RC_MQTT_SERVER_UNAVAILABLE);
+    rc_connack_refuse(conn, RC_MQTT_SERVER_UNAVAILABLE, NULL);
 }
 
 static bool log_has_room(struct rc_broker *broker)
@@ -186,6 +235,41 @@ static void keep_rest(struct rc_conn *conn, struct rc_slice rest)
     rc_buf_put_slice(conn->partial, rest);
 }
 
+/* The longest silence that the client may keep: its own, or the limit's where that is shorter. */
+static void set_keep_alive(struct rc_conn *conn, uint32_t asked_s, uint32_t max_s)
+{
+    uint32_t keep_alive_s = asked_s;
+    if (max_s > 0 && (asked_s == 0 || asked_s > max_s))
+        keep_alive_s = max_s < UINT16_MAX ? max_s : UINT16_MAX; /* what CONNACK can say */
+    conn->keep_alive_ms = keep_alive_s * 1500;
+    conn->is_keep_alive_ours = keep_alive_s != asked_s;
+}
+
+/* How long the session outlives the connection. */
+static void set_expiry(struct rc_conn *conn, const struct rc_mqtt_connect *connect,
+                       const struct rc_limits *limits)
+{
+    uint32_t asked_s = rc_mqtt_props_number(&connect->props, RC_MQTT_PROP_SESSION_EXPIRY, 0);
+    uint32_t expiry_s = asked_s;
+    if (connect->version < RC_MQTT_V5 && !connect->is_clean)
+        expiry_s = (uint32_t)(limits->session_keep_ms / 1000);
+    else if (asked_s > 0 && asked_s < limits->session_expiry_min_s)
+        expiry_s = limits->session_expiry_min_s;
+    conn->session->expiry_s = expiry_s;
+    conn->is_expiry_ours = expiry_s != asked_s;
+}
+
+static int open_channel(struct rc_conn *conn, struct rc_session *session)
+{
+    conn->channel.client_id = rc_session_client_id(session);
+    conn->channel.instance = session->key;
+    conn->channel.protocol = protocol_text(conn->version);
+    int err = rc_presence_connect(conn->broker->presence, &conn->channel, event_topic(conn));
+    if (err == RC_OK)
+        rc_roll_enrol(conn, conn->group->instance->id, conn->group->id);
+    return err;
+}
+
 void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
 {
     struct rc_broker *broker = conn->broker;
@@ -194,34 +278,28 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     const struct rc_mqtt_connect *connect = &packet.connect;
     /* Before the old connection is touched: a client keeps what it has when the new one cannot be told of. */
     if (used <= 0 || broker->is_stopping || !log_has_room(broker)) {
-        refuse_unavailable(conn, connect->version);
+        refuse_unavailable(conn);
         return;
     }
     bool present;
-    conn->version = connect->version;
-    struct rc_session *session =
-        rc_session_open(broker, conn->group->instance->id, connect->client_id, connect->is_clean, &present);
-    conn->channel.client_id = rc_session_client_id(session);
-    conn->channel.instance = session->key;
-    conn->channel.protocol = protocol_text(connect->version);
-    int err = rc_presence_connect(broker->presence, &conn->channel, event_topic(conn));
-    if (err == RC_OK)
-        rc_roll_enrol(conn, conn->group->instance->id, conn->group->id);
-    rc_catalog_unref(conn->catalog);
-    conn->catalog = NULL;
-    conn->group = NULL;
-    if (err != RC_OK) {
+    struct rc_session *session = rc_session_open(broker, conn->group->instance->id,
+                                                 client_id_of(conn, connect), connect->is_clean, &present);
+    if (open_channel(conn, session) != RC_OK) {
         rc_session_leave(broker, session);
         rc_session_unref(session);
-        refuse_unavailable(conn, connect->version);
+        refuse_unavailable(conn);
         return;
     }
-    uint32_t keep_alive_s = connect->keep_alive_s;
-    if (keep_alive_s == 0 || keep_alive_s > RC_BROKER_KEEP_ALIVE_MAX_S)
-        keep_alive_s = RC_BROKER_KEEP_ALIVE_MAX_S;
-    conn->keep_alive_ms = keep_alive_s * 1500;
+    const struct rc_limits *limits = rc_conn_limits(conn);
     conn->session = session;
     session->conn = conn;
+    set_keep_alive(conn, connect->keep_alive_s, limits->keep_alive_max_s);
+    set_expiry(conn, connect, limits);
+    rc_catalog_unref(conn->catalog); /* the limits and the group went by it */
+    conn->catalog = NULL;
+    conn->group = NULL;
+    free(conn->assigned_id);
+    conn->assigned_id = NULL;
     rc_conn_opening(conn);
     keep_rest(conn, rc_slice_from(in, (size_t)used));
     conn->session_present = present;

@@ -31,6 +31,7 @@ void rc_conn_free(struct rc_conn *conn)
         rc_buf_free(conn->partial);
     free(conn->partial);
     rc_output_free(&conn->output);
+    free(conn->assigned_id);
     rc_roll_strike(conn);
     rc_catalog_unref(conn->catalog);
     if (conn->session != NULL)
@@ -146,7 +147,7 @@ static void refuse_packet(struct rc_conn *conn, const struct rc_mqtt_packet *pac
     rc_log_warn("mqtt", "client closed: %s in %s client=%s", rc_mqtt_reason_text(packet->reason),
                 rc_mqtt_type_name(packet->type),
                 rc_log_quote(client, sizeof(client), rc_slice_str(rc_session_client_id(conn->session))));
-    rc_conn_close(conn, false, "protocol-error");
+    rc_conn_disconnect(conn, packet->reason, "protocol-error");
 }
 
 /* Handles the packet at the front of `in`: bytes used, 0 needs more or waits, < 0 when the connection is
@@ -306,6 +307,7 @@ void rc_broker_accept(struct rc_broker *broker, int fd, const struct rc_address 
     rc_stream_open(&conn->stream, fd);
     conn->stream.watch.on_ready = on_ready;
     set_peer(&conn->channel, peer);
+    conn->max_packet_out = UINT32_MAX;
     list_connecting(broker, conn);
     conn->active_ms = rc_loop_now_ms(broker->options.loop);
     conn->timer.on_due = on_connect_timeout;
@@ -343,7 +345,7 @@ static void on_keep_alive(struct rc_timer *timer)
         return;
     }
     RC_COUNT(&conn->broker->counters, keep_alive_timeouts);
-    rc_conn_close(conn, false, "keepalive-timeout");
+    rc_conn_disconnect(conn, RC_MQTT_KEEP_ALIVE_TIMEOUT, "keepalive-timeout");
 }
 
 /* Its connect is staged, but the log does not take it (a full disk): the client is told nothing, and tries
@@ -384,7 +386,10 @@ void rc_conn_online(struct rc_conn *conn)
         rc_conn_close(conn, false, "internal-error");
         return;
     }
-    rc_connect_acknowledge(conn);
+    if (!rc_connack_accept(conn)) {
+        rc_conn_close(conn, false, "protocol-error");
+        return;
+    }
     /* Before anything that the client sent ahead, which may bring it new messages. */
     rc_delivery_resume(conn->session);
     if (conn->partial != NULL)

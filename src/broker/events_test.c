@@ -118,7 +118,7 @@ static void test_version_3_1_is_spoken_and_an_unknown_one_is_answered(void **sta
     assert_true(test_wait_closed(fd));
     close(fd);
     /* as 3.1.1 has it below, as 5.0 has it from there on */
-    static const int codes[][2] = {{1, 1}, {2, 1}, {5, 0x84}, {9, 0x84}, {255, 0x84}};
+    static const int codes[][2] = {{1, 1}, {2, 1}, {5, 0x86}, {9, 0x84}, {255, 0x84}};
     login.version = RC_MQTT_V311;
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         fd = test_dial(&server);
@@ -126,7 +126,7 @@ static void test_version_3_1_is_spoken_and_an_unknown_one_is_answered(void **sta
         test_put_connect(&out, &login);
         uint8_t *name = memmem(out.data, out.end, "MQTT\4", 5);
         name[4] = (uint8_t)codes[i][0];
-        if (codes[i][0] == 5) { /* no properties; they stand behind keep-alive */
+        if (codes[i][0] == 5) { /* it has properties; nobody logs in without a user */
             rc_buf_free(&out);
             rc_buf_init(&out, 64);
             rc_buf_put(&out, "\x10\x0e\0\4MQTT\5\2\0\x3c\0\0\1a", 16);

@@ -8,9 +8,9 @@
 
 #include <inttypes.h>
 
-static bool close_for(struct rc_conn *conn, const char *reason)
+static bool close_for(struct rc_conn *conn, uint8_t reason_code, const char *reason)
 {
-    rc_conn_close(conn, false, reason);
+    rc_conn_disconnect(conn, reason_code, reason);
     return false;
 }
 
@@ -26,14 +26,14 @@ static bool not_authorized(struct rc_conn *conn, const char *what, struct rc_sli
 {
     RC_COUNT(&conn->broker->counters, not_authorized);
     log_client(conn, what, topic);
-    return close_for(conn, "not-authorized");
+    return close_for(conn, RC_MQTT_NOT_AUTHORIZED, "not-authorized");
 }
 
-static bool protocol_error(struct rc_conn *conn, const char *what)
+static bool protocol_error(struct rc_conn *conn, uint8_t reason_code, const char *what)
 {
     RC_COUNT(&conn->broker->counters, protocol_errors);
     log_client(conn, what, rc_slice(NULL, 0));
-    return close_for(conn, "protocol-error");
+    return close_for(conn, reason_code, "protocol-error");
 }
 
 /* The first level of a topic or filter must be a parent topic of the client's instance. */
@@ -68,7 +68,8 @@ static bool handle_publish(struct rc_conn *conn, const struct rc_mqtt_publish *p
     if (publish->qos == 2)
         is_new = rc_delivery_incoming(conn->broker, conn->session, publish->packet_id, &is_full);
     if (is_full)
-        return protocol_error(conn, "client closed: too many QoS 2 messages without PUBREL");
+        return protocol_error(conn, RC_MQTT_RECEIVE_MAXIMUM_EXCEEDED,
+                              "client closed: too many QoS 2 messages without PUBREL");
     if (is_new)
         rc_route(conn->broker, rc_session_instance(conn->session), publish);
     if (conn->is_dead) /* it may have been its own subscriber, and too slow a one */
@@ -127,7 +128,8 @@ static bool handle_subscribe(struct rc_conn *conn, const struct rc_mqtt_subscrib
      * effect. */
     for (size_t at = 0; rc_mqtt_next_subscription(packet->entries, &at, &filter, &options);) {
         if (!rc_topic_filter_is_valid(filter))
-            return protocol_error(conn, "client closed: it subscribed to an invalid filter");
+            return protocol_error(conn, RC_MQTT_TOPIC_FILTER_INVALID,
+                                  "client closed: it subscribed to an invalid filter");
         if (!parent_topic_exists(conn, filter))
             return not_authorized(conn, "client closed: it subscribed to a topic that does not exist",
                                   filter);
@@ -171,13 +173,6 @@ static bool handle_pingreq(struct rc_conn *conn)
     return true;
 }
 
-static bool handle_disconnect(struct rc_conn *conn)
-{
-    RC_COUNT(&conn->broker->counters, disconnects);
-    rc_conn_close(conn, true, "client-disconnect");
-    return false;
-}
-
 /* A client that falls too far behind what was put out for it is closed; what it sent was handled. */
 static bool within_output_limit(struct rc_conn *conn)
 {
@@ -185,7 +180,7 @@ static bool within_output_limit(struct rc_conn *conn)
         return true;
     RC_COUNT(&conn->broker->counters, slow_consumers);
     log_client(conn, "client closed: it does not read what is sent to it", rc_slice(NULL, 0));
-    return close_for(conn, "slow-consumer");
+    return close_for(conn, RC_MQTT_QUOTA_EXCEEDED, "slow-consumer");
 }
 
 bool rc_packet_handle(struct rc_conn *conn, const struct rc_mqtt_packet *packet)
@@ -212,8 +207,10 @@ bool rc_packet_handle(struct rc_conn *conn, const struct rc_mqtt_packet *packet)
     case RC_MQTT_PINGREQ:
         return handle_pingreq(conn);
     case RC_MQTT_DISCONNECT:
-        return handle_disconnect(conn);
+        rc_disconnect_handle(conn, &packet->reasoned);
+        return false;
     default: /* a second CONNECT, or a packet that only servers send */
-        return protocol_error(conn, "client closed: it sent a packet that it may not send now");
+        return protocol_error(conn, RC_MQTT_PROTOCOL_ERROR,
+                              "client closed: it sent a packet that it may not send now");
     }
 }

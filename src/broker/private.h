@@ -48,11 +48,19 @@ struct rc_conn {
     struct rc_catalog *catalog;
     uint64_t active_ms; /* monotonic: the last packet's arrival */
     struct rc_channel channel;
-    uint32_t keep_alive_ms; /* 1.5 times the client's; 0: none */
-    uint8_t version;
     struct rc_roll_tally *tally; /* from the opening of its channel on */
+    char *assigned_id;           /* made up for a client without one, until its session is open */
+    uint32_t keep_alive_ms;      /* 1.5 times the client's; 0: none */
+    uint32_t max_packet_out;     /* bytes that the client takes in one packet; UINT32_MAX: any */
+    uint16_t receive_max;        /* QoS 1 and 2 messages that the client takes unacknowledged */
+    uint16_t alias_max_out;      /* topic aliases that the client takes; 0: none */
+    uint8_t version;             /* RC_MQTT_V*, 0 before CONNECT */
+    bool problem_information;    /* version 5: reason strings may be sent */
+    /* What CONNACK tells because it is not as the client asked. */
+    bool is_id_assigned, is_keep_alive_ours, is_expiry_ours;
+    bool session_present;
     bool is_on_roll;
-    bool is_listed, is_dirty, is_dead, is_connecting, session_present;
+    bool is_listed, is_dirty, is_dead, is_connecting;
 };
 
 struct rc_broker {
@@ -84,8 +92,8 @@ struct rc_broker {
 
 /* ---- connection.c ---- */
 struct rc_conn *rc_conn_of_channel(struct rc_channel *channel);
-/* Ends it. `client_said_so`: a DISCONNECT came. `reason` is a literal, told in the event. Safe at any time;
- * the memory goes later. */
+/* Ends it without a word (rc_conn_disconnect tells the client why). `client_said_so`: a DISCONNECT came.
+ * `reason` is a literal, told in the event. Safe at any time; the memory goes later. */
 void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason);
 /* Output was added: flush it at the end of the turn. */
 void rc_conn_touch(struct rc_conn *conn);
@@ -107,8 +115,25 @@ void rc_conn_consume(struct rc_conn *conn, struct rc_slice in);
 int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in);
 /* The login was checked: opens session and channel here. `in` starts with the CONNECT. */
 void rc_connect_open(struct rc_conn *conn, struct rc_slice in);
-/* Sends CONNACK 0. */
-void rc_connect_acknowledge(struct rc_conn *conn);
+
+/* ---- connack.c ---- */
+/* The session is open: false, and nothing was sent, when the client takes no packet of that size. */
+bool rc_connack_accept(struct rc_conn *conn);
+/*
+ * Answers a CONNECT that is not accepted, and closes. `reason` is version 5's code; older versions are told
+ * the nearest of theirs. `text` (NULL: none) goes to version 5 as the reason string.
+ */
+void rc_connack_refuse(struct rc_conn *conn, uint8_t reason, const char *text);
+
+/* ---- disconnect.c ---- */
+/*
+ * The server ends it: tells a client of version 5 why (older ones are told nothing) and closes. `reason_code`
+ * is one that a server may send in DISCONNECT; `reason` is a literal, told in the event. Safe at any time; a
+ * client that has no CONNACK yet is told nothing.
+ */
+void rc_conn_disconnect(struct rc_conn *conn, uint8_t reason_code, const char *reason);
+/* DISCONNECT came: the connection is closed. */
+void rc_disconnect_handle(struct rc_conn *conn, const struct rc_mqtt_reasoned *packet);
 
 /* ---- packets.c ---- */
 /* A packet of a client: false when the connection was closed. */
@@ -125,7 +150,8 @@ struct rc_session {
     uint32_t refs;  /* the table and the connection */
     uint16_t subscription_count;
     uint8_t stamp_qos;
-    bool is_clean, is_listed;
+    bool is_listed;
+    uint32_t expiry_s; /* how long it outlives its connection; 0: not at all; UINT32_MAX: for ever */
     uint16_t instance_len;
     uint16_t key_len;
     char key[]; /* instance NUL client id NUL */

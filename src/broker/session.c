@@ -47,14 +47,12 @@ static void discard(struct rc_broker *broker, struct rc_session *session)
     rc_session_unref(session);
 }
 
-static struct rc_session *create(struct rc_broker *broker, struct rc_slice key, struct rc_slice instance,
-                                 bool is_clean)
+static struct rc_session *create(struct rc_broker *broker, struct rc_slice key, struct rc_slice instance)
 {
     struct rc_session *session = rc_calloc(1, sizeof(*session) + key.len + 1);
     memcpy(session->key, key.ptr, key.len);
     session->key_len = (uint16_t)key.len;
     session->instance_len = (uint16_t)instance.len;
-    session->is_clean = is_clean;
     session->is_listed = true;
     session->refs = 1;
     rc_list_init(&session->absent_node);
@@ -66,7 +64,7 @@ static struct rc_session *create(struct rc_broker *broker, struct rc_slice key, 
 struct rc_session *rc_session_open(struct rc_broker *broker, struct rc_slice instance,
                                    struct rc_slice client_id, bool is_clean, bool *ret_present)
 {
-    char bytes[RC_CATALOG_ID_MAX + RC_CATALOG_CLIENT_ID_MAX + 1];
+    char bytes[RC_CATALOG_ID_MAX + 1 + RC_CLIENT_ID_MAX];
     memcpy(bytes, instance.ptr, instance.len);
     bytes[instance.len] = '\0';
     memcpy(bytes + instance.len + 1, client_id.ptr, client_id.len);
@@ -74,16 +72,16 @@ struct rc_session *rc_session_open(struct rc_broker *broker, struct rc_slice ins
     struct rc_session *session = rc_map_find(&broker->sessions, key);
     if (session != NULL && session->conn != NULL) {
         RC_COUNT(&broker->counters, takeovers);
-        rc_conn_close(session->conn, false, "takeover");
-        session = rc_map_find(&broker->sessions, key); /* a clean one went with its connection */
+        rc_conn_disconnect(session->conn, RC_MQTT_SESSION_TAKEN_OVER, "takeover");
+        session = rc_map_find(&broker->sessions, key); /* one that does not outlive it is gone */
     }
-    if (session != NULL && (is_clean || session->is_clean)) {
+    if (session != NULL && is_clean) {
         discard(broker, session);
         session = NULL;
     }
     *ret_present = session != NULL;
     if (session == NULL)
-        session = create(broker, key, instance, is_clean);
+        session = create(broker, key, instance);
     rc_list_remove(&session->absent_node);
     session->refs++;
     return session;
@@ -92,7 +90,7 @@ struct rc_session *rc_session_open(struct rc_broker *broker, struct rc_slice ins
 void rc_session_leave(struct rc_broker *broker, struct rc_session *session)
 {
     session->conn = NULL;
-    if (session->is_clean) {
+    if (session->expiry_s == 0) {
         discard(broker, session);
         return;
     }

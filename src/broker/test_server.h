@@ -37,6 +37,7 @@ struct test_server {
     uint32_t connect_timeout_ms, max_connecting;
     uint64_t quota_bytes;
     size_t max_queued_bytes;
+    bool is_standard; /* the instance's profile; else the product's */
 
     char dir[64];
     char snapshot[96];
@@ -59,6 +60,8 @@ static inline void test_server_catalog(struct test_server *server)
     struct rc_error error;
     server->catalog = rc_catalog_create();
     rc_catalog_add_instance(server->catalog, rc_slice_str("inst"), &instance);
+    if (server->is_standard)
+        rc_catalog_set_profile(instance, RC_PROFILE_STANDARD);
     rc_catalog_add_key(server->catalog, instance, rc_slice_str("AK"), rc_slice_str("SK"));
     rc_catalog_add_group(server->catalog, instance, rc_slice_str("GID_test"), &group);
     rc_catalog_add_parent_topic(server->catalog, instance, rc_slice_str("top"));
@@ -194,10 +197,19 @@ static inline void test_send(int fd, struct rc_buf *bytes)
 
 struct test_login {
     const char *client_id, *secret, *user;
-    uint8_t version; /* 0: 3.1.1 */
-    bool is_persistent;
+    uint8_t version;    /* 0: 3.1.1 */
+    bool is_persistent; /* in version 5: no clean start */
     uint16_t keep_alive_s;
+    bool has_no_keep_alive;
+    struct rc_slice props; /* of version 5, encoded */
+    const char *will_topic;
+    struct rc_slice will_payload, will_props;
+    uint8_t will_qos;
+    bool will_retain;
 };
+
+/* The bytes of a literal, NULs included. */
+#define TEST_BYTES(text) rc_slice(text, sizeof(text) - 1)
 
 static inline void test_put_connect(struct rc_buf *out, const struct test_login *login)
 {
@@ -213,8 +225,15 @@ static inline void test_put_connect(struct rc_buf *out, const struct test_login 
         .has_password = true,
         .user = rc_slice_str(login->user ? login->user : "Signature|AK|inst"),
         .password = rc_slice_str(password),
+        .has_will = login->will_topic != NULL,
+        .will_qos = login->will_qos,
+        .will_retain = login->will_retain,
+        .will_topic = rc_slice_str(login->will_topic ? login->will_topic : ""),
+        .will_payload = login->will_payload,
     };
-    rc_mqtt_put_connect(out, &connect, rc_slice(NULL, 0), rc_slice(NULL, 0));
+    if (login->has_no_keep_alive)
+        connect.keep_alive_s = 0;
+    assert_int_equal(rc_mqtt_put_connect(out, &connect, login->props, login->will_props), 0);
 }
 
 /* The CONNACK's code, -1 when the connection ended before. */
@@ -269,11 +288,11 @@ static inline void test_say_goodbye(int fd)
 }
 
 /* Reads one packet into `packet`, whose views live in `bytes`; false when the connection ended. */
-static inline bool test_read(int fd, struct rc_buf *bytes, struct rc_mqtt_packet *packet)
+static inline bool test_read_as(int fd, uint8_t version, struct rc_buf *bytes, struct rc_mqtt_packet *packet)
 {
     rc_buf_consume(bytes, rc_buf_len(bytes));
     for (;;) {
-        int64_t size = rc_mqtt_decode(rc_buf_slice(bytes), RC_MQTT_V311, 1 << 20, packet);
+        int64_t size = rc_mqtt_decode(rc_buf_slice(bytes), version, 1 << 20, packet);
         assert_true(size >= 0);
         if (size > 0)
             return true;
@@ -283,6 +302,57 @@ static inline bool test_read(int fd, struct rc_buf *bytes, struct rc_mqtt_packet
             return false;
         rc_buf_commit(bytes, 1);
     }
+}
+
+static inline bool test_read(int fd, struct rc_buf *bytes, struct rc_mqtt_packet *packet)
+{
+    return test_read_as(fd, RC_MQTT_V311, bytes, packet);
+}
+
+/* The CONNACK of a login, whose views live in `bytes`; false when there was none. */
+static inline bool test_log_in_as(int fd, const struct test_login *login, struct rc_buf *bytes,
+                                  struct rc_mqtt_connack *ret)
+{
+    struct rc_buf out;
+    struct rc_mqtt_packet packet;
+    rc_buf_init(&out, 1 << 17);
+    test_put_connect(&out, login);
+    test_send(fd, &out);
+    uint8_t version = login->version ? login->version : RC_MQTT_V311;
+    if (!test_read_as(fd, version, bytes, &packet))
+        return false;
+    assert_int_equal(packet.type, RC_MQTT_CONNACK);
+    *ret = packet.connack;
+    return true;
+}
+
+/* A client of version 5 that is online. */
+static inline int test_client_v5(const struct test_server *server, const struct test_login *login)
+{
+    struct test_login as_v5 = *login;
+    struct rc_mqtt_connack connack;
+    struct rc_buf bytes;
+    int fd = test_dial(server);
+    as_v5.version = RC_MQTT_V5;
+    rc_buf_init(&bytes, 4096);
+    assert_true(test_log_in_as(fd, &as_v5, &bytes, &connack));
+    assert_int_equal(connack.reason, RC_MQTT_SUCCESS);
+    rc_buf_free(&bytes);
+    return fd;
+}
+
+/* Reads on to the DISCONNECT of version 5: its reason code, -1 when the connection ended without one. */
+static inline int test_wait_disconnect(int fd)
+{
+    struct rc_buf bytes;
+    struct rc_mqtt_packet packet;
+    int code = -1;
+    rc_buf_init(&bytes, 1 << 20);
+    while (code < 0 && test_read_as(fd, RC_MQTT_V5, &bytes, &packet))
+        if (packet.type == RC_MQTT_DISCONNECT)
+            code = packet.reasoned.reason;
+    rc_buf_free(&bytes);
+    return code;
 }
 
 /* Reads to the end that the server makes; false when it makes none. */

@@ -138,6 +138,9 @@ static int take_will(struct reader *in, uint8_t flags, struct rc_mqtt_connect *r
         return malformed(in);
     if (!rc_topic_name_is_valid(ret->will_topic))
         return refused(in, RC_MQTT_TOPIC_NAME_INVALID);
+    if (rc_mqtt_props_has(&ret->will_props, RC_MQTT_PROP_RESPONSE_TOPIC) &&
+        !rc_topic_name_is_valid(ret->will_props.strings[RC_MQTT_PROP_RESPONSE_TOPIC]))
+        return refused(in, RC_MQTT_PROTOCOL_ERROR);
     return RC_OK;
 }
 

@@ -153,16 +153,42 @@ static void test_a_refusal_of_version_5_has_its_code_and_says_why_where_it_may(v
     test_assert_log(&server, "");
 }
 
+enum { NO_LOGIN = 0x86, CLOSED = -1 };
+
 /* CONNECT without the fixed header; none of these clients has a login, so one that is well-formed is refused
  * for that. */
+struct first_packet {
+    struct rc_slice body;
+    int code;
+};
+
+#define HEAD "\0\4MQTT\5"
+
+static void assert_answers(const struct first_packet *cases, size_t count)
+{
+    struct test_server server = {.shards = 2};
+    test_server_start(&server);
+    for (size_t i = 0; i < count; i++) {
+        struct rc_buf out;
+        int fd = test_dial(&server);
+        rc_buf_init(&out, 256);
+        rc_buf_put_u8(&out, RC_MQTT_CONNECT << 4);
+        rc_buf_put_u8(&out, (uint8_t)cases[i].body.len);
+        rc_buf_put_slice(&out, cases[i].body);
+        test_send(fd, &out);
+        int code = test_connack(fd);
+        if (code != cases[i].code)
+            fail_msg("case %zu: 0x%x, not 0x%x", i, (unsigned)code, (unsigned)cases[i].code);
+        if (!test_wait_closed(fd))
+            fail_msg("case %zu was not closed", i);
+        close(fd);
+    }
+    test_assert_log(&server, "");
+}
+
 static void test_a_malformed_connect_of_version_5_is_answered_with_its_reason(void **state)
 {
-    enum { NO_LOGIN = 0x86, CLOSED = -1 };
-#define HEAD "\0\4MQTT\5"
-    const struct {
-        struct rc_slice body;
-        int code;
-    } cases[] = {
+    const struct first_packet cases[] = {
         {TEST_BYTES(HEAD "\2\0\x3c\0\0\1a"), NO_LOGIN},
         {TEST_BYTES(HEAD "\2\0\0\0\0\1a"), NO_LOGIN},               /* no keep-alive */
         {TEST_BYTES(HEAD "\x42\0\x3c\0\0\1a\0\1p"), NO_LOGIN},      /* a password alone is allowed */
@@ -211,6 +237,13 @@ static void test_a_malformed_connect_of_version_5_is_answered_with_its_reason(vo
         {TEST_BYTES(HEAD "\2\0\x3c\5\x18\0\0\0\1\0\1a"), 0x81},      /* a will's property */
         {TEST_BYTES(HEAD "\2\0\x3c\2\x7f\0\0\1a"), 0x81},            /* nobody's property */
         {TEST_BYTES(HEAD "\2\0\x3c\5\x91\0\0\0\1\0\1a"), 0x81},      /* an identifier of two bytes */
+    };
+    assert_answers(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+static void test_a_malformed_will_of_version_5_is_answered_with_its_reason(void **state)
+{
+    const struct first_packet cases[] = {
         {TEST_BYTES(HEAD "\6\0\x3c\0\0\1a\5\x18\0\0\0\1\0\1t\0\0"), NO_LOGIN}, /* will delay */
         {TEST_BYTES(HEAD "\6\0\x3c\0\0\1a\x0a\x18\0\0\0\1\x18\0\0\0\1\0\1t\0\0"), 0x82},
         {TEST_BYTES(HEAD "\6\0\x3c\0\0\1a\2\1\2\0\1t\0\0"), 0x82}, /* payload format 2 */
@@ -229,24 +262,7 @@ static void test_a_malformed_connect_of_version_5_is_answered_with_its_reason(vo
         {TEST_BYTES("\0\4MQTT"), CLOSED},
         {TEST_BYTES("\0\5MQTT"), CLOSED},
     };
-    struct test_server server = {.shards = 2};
-    test_server_start(&server);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct rc_buf out;
-        int fd = test_dial(&server);
-        rc_buf_init(&out, 256);
-        rc_buf_put_u8(&out, RC_MQTT_CONNECT << 4);
-        rc_buf_put_u8(&out, (uint8_t)cases[i].body.len);
-        rc_buf_put_slice(&out, cases[i].body);
-        test_send(fd, &out);
-        int code = test_connack(fd);
-        if (code != cases[i].code)
-            fail_msg("case %zu: 0x%x, not 0x%x", i, (unsigned)code, (unsigned)cases[i].code);
-        if (!test_wait_closed(fd))
-            fail_msg("case %zu was not closed", i);
-        close(fd);
-    }
-    test_assert_log(&server, "");
+    assert_answers(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
 int main(void)
@@ -258,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_connack_tells_a_session_expiry_that_is_not_the_clients),
         cmocka_unit_test(test_a_refusal_of_version_5_has_its_code_and_says_why_where_it_may),
         cmocka_unit_test(test_a_malformed_connect_of_version_5_is_answered_with_its_reason),
+        cmocka_unit_test(test_a_malformed_will_of_version_5_is_answered_with_its_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,12 +27,12 @@ static void test_signatures_agree_with_the_products_documents(void **state)
 static enum rc_auth_result login(struct rc_catalog *catalog, const char *id, const char *user,
                                  const char *password)
 {
-    const struct rc_group *group = NULL;
+    struct rc_auth_client client = {0};
     struct rc_auth_login l = {.client_id = rc_slice_str(id), .has_user = user, .has_password = password};
     l.user = user ? rc_slice_str(user) : rc_slice(NULL, 0);
     l.password = password ? rc_slice_str(password) : rc_slice(NULL, 0);
-    enum rc_auth_result result = rc_auth_mqtt(catalog, &l, &group);
-    assert_int_equal(result == RC_AUTH_OK, group != NULL);
+    enum rc_auth_result result = rc_auth_mqtt(catalog, &l, &client);
+    assert_int_equal(result == RC_AUTH_OK, client.group != NULL);
     return result;
 }
 

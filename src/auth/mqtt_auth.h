@@ -6,14 +6,18 @@
 
 #define RC_AUTH_RESULT_MAP(X)                                                                                \
     X(RC_AUTH_OK, "accepted")                                                                                \
-    X(RC_AUTH_NO_USER, "no user name")                                                                       \
-    X(RC_AUTH_BAD_USER, "the user name is not Signature|<access key>|<instance>")                            \
+    X(RC_AUTH_NEEDS_PASSWORD, "the password has to be verified")                                             \
+    X(RC_AUTH_NO_USER, "no user name, and nobody may be anonymous here")                                     \
+    X(RC_AUTH_BAD_USER, "the user name is not Signature|<access key>|<instance>, nor a user's")              \
     X(RC_AUTH_UNSUPPORTED_MODE, "this way of authentication is not supported")                               \
     X(RC_AUTH_UNKNOWN_INSTANCE, "unknown instance")                                                          \
     X(RC_AUTH_UNKNOWN_KEY, "unknown access key")                                                             \
     X(RC_AUTH_BAD_SIGNATURE, "the password is not the signature of the client id")                           \
-    X(RC_AUTH_BAD_CLIENT_ID, "the client id is not <group>@@@<device>")                                      \
-    X(RC_AUTH_UNKNOWN_GROUP, "unknown group")
+    X(RC_AUTH_BAD_PASSWORD, "unknown user or wrong password")                                                \
+    X(RC_AUTH_BAD_CLIENT_ID, "the client id does not fit the instance's profile")                            \
+    X(RC_AUTH_UNKNOWN_GROUP, "unknown group")                                                                \
+    X(RC_AUTH_TOO_MANY_FAILURES, "too many wrong passwords came from there")                                 \
+    X(RC_AUTH_BUSY, "too many passwords wait to be verified")
 
 enum rc_auth_result {
 #define X(name, text) name,
@@ -24,16 +28,35 @@ enum rc_auth_result {
 const char *rc_auth_result_text(enum rc_auth_result result);
 
 struct rc_auth_login {
-    struct rc_slice client_id;
+    struct rc_slice client_id; /* empty: the server is to assign one (profile standard only) */
     bool has_user, has_password;
     struct rc_slice user, password;
 };
 
+/* Who that is; all of it belongs to the catalog. */
+struct rc_auth_client {
+    const struct rc_instance *instance;
+    const struct rc_group *group;
+    const struct rc_key_pair *key; /* NULL: not by signature */
+    const struct rc_user *user;    /* NULL: not by password */
+};
+
 /*
- * Checks a login. On RC_AUTH_OK *ret_group is the client's group (whose instance is the client's). The
- * signature is checked before the group, so strangers cannot ask which groups exist.
+ * Checks a login. The user name decides how:
+ *   Signature|<access key>|<instance>   the password is the client id's signature
+ *   <user>|<instance>                   a user of that instance (profile standard)
+ *   <user>                              a user of the default instance
+ *   none                                anonymous, where the default instance takes that
+ * RC_AUTH_OK: `ret_client` is filled. RC_AUTH_NEEDS_PASSWORD: filled too, and the login is right when the
+ * password fits ret_client->user's entry (rc_password_verify; `user` NULL: there is none of that name, which
+ * must take as long to say). The signature is checked before the group, so strangers cannot ask which groups
+ * exist.
  */
 enum rc_auth_result rc_auth_mqtt(const struct rc_catalog *catalog, const struct rc_auth_login *login,
-                                 const struct rc_group **ret_group);
+                                 struct rc_auth_client *ret_client);
+
+/* The same without a look at passwords and signatures: for a login that was found right a moment ago. */
+enum rc_auth_result rc_auth_identify(const struct rc_catalog *catalog, const struct rc_auth_login *login,
+                                     struct rc_auth_client *ret_client);
 
 #endif

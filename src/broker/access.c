@@ -1,38 +1,131 @@
 #include "broker/access.h"
 
+#include "auth/acl.h"
 #include "broker/private.h"
 #include "mqtt/topic.h"
 
 const struct rc_limits *rc_conn_limits(const struct rc_conn *conn)
 {
-    const struct rc_instance *instance = NULL;
-    if (conn->session != NULL)
-        instance = rc_catalog_instance(conn->broker->catalog, rc_session_instance(conn->session));
-    else if (conn->group != NULL) /* its login was just checked */
-        instance = conn->group->instance;
+    const struct rc_identity *identity = rc_conn_identity(conn);
+    const struct rc_instance *instance = identity != NULL      ? identity->instance
+                                         : conn->group != NULL ? conn->group->instance /* just checked */
+                                                               : NULL;
     return instance != NULL ? &instance->limits : rc_limits_of(RC_PROFILE_PRODUCT);
 }
 
-/* The product's way: the first level must be a parent topic of the client's instance. */
-static enum rc_access_result check_parent(const struct rc_conn *conn, struct rc_slice topic)
+static struct rc_slice client_id_of(const struct rc_conn *conn)
+{
+    return rc_slice_str(rc_session_client_id(conn->session));
+}
+
+/* ---- P2P topics: <parent>/p2p/<client id> ---- */
+
+struct p2p {
+    struct rc_slice parent, client_id;
+};
+
+static bool split_p2p(struct rc_slice topic, struct p2p *ret)
+{
+    struct rc_slice level;
+    size_t at = 0;
+    if (!rc_topic_next_level(topic, &at, &ret->parent) || !rc_topic_next_level(topic, &at, &level) ||
+        !rc_slice_eq_str(level, "p2p") || at > topic.len)
+        return false;
+    ret->client_id = rc_slice_from(topic, at);
+    return true;
+}
+
+bool rc_access_p2p_target(const struct rc_instance *instance, struct rc_slice topic,
+                          struct rc_slice *ret_client_id)
+{
+    struct p2p p2p;
+    if (instance == NULL || instance->profile != RC_PROFILE_PRODUCT || !split_p2p(topic, &p2p))
+        return false;
+    *ret_client_id = p2p.client_id;
+    return true;
+}
+
+/* ---- what both profiles have ---- */
+
+static bool is_within_limits(const struct rc_limits *limits, struct rc_slice topic)
+{
+    uint32_t levels = 1;
+    for (size_t i = 0; i < topic.len; i++)
+        levels += topic.ptr[i] == '/';
+    return topic.len <= limits->topic_len_max && levels <= limits->topic_levels_max;
+}
+
+static bool is_sys(struct rc_slice topic)
+{
+    struct rc_slice level;
+    size_t at = 0;
+    rc_topic_next_level(topic, &at, &level);
+    return rc_slice_eq_str(level, "$SYS");
+}
+
+static bool rules_allow(const struct rc_conn *conn, const struct rc_identity *identity, uint8_t action,
+                        struct rc_slice topic)
+{
+    struct rc_acl_who who = {
+        .user = identity->user != NULL ? identity->user->name : rc_slice(NULL, 0),
+        .client_id = client_id_of(conn),
+    };
+    return rc_acl_allows(identity->instance, &who, action, topic);
+}
+
+/* Nobody writes $SYS but the server. Administrators read it, and those whom a rule names for it. */
+static bool may_use_sys(const struct rc_conn *conn, const struct rc_identity *identity, uint8_t action,
+                        struct rc_slice topic)
+{
+    if (action != RC_ACL_READ)
+        return false;
+    return rc_identity_is_admin(identity) ||
+           (identity->instance->rules_count > 0 && rules_allow(conn, identity, action, topic));
+}
+
+/* ---- the product's way: what is not allowed ends the connection ---- */
+
+/* The first level must be a parent topic; P2P topics are a client's own to read, and anybody's to write. */
+static bool product_allows(const struct rc_conn *conn, const struct rc_identity *identity, uint8_t action,
+                           struct rc_slice topic)
 {
     struct rc_slice parent;
+    struct p2p p2p;
     size_t at = 0;
-    const struct rc_instance *instance =
-        rc_catalog_instance(conn->broker->catalog, rc_session_instance(conn->session));
     rc_topic_next_level(topic, &at, &parent);
-    return instance != NULL && rc_map_find(&instance->topics, parent) != NULL ? RC_ACCESS_ALLOWED
-                                                                              : RC_ACCESS_CLOSE;
+    if (rc_map_find(&identity->instance->topics, parent) == NULL)
+        return false;
+    if (split_p2p(topic, &p2p)) /* not held to the length: the client id is as long as it is */
+        return action == RC_ACL_WRITE || rc_slice_eq(p2p.client_id, client_id_of(conn));
+    return is_within_limits(&identity->instance->limits, topic);
+}
+
+/* ---- */
+
+static enum rc_access_result decide(const struct rc_conn *conn, uint8_t action, struct rc_slice topic)
+{
+    const struct rc_identity *identity = rc_conn_identity(conn);
+    if (identity == NULL || identity->instance == NULL)
+        return RC_ACCESS_CLOSE;
+    bool is_product = identity->instance->profile == RC_PROFILE_PRODUCT, is_allowed;
+    if (is_sys(topic))
+        is_allowed = may_use_sys(conn, identity, action, topic);
+    else if (is_product)
+        is_allowed = product_allows(conn, identity, action, topic);
+    else
+        is_allowed = is_within_limits(&identity->instance->limits, topic) &&
+                     (rc_identity_is_admin(identity) || rules_allow(conn, identity, action, topic));
+    return is_allowed ? RC_ACCESS_ALLOWED : is_product ? RC_ACCESS_CLOSE : RC_ACCESS_DENIED;
 }
 
 enum rc_access_result rc_access_publish(struct rc_conn *conn, struct rc_slice topic, uint8_t qos, bool retain)
 {
-    return check_parent(conn, topic);
+    return decide(conn, RC_ACL_WRITE, topic);
 }
 
 enum rc_access_result rc_access_subscribe(struct rc_conn *conn, struct rc_slice filter, uint8_t qos)
 {
     struct rc_slice group, inner = filter;
     rc_topic_filter_split_shared(filter, &group, &inner);
-    return check_parent(conn, inner);
+    return decide(conn, RC_ACL_READ, inner);
 }

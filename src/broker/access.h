@@ -9,6 +9,7 @@
 #include "catalog/limits.h"
 
 struct rc_conn;
+struct rc_instance;
 
 enum rc_access_result {
     RC_ACCESS_ALLOWED,
@@ -30,5 +31,12 @@ const struct rc_limits *rc_conn_limits(const struct rc_conn *conn);
 enum rc_access_result rc_access_publish(struct rc_conn *conn, struct rc_slice topic, uint8_t qos,
                                         bool retain);
 enum rc_access_result rc_access_subscribe(struct rc_conn *conn, struct rc_slice filter, uint8_t qos);
+
+/*
+ * Profile product: whether a topic is <parent>/p2p/<client id>, whose messages go to that client, subscribed
+ * or not, and to nobody else.
+ */
+bool rc_access_p2p_target(const struct rc_instance *instance, struct rc_slice topic,
+                          struct rc_slice *ret_client_id);
 
 #endif

@@ -129,6 +129,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     rc_log_sender_set_on_room(broker->sender, on_log_room, broker);
     broker->catalog = rc_catalog_ref(options->catalog);
     rc_map_init(&broker->sessions, session_key);
+    rc_identities_init(&broker->identities);
     rc_roll_init(&broker->roll);
     rc_subscriptions_init(&broker->subscriptions);
     broker->sweep.on_due = on_sweep;
@@ -146,6 +147,7 @@ void rc_broker_destroy(struct rc_broker *broker)
     free_dead(broker);
     rc_session_sweep(broker, true);
     rc_roll_free(&broker->roll);
+    rc_map_free(&broker->identities);
     rc_map_free(&broker->sessions);
     rc_subscriptions_free(&broker->subscriptions);
     rc_presence_destroy(broker->presence);
@@ -173,6 +175,7 @@ static void on_catalog(struct rc_mail *mail, struct rc_loop *loop)
     struct catalog_mail *letter = rc_container_of(mail, struct catalog_mail, mail);
     rc_catalog_unref(letter->broker->catalog);
     letter->broker->catalog = letter->catalog;
+    letter->broker->catalog_generation++;
     free(letter);
 }
 

@@ -55,7 +55,13 @@ static uint8_t reason_of(enum rc_auth_result result)
     case RC_AUTH_BAD_USER:
     case RC_AUTH_UNSUPPORTED_MODE:
     case RC_AUTH_BAD_SIGNATURE:
+    case RC_AUTH_BAD_PASSWORD:
         return RC_MQTT_BAD_CREDENTIALS;
+    case RC_AUTH_TOO_MANY_FAILURES:
+        return RC_MQTT_CONNECTION_RATE_EXCEEDED;
+    case RC_AUTH_NEEDS_PASSWORD:
+    case RC_AUTH_BUSY:
+        return RC_MQTT_SERVER_BUSY;
     default:
         return RC_MQTT_NOT_AUTHORIZED;
     }
@@ -139,6 +145,12 @@ static bool may_have_no_id(const struct rc_mqtt_connect *connect)
     return connect->version >= RC_MQTT_V5 || (connect->version == RC_MQTT_V311 && connect->is_clean);
 }
 
+static struct rc_auth_login login_of(const struct rc_conn *conn, const struct rc_mqtt_connect *connect)
+{
+    return (struct rc_auth_login){client_id_of(conn, connect), connect->has_user, connect->has_password,
+                                  connect->user, connect->password};
+}
+
 static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connect)
 {
     if (rc_mqtt_props_has(&connect->props, RC_MQTT_PROP_AUTH_METHOD)) {
@@ -149,10 +161,13 @@ static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connec
         return refuse_login(conn, connect, RC_AUTH_BAD_CLIENT_ID);
     if (connect->client_id.len == 0)
         assign_id(conn);
-    struct rc_auth_login login = {client_id_of(conn, connect), connect->has_user, connect->has_password,
-                                  connect->user, connect->password};
-    enum rc_auth_result result = rc_auth_mqtt(conn->broker->catalog, &login, &conn->group);
-    return result == RC_AUTH_OK ? 0 : refuse_login(conn, connect, result);
+    struct rc_auth_login login = login_of(conn, connect);
+    struct rc_auth_client client;
+    enum rc_auth_result result = rc_auth_mqtt(conn->broker->catalog, &login, &client);
+    if (result != RC_AUTH_OK)
+        return refuse_login(conn, connect, result);
+    conn->group = client.group;
+    return 0;
 }
 
 /* Version 5 names what a will may not ask for; older clients are not told, and it counts as less. */
@@ -259,6 +274,15 @@ static void set_expiry(struct rc_conn *conn, const struct rc_mqtt_connect *conne
     conn->is_expiry_ours = expiry_s != asked_s;
 }
 
+/* Whom it came as, by the catalog that its login was checked against. */
+static void set_identity(struct rc_conn *conn, const struct rc_mqtt_connect *connect)
+{
+    struct rc_auth_client client;
+    struct rc_auth_login login = login_of(conn, connect);
+    if (rc_auth_identify(conn->catalog, &login, &client) == RC_AUTH_OK)
+        conn->identity = rc_identity_open(conn->broker, &client);
+}
+
 static int open_channel(struct rc_conn *conn, struct rc_session *session)
 {
     conn->channel.client_id = rc_session_client_id(session);
@@ -290,6 +314,7 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
         refuse_unavailable(conn);
         return;
     }
+    set_identity(conn, connect);
     const struct rc_limits *limits = rc_conn_limits(conn);
     conn->session = session;
     session->conn = conn;

@@ -44,7 +44,8 @@ static bool parent_topic_exists(struct rc_conn *conn, struct rc_slice topic)
     const struct rc_instance *instance =
         rc_catalog_instance(conn->broker->catalog, rc_session_instance(conn->session));
     rc_topic_next_level(topic, &at, &parent);
-    return instance != NULL && rc_map_find(&instance->topics, parent) != NULL;
+    return instance != NULL &&
+           (instance->profile == RC_PROFILE_STANDARD || rc_map_find(&instance->topics, parent) != NULL);
 }
 
 static void put_ack(struct rc_conn *conn, uint8_t type, uint16_t packet_id)

@@ -5,6 +5,7 @@
 #include "auth/mqtt_auth.h"
 #include "broker/access.h"
 #include "broker/broker.h"
+#include "broker/identity.h"
 #include "broker/roll_private.h"
 #include "broker/subscriptions.h"
 #include "mqtt/packet.h"
@@ -48,14 +49,15 @@ struct rc_conn {
     struct rc_catalog *catalog;
     uint64_t active_ms; /* monotonic: the last packet's arrival */
     struct rc_channel channel;
-    struct rc_roll_tally *tally; /* from the opening of its channel on */
-    char *assigned_id;           /* made up for a client without one, until its session is open */
-    uint32_t keep_alive_ms;      /* 1.5 times the client's; 0: none */
-    uint32_t max_packet_out;     /* bytes that the client takes in one packet; UINT32_MAX: any */
-    uint16_t receive_max;        /* QoS 1 and 2 messages that the client takes unacknowledged */
-    uint16_t alias_max_out;      /* topic aliases that the client takes; 0: none */
-    uint8_t version;             /* RC_MQTT_V*, 0 before CONNECT */
-    bool problem_information;    /* version 5: reason strings may be sent */
+    struct rc_roll_tally *tally;  /* from the opening of its channel on */
+    struct rc_identity *identity; /* likewise */
+    char *assigned_id;            /* made up for a client without one, until its session is open */
+    uint32_t keep_alive_ms;       /* 1.5 times the client's; 0: none */
+    uint32_t max_packet_out;      /* bytes that the client takes in one packet; UINT32_MAX: any */
+    uint16_t receive_max;         /* QoS 1 and 2 messages that the client takes unacknowledged */
+    uint16_t alias_max_out;       /* topic aliases that the client takes; 0: none */
+    uint8_t version;              /* RC_MQTT_V*, 0 before CONNECT */
+    bool problem_information;     /* version 5: reason strings may be sent */
     /* What CONNACK tells because it is not as the client asked. */
     bool is_id_assigned, is_keep_alive_ours, is_expiry_ours;
     bool session_present;
@@ -69,6 +71,8 @@ struct rc_broker {
     struct rc_log_sender *sender;
     struct rc_presence *presence;
     struct rc_catalog *catalog;
+    uint32_t catalog_generation; /* one more with each catalog */
+    struct rc_map identities;    /* struct rc_identity */
     struct rc_map sessions;
     struct rc_subscriptions subscriptions;
     struct rc_list connecting; /* connections without a client, the oldest first */

@@ -106,8 +106,8 @@ void rc_roll_strike(struct rc_conn *conn)
 static struct rc_session *find_session(struct rc_broker *broker, struct rc_slice instance,
                                        struct rc_slice client_id)
 {
-    char key[RC_CATALOG_ID_MAX + RC_CATALOG_CLIENT_ID_MAX + 1];
-    if (instance.len > RC_CATALOG_ID_MAX || client_id.len > RC_CATALOG_CLIENT_ID_MAX || client_id.len == 0)
+    char key[RC_CATALOG_ID_MAX + RC_CLIENT_ID_MAX + 1];
+    if (instance.len > RC_CATALOG_ID_MAX || client_id.len > RC_CLIENT_ID_MAX || client_id.len == 0)
         return NULL;
     return rc_map_find(&broker->sessions, make_key(key, instance, client_id));
 }

@@ -13,7 +13,7 @@
 enum {
     RC_ROLL_CLIENTS_MAX = 1000, /* in one question or one page */
     RC_ROLL_WAITING_MAX = 4096, /* questions of a shard that wait for the log; more are answered at once */
-    RC_ROLL_TEXT_MAX = 256 * RC_ROLL_CLIENTS_MAX + 128 * 1024,
+    RC_ROLL_TEXT_MAX = (RC_CLIENT_ID_MAX + 256) * RC_ROLL_CLIENTS_MAX + 128 * 1024,
 };
 
 enum rc_roll_kind {

@@ -50,6 +50,11 @@ static struct rc_slice key_pair_key(const void *item)
     return ((const struct rc_key_pair *)item)->access_key;
 }
 
+static struct rc_slice user_key(const void *item)
+{
+    return ((const struct rc_user *)item)->name;
+}
+
 static struct rc_slice group_key(const void *item)
 {
     return ((const struct rc_group *)item)->id;
@@ -84,6 +89,7 @@ static void destroy(struct rc_catalog *catalog)
         rc_map_free(&instance->keys);
         rc_map_free(&instance->groups);
         rc_map_free(&instance->topics);
+        rc_map_free(&instance->users);
     }
     rc_map_free(&catalog->instances);
     rc_map_free(&catalog->key_pairs);
@@ -119,6 +125,7 @@ int rc_catalog_add_instance(struct rc_catalog *catalog, struct rc_slice id, stru
     rc_map_init(&instance->keys, key_pair_key);
     rc_map_init(&instance->groups, group_key);
     rc_map_init(&instance->topics, parent_topic_key);
+    rc_map_init(&instance->users, user_key);
     rc_catalog_set_profile(instance, RC_PROFILE_PRODUCT);
     rc_map_insert(&catalog->instances, instance);
     *ret = instance;
@@ -155,6 +162,47 @@ int rc_catalog_add_key(struct rc_catalog *catalog, struct rc_instance *instance,
     rc_map_insert(&instance->keys, pair);
     rc_map_insert(&catalog->key_pairs, pair);
     return RC_OK;
+}
+
+void rc_catalog_make_key_admin(struct rc_instance *instance, struct rc_slice access_key)
+{
+    struct rc_key_pair *pair = rc_map_find(&instance->keys, access_key);
+    if (pair != NULL)
+        pair->is_admin = true;
+}
+
+int rc_catalog_add_user(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice name,
+                        struct rc_slice password, bool is_admin)
+{
+    if (!rc_catalog_is_user_name(name) || password.len == 0 || password.len > RC_CATALOG_PASSWORD_MAX)
+        return RC_ERR_INVALID;
+    if (rc_map_find(&instance->users, name) != NULL)
+        return RC_ERR_EXISTS;
+    struct rc_user *user = take(catalog, sizeof(*user));
+    user->name = copy(catalog, name);
+    user->password = copy(catalog, password);
+    user->is_admin = is_admin;
+    rc_map_insert(&instance->users, user);
+    return RC_OK;
+}
+
+static void copy_rule(struct rc_catalog *catalog, struct rc_acl_rule *to, const struct rc_acl_rule *from)
+{
+    *to = *from;
+    to->user = copy(catalog, from->user);
+    to->client = copy(catalog, from->client);
+    to->topics = take(catalog, from->topics_count * sizeof(*to->topics));
+    for (uint32_t i = 0; i < from->topics_count; i++)
+        to->topics[i] = copy(catalog, from->topics[i]);
+}
+
+void rc_catalog_set_acl(struct rc_catalog *catalog, struct rc_instance *instance,
+                        const struct rc_acl_rule *rules, uint32_t count)
+{
+    instance->rules = take(catalog, count * sizeof(*rules));
+    instance->rules_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        copy_rule(catalog, &instance->rules[i], &rules[i]);
 }
 
 int rc_catalog_add_group(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice id,
@@ -211,6 +259,11 @@ const struct rc_instance *rc_catalog_instance(const struct rc_catalog *catalog, 
 const struct rc_key_pair *rc_instance_key(const struct rc_instance *instance, struct rc_slice access_key)
 {
     return rc_map_find(&instance->keys, access_key);
+}
+
+const struct rc_user *rc_instance_user(const struct rc_instance *instance, struct rc_slice name)
+{
+    return rc_map_find(&instance->users, name);
 }
 
 const struct rc_group *rc_instance_group(const struct rc_instance *instance, struct rc_slice id)

@@ -1,7 +1,7 @@
 /*
- * The catalog: what exists. Instances with their keys, groups, parent topics and rules, as one immutable,
- * reference-counted snapshot. Built by one thread, then published; any thread that holds a reference may read
- * it without a lock. All strings live as long as the snapshot.
+ * The catalog: what exists. Instances with their keys, users, groups, parent topics and rules, as one
+ * immutable, reference-counted snapshot. Built by one thread, then published; any thread that holds a
+ * reference may read it without a lock. All strings live as long as the snapshot.
  */
 #ifndef RC_CATALOG_CATALOG_H
 #define RC_CATALOG_CATALOG_H
@@ -18,12 +18,34 @@ enum {
     RC_CATALOG_SECRET_MAX = 256,
     RC_CATALOG_INSTANCES_MAX = 10000,
     RC_CATALOG_CLIENT_ID_MAX = 64, /* <group>@@@<device> */
+    RC_CATALOG_USER_MAX = 128,     /* a user's name */
+    RC_CATALOG_PASSWORD_MAX = 512, /* a hashed password's entry */
 };
 
 struct rc_key_pair {
     struct rc_slice access_key;
     struct rc_slice secret_key;
     struct rc_instance *instance;
+    bool is_admin; /* its clients may read $SYS */
+};
+
+/* Who logs in with a user name and a password of his own (profile standard). */
+struct rc_user {
+    struct rc_slice name;
+    struct rc_slice password; /* hashed: an entry that auth/password.h reads */
+    bool is_admin;            /* may read $SYS, and passes the rules below */
+};
+
+enum { RC_ACL_READ = 1, RC_ACL_WRITE = 2 };
+
+/* One line of the rules who may use which topics (profile standard); auth/acl.h goes by them. */
+struct rc_acl_rule {
+    struct rc_slice user;   /* pattern with * and ?; empty: anybody, anonymous clients too */
+    struct rc_slice client; /* pattern; empty: any */
+    uint8_t actions;        /* RC_ACL_ bits */
+    bool denies;
+    uint32_t topics_count;
+    struct rc_slice *topics; /* filters, with %c, %u and %% in their levels */
 };
 
 /* A status-notice rule: the events of a group's clients go to one RocketMQ topic. */
@@ -48,6 +70,12 @@ struct rc_instance {
     struct rc_map topics; /* struct rc_parent_topic by name */
     enum rc_profile profile;
     struct rc_limits limits;
+    /* Profile standard: */
+    struct rc_map users;       /* struct rc_user by name */
+    struct rc_acl_rule *rules; /* in order; the first that fits decides */
+    uint32_t rules_count;
+    bool takes_anonymous;   /* clients without a user name */
+    struct rc_group *group; /* of clients whose id names none of the groups; set for profile standard */
 };
 
 struct rc_parent_topic {
@@ -56,8 +84,9 @@ struct rc_parent_topic {
 
 struct rc_catalog {
     atomic_uint refs;
-    struct rc_map instances;          /* struct rc_instance by id */
-    struct rc_map key_pairs;          /* struct rc_key_pair by access_key, over all instances (unique) */
+    struct rc_map instances;              /* struct rc_instance by id */
+    struct rc_map key_pairs;              /* struct rc_key_pair by access_key, over all instances (unique) */
+    struct rc_instance *default_instance; /* of logins that name none; may be NULL */
     struct rc_topic *presence_topic;  /* the system topic for groups without a rule; resolved like a rule's */
     struct rc_catalog_memory *memory; /* chunks that hold all of the above */
 };
@@ -75,6 +104,14 @@ int rc_catalog_add_instance(struct rc_catalog *catalog, struct rc_slice id, stru
 void rc_catalog_set_profile(struct rc_instance *instance, enum rc_profile profile);
 int rc_catalog_add_key(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice access_key,
                        struct rc_slice secret_key);
+/* The pair of this access key becomes an administrator's. */
+void rc_catalog_make_key_admin(struct rc_instance *instance, struct rc_slice access_key);
+/* The password is an entry that was checked (auth/password.h). */
+int rc_catalog_add_user(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice name,
+                        struct rc_slice password, bool is_admin);
+/* Takes a copy of all rules; call once. The patterns were checked (auth/acl.h). */
+void rc_catalog_set_acl(struct rc_catalog *catalog, struct rc_instance *instance,
+                        const struct rc_acl_rule *rules, uint32_t count);
 int rc_catalog_add_group(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice id,
                          struct rc_group **ret);
 int rc_catalog_add_parent_topic(struct rc_catalog *catalog, struct rc_instance *instance,
@@ -87,6 +124,13 @@ const struct rc_instance *rc_catalog_instance(const struct rc_catalog *catalog, 
 const struct rc_key_pair *rc_instance_key(const struct rc_instance *instance, struct rc_slice access_key);
 const struct rc_group *rc_instance_group(const struct rc_instance *instance, struct rc_slice id);
 const struct rc_key_pair *rc_catalog_key(const struct rc_catalog *catalog, struct rc_slice access_key);
+
+const struct rc_user *rc_instance_user(const struct rc_instance *instance, struct rc_slice name);
+
+/* 1..RC_CATALOG_USER_MAX bytes of UTF-8 without control characters and | */
+bool rc_catalog_is_user_name(struct rc_slice name);
+/* UTF-8 without control characters (C0, DEL, C1), at most RC_CLIENT_ID_MAX bytes; may be empty. */
+bool rc_catalog_is_client_id(struct rc_slice client_id);
 
 /* Names as the product has them. */
 bool rc_catalog_is_group_id(struct rc_slice id);       /* GID_ or GID-, 7..64 of [A-Za-z0-9_-] */

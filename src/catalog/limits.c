@@ -25,7 +25,7 @@ static const struct rc_limits profiles[] = {
         },
     [RC_PROFILE_STANDARD] =
         {
-            .payload_max = 4u << 20,
+            .payload_max = 256u << 20, /* the packet size decides */
             .subscriptions_max = 1000,
             .keep_alive_max_s = 0,
             .inflight_max = 32,

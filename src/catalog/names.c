@@ -1,5 +1,6 @@
 /* Which names the product allows. */
 #include "base/error.h"
+#include "base/utf8.h"
 #include "catalog/catalog.h"
 
 static bool is_alnum(uint8_t c)
@@ -57,4 +58,28 @@ int rc_catalog_split_client_id(struct rc_slice client_id, struct rc_slice *ret_g
     *ret_group = group;
     *ret_device = device;
     return RC_OK;
+}
+
+static bool is_printable_utf8(struct rc_slice text)
+{
+    while (text.len > 0) {
+        size_t len = rc_utf8_sequence_len(text);
+        bool is_control = text.ptr[0] < ' ' || text.ptr[0] == 0x7f ||
+                          (len == 2 && text.ptr[0] == 0xc2 && text.ptr[1] < 0xa0);
+        if (len == 0 || is_control)
+            return false;
+        text = rc_slice_from(text, len);
+    }
+    return true;
+}
+
+bool rc_catalog_is_user_name(struct rc_slice name)
+{
+    return name.len > 0 && name.len <= RC_CATALOG_USER_MAX && memchr(name.ptr, '|', name.len) == NULL &&
+           is_printable_utf8(name);
+}
+
+bool rc_catalog_is_client_id(struct rc_slice client_id)
+{
+    return client_id.len <= RC_CLIENT_ID_MAX && is_printable_utf8(client_id);
 }

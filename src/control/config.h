@@ -36,6 +36,37 @@ struct rc_config_list {
 
 struct rc_config_key {
     struct rc_config_text access_key, secret_key;
+    bool is_admin;
+};
+
+struct rc_config_user {
+    struct rc_config_text name, password;
+    bool is_admin;
+};
+
+enum rc_config_access {
+    RC_CONFIG_READ,
+    RC_CONFIG_WRITE,
+    RC_CONFIG_READWRITE,
+    RC_CONFIG_DENY,
+    RC_CONFIG_DENY_READ,
+    RC_CONFIG_DENY_WRITE,
+};
+
+struct rc_config_acl {
+    struct rc_config_text user, client;
+    int access;                   /* enum rc_config_access */
+    struct rc_config_list topics; /* struct rc_config_text */
+};
+
+enum rc_config_choice { RC_CONFIG_OF_PROFILE, RC_CONFIG_NO, RC_CONFIG_YES };
+
+/* What an instance sets on top of its profile; 0 and RC_CONFIG_OF_PROFILE leave it to that. */
+struct rc_config_limits {
+    int64_t payload, subscriptions, keep_alive, inflight, receive_maximum, queued, queued_bytes, session_keep;
+    int64_t client_id, topic_length, topic_levels, topic_aliases;
+    int qos;                                              /* of the profile, 0, 1, 2 */
+    int retained, wills, shared_subscriptions, wildcards; /* enum rc_config_choice */
 };
 
 enum rc_config_rule_type { RC_CONFIG_RULE_STATUS_NOTICE };
@@ -50,10 +81,16 @@ struct rc_config_rule {
 
 struct rc_config_instance {
     struct rc_config_text id;
+    int profile;                  /* enum rc_profile */
     struct rc_config_list keys;   /* struct rc_config_key */
     struct rc_config_list groups; /* struct rc_config_text */
     struct rc_config_list topics; /* struct rc_config_text */
     struct rc_config_list rules;  /* struct rc_config_rule */
+    bool takes_anonymous;
+    struct rc_config_text group;
+    struct rc_config_list users; /* struct rc_config_user */
+    struct rc_config_list acl;   /* struct rc_config_acl */
+    struct rc_config_limits limits;
 };
 
 struct rc_config_listener {
@@ -69,6 +106,7 @@ struct rc_config_store {
 
 struct rc_config_mqtt {
     struct rc_config_list listeners; /* struct rc_config_listener */
+    struct rc_config_text default_instance;
     int64_t max_connections, max_packet_size, connect_timeout;
 };
 

@@ -4,6 +4,8 @@
  */
 #include "control/config_table.h"
 
+#include "auth/acl.h"
+#include "auth/password.h"
 #include "base/log.h"
 #include "catalog/catalog.h"
 #include "store/store.h"
@@ -46,6 +48,22 @@ static bool is_log_topic(struct rc_slice text)
             return false;
     }
     return text.len > 0;
+}
+
+static bool is_group_or_empty(struct rc_slice text)
+{
+    return text.len == 0 || rc_catalog_is_group_id(text);
+}
+
+static bool is_instance_or_empty(struct rc_slice text)
+{
+    return text.len == 0 || rc_catalog_is_instance_id(text);
+}
+
+static bool is_password(struct rc_slice text)
+{
+    struct rc_password_entry entry;
+    return rc_password_parse(text, &entry);
 }
 
 /* ---- log ---- */
@@ -156,6 +174,15 @@ static const struct rc_config_entry mqtt_entries[] = {
      .section = &listener_section,
      .one_by_default = true,
      .doc = "Where MQTT clients connect."},
+    {.key = "default_instance",
+     .type = RC_CONFIG_STRING,
+     .offset = offsetof(struct rc_config_mqtt, default_instance),
+     .default_text = "",
+     .is_valid = is_instance_or_empty,
+     .expected = "the ID of one of the instances",
+     .is_live = true,
+     .doc = "The instance of clients whose user name names none, as those of an ordinary MQTT broker do. "
+            "Empty: the only instance with `profile: standard`, when there is one."},
     {.key = "max_connections",
      .type = RC_CONFIG_INTEGER,
      .offset = offsetof(struct rc_config_mqtt, max_connections),
@@ -226,8 +253,133 @@ static const struct rc_config_entry key_entries[] = {
      .max = RC_CATALOG_SECRET_MAX,
      .is_live = true,
      .doc = "The SecretKey that goes with it."},
+    {.key = "admin",
+     .type = RC_CONFIG_BOOL,
+     .offset = offsetof(struct rc_config_key, is_admin),
+     .default_text = "false",
+     .is_live = true,
+     .doc = "Clients that sign with this pair may read `$SYS`."},
 };
 SECTION(key, struct rc_config_key, key_entries);
+
+static const struct rc_config_entry user_entries[] = {
+    {.key = "name",
+     .type = RC_CONFIG_STRING,
+     .offset = offsetof(struct rc_config_user, name),
+     .is_valid = rc_catalog_is_user_name,
+     .expected = "1 to 128 bytes without control characters and |",
+     .is_live = true,
+     .doc =
+         "The user name that clients send; `<name>|<instance>` where the instance is not the default one."},
+    {.key = "password",
+     .type = RC_CONFIG_SECRET,
+     .offset = offsetof(struct rc_config_user, password),
+     .min = 1,
+     .max = RC_PASSWORD_ENTRY_MAX - 1,
+     .is_valid = is_password,
+     .expected = "a hashed password as `rollcall passwd` and mosquitto_passwd write it: $7$...",
+     .is_live = true,
+     .doc = "The hashed password: what `rollcall passwd` prints, or the part behind the colon of a line that "
+            "`mosquitto_passwd` wrote."},
+    {.key = "admin",
+     .type = RC_CONFIG_BOOL,
+     .offset = offsetof(struct rc_config_user, is_admin),
+     .default_text = "false",
+     .is_live = true,
+     .doc = "May read `$SYS`, and may use all topics whatever `acl` says."},
+};
+SECTION(user, struct rc_config_user, user_entries);
+
+static const char *const access_names[] = {"read",      "write",      "readwrite", "deny",
+                                           "deny-read", "deny-write", NULL};
+
+static const struct rc_config_entry acl_entries[] = {
+    {.key = "user",
+     .type = RC_CONFIG_STRING,
+     .offset = offsetof(struct rc_config_acl, user),
+     .max = RC_CATALOG_USER_MAX,
+     .default_text = "",
+     .is_live = true,
+     .doc =
+         "Whose user name fits this pattern (`*` any text, `?` one byte). Empty: everybody, those without a "
+         "user name too."},
+    {.key = "client",
+     .type = RC_CONFIG_STRING,
+     .offset = offsetof(struct rc_config_acl, client),
+     .max = RC_CLIENT_ID_MAX,
+     .default_text = "",
+     .is_live = true,
+     .doc = "Whose client ID fits this pattern. Empty: any."},
+    {.key = "access",
+     .type = RC_CONFIG_ENUM,
+     .offset = offsetof(struct rc_config_acl, access),
+     .names = access_names,
+     .default_text = "readwrite",
+     .is_live = true,
+     .doc = "`read`: may subscribe. `write`: may publish. `deny`, `deny-read`, `deny-write`: may not."},
+    {.key = "topics",
+     .type = RC_CONFIG_STRINGS,
+     .offset = offsetof(struct rc_config_acl, topics),
+     .max = 1000,
+     .is_valid = rc_acl_topic_is_valid,
+     .expected = "an MQTT topic filter, in which a % is %c, %u or %%",
+     .is_live = true,
+     .doc =
+         "Topic filters with `+` and `#`. `%c` stands for the client ID, `%u` for the user name, `%%` for a "
+         "percent sign. A subscription is allowed by a rule that covers all of it, and denied by one that "
+         "meets any part of it: with `deny` on `secret/#`, a subscription to `#` is refused. `#` and `+` "
+         "in front do not take topics that begin with `$`."},
+};
+SECTION(acl, struct rc_config_acl, acl_entries);
+
+static const char *const choices[] = {"profile", "false", "true", NULL};
+static const char *const qos_choices[] = {"profile", "0", "1", "2", NULL};
+
+#define LIMIT(key_, type_, field_, max_, doc_)                                                               \
+    {                                                                                                        \
+        .key = key_, .type = type_, .offset = offsetof(struct rc_config_limits, field_), .max = max_,        \
+        .default_text = "0", .is_live = true, .doc = doc_                                                    \
+    }
+#define LIMIT_CHOICE(key_, field_, names_, doc_)                                                             \
+    {                                                                                                        \
+        .key = key_, .type = RC_CONFIG_ENUM, .offset = offsetof(struct rc_config_limits, field_),            \
+        .names = names_, .default_text = "profile", .is_live = true, .doc = doc_                             \
+    }
+
+static const struct rc_config_entry limits_entries[] = {
+    LIMIT(
+        "payload", RC_CONFIG_SIZE, payload, 256 * MIB,
+        "Bytes of one message; a client that publishes a larger one is disconnected. product 64KiB, standard "
+        "as `mqtt.max_packet_size` allows."),
+    LIMIT("subscriptions", RC_CONFIG_INTEGER, subscriptions, 100000,
+          "Subscriptions of one client. product 30, standard 1000."),
+    LIMIT("keep_alive", RC_CONFIG_DURATION, keep_alive, 65535 * SECOND,
+          "The longest keep-alive; a longer one, and none, count as this. product 8m, standard no limit."),
+    LIMIT("inflight", RC_CONFIG_INTEGER, inflight, RC_LIMIT_INFLIGHT_MAX,
+          "QoS 1 and 2 messages sent to a client and not acknowledged. Both 32."),
+    LIMIT("receive_maximum", RC_CONFIG_INTEGER, receive_maximum, 65535,
+          "QoS 1 and 2 messages that a client may have unacknowledged towards the server. Both 1024."),
+    LIMIT("queued", RC_CONFIG_INTEGER, queued, 1000000,
+          "Messages that wait for one client; the oldest is dropped. Both 1000."),
+    LIMIT("queued_bytes", RC_CONFIG_SIZE, queued_bytes, TIB, "... and their bytes. Both 64MiB."),
+    LIMIT("session_keep", RC_CONFIG_DURATION, session_keep, 3650 * DAY,
+          "How long the session of an absent client, with its messages, is kept at most. Both 3d."),
+    LIMIT("client_id", RC_CONFIG_INTEGER, client_id, RC_CLIENT_ID_MAX,
+          "Bytes of a client ID. product 64, standard 1024."),
+    LIMIT("topic_length", RC_CONFIG_INTEGER, topic_length, 65535,
+          "Bytes of a topic. product 64 (P2P topics aside), standard 65535."),
+    LIMIT("topic_levels", RC_CONFIG_INTEGER, topic_levels, 200,
+          "Levels of a topic. product 64, standard 200."),
+    LIMIT("topic_aliases", RC_CONFIG_INTEGER, topic_aliases, 1024,
+          "Topic aliases that a client of version 5 may set. Both 32."),
+    LIMIT_CHOICE("qos", qos, qos_choices, "The highest QoS. Both 2."),
+    LIMIT_CHOICE("retained", retained, choices, "Retained messages. product false, standard true."),
+    LIMIT_CHOICE("wills", wills, choices, "Wills. product false, standard true."),
+    LIMIT_CHOICE("shared_subscriptions", shared_subscriptions, choices,
+                 "`$share/<group>/<filter>`. product false, standard true."),
+    LIMIT_CHOICE("wildcards", wildcards, choices, "`+` and `#` in subscriptions. Both true."),
+};
+SECTION(limits, struct rc_config_limits, limits_entries);
 
 static const char *const rule_types[] = {"status-notice", NULL};
 
@@ -285,6 +437,9 @@ static const struct rc_config_entry rule_entries[] = {
 };
 SECTION(rule, struct rc_config_rule, rule_entries);
 
+static const char *const profile_names[] = {"product", "standard", NULL};
+_Static_assert(RC_PROFILE_PRODUCT == 0 && RC_PROFILE_STANDARD == 1, "as profile_names has them");
+
 static const struct rc_config_entry instance_entries[] = {
     {.key = "id",
      .type = RC_CONFIG_STRING,
@@ -293,6 +448,17 @@ static const struct rc_config_entry instance_entries[] = {
      .expected = "1 to 64 of letters, digits, - and _",
      .is_live = true,
      .doc = "The instance's ID: the last part of a device's user name."},
+    {.key = "profile",
+     .type = RC_CONFIG_ENUM,
+     .offset = offsetof(struct rc_config_instance, profile),
+     .names = profile_names,
+     .default_text = "product",
+     .is_live = true,
+     .doc =
+         "`product`: the ways and limits of ApsaraMQ for MQTT, for devices that were written for it. "
+         "`standard`: an ordinary MQTT broker, with all that MQTT allows. `product` is the default because "
+         "that is what the guide's devices, keys and groups expect, and because it lets in nobody whom "
+         "the configuration does not name."},
     {.key = "keys",
      .type = RC_CONFIG_SECTIONS,
      .offset = offsetof(struct rc_config_instance, keys),
@@ -307,7 +473,8 @@ static const struct rc_config_entry instance_entries[] = {
      .is_valid = rc_catalog_is_group_id,
      .expected = "a group ID: GID_ or GID- and then letters, digits, - and _, 7 to 64 in all",
      .is_live = true,
-     .doc = "Group IDs. A client's ID is `<group>@@@<device>`; clients of other groups are refused."},
+     .doc = "Group IDs. A client's ID is `<group>@@@<device>`; clients of other groups are refused (profile "
+            "product) or belong to `group` (profile standard)."},
     {.key = "topics",
      .type = RC_CONFIG_STRINGS,
      .offset = offsetof(struct rc_config_instance, topics),
@@ -315,7 +482,8 @@ static const struct rc_config_entry instance_entries[] = {
      .is_valid = rc_catalog_is_parent_topic,
      .expected = "3 to 64 of letters, digits, - and _",
      .is_live = true,
-     .doc = "Parent topics: the first level of the MQTT topics that clients may publish and subscribe to."},
+     .doc = "Parent topics: the first level of the MQTT topics that clients may publish and subscribe to "
+            "(profile product). A client that uses another one is disconnected."},
     {.key = "rules",
      .type = RC_CONFIG_SECTIONS,
      .offset = offsetof(struct rc_config_instance, rules),
@@ -323,6 +491,43 @@ static const struct rc_config_entry instance_entries[] = {
      .section = &rule_section,
      .is_live = true,
      .doc = "What goes to RocketMQ."},
+    {.key = "group",
+     .type = RC_CONFIG_STRING,
+     .offset = offsetof(struct rc_config_instance, group),
+     .default_text = "",
+     .is_valid = is_group_or_empty,
+     .expected = "a group ID: GID_ or GID- and then letters, digits, - and _, 7 to 64 in all",
+     .is_live = true,
+     .doc = "Profile standard: the group of clients whose ID does not begin with one of `groups`; its status "
+            "rule says where their arrivals and departures go. Empty: `GID_standard`."},
+    {.key = "anonymous",
+     .type = RC_CONFIG_BOOL,
+     .offset = offsetof(struct rc_config_instance, takes_anonymous),
+     .default_text = "false",
+     .is_live = true,
+     .doc = "Profile standard: clients without a user name are let in. Where there are no `users`, any user "
+            "name will do too."},
+    {.key = "users",
+     .type = RC_CONFIG_SECTIONS,
+     .offset = offsetof(struct rc_config_instance, users),
+     .max = 100000,
+     .section = &user_section,
+     .is_live = true,
+     .doc = "Profile standard: who may log in with a password."},
+    {.key = "acl",
+     .type = RC_CONFIG_SECTIONS,
+     .offset = offsetof(struct rc_config_instance, acl),
+     .max = 1000,
+     .section = &acl_section,
+     .is_live = true,
+     .doc = "Profile standard: who may use which topics. The first rule that fits decides; what none fits is "
+            "refused. Without rules everything is allowed but `$SYS`."},
+    {.key = "limits",
+     .type = RC_CONFIG_SECTION,
+     .offset = offsetof(struct rc_config_instance, limits),
+     .section = &limits_section,
+     .is_live = true,
+     .doc = "Other limits than the profile's; 0 and `profile` leave it as it is."},
 };
 SECTION(instance, struct rc_config_instance, instance_entries);
 

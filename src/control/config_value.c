@@ -170,6 +170,10 @@ static bool parse_secret(const struct rc_config_entry *entry, struct rc_slice te
                       (long long)entry->min, (long long)entry->max);
         return false;
     }
+    if (entry->is_valid != NULL && !entry->is_valid(text)) {
+        rc_buf_printf(why, "the secret is something else, %s was expected", entry->expected);
+        return false;
+    }
     set_text(memory, text, field);
     return true;
 }

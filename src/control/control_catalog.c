@@ -1,7 +1,9 @@
 #include "control/control.h"
 
+#include "base/alloc.h"
 #include "base/nearest.h"
 #include "catalog/catalog.h"
+#include "control/control_limits.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -47,6 +49,8 @@ static void add_keys(struct builder *builder, const struct rc_config_list *list)
             rc_catalog_add_key(builder->catalog, builder->instance, rc_slice_str(keys[i].access_key.text),
                                rc_slice_str(keys[i].secret_key.text));
         check_added(builder, err, &keys[i].access_key, "keys", i, "access key");
+        if (keys[i].is_admin)
+            rc_catalog_make_key_admin(builder->instance, rc_slice_str(keys[i].access_key.text));
     }
 }
 
@@ -70,6 +74,127 @@ static void add_topics(struct builder *builder, const struct rc_config_list *lis
         check_added(builder, err, &topics[i], "topics", i, "topic");
     }
 }
+
+/* ---- profile standard ---- */
+
+#define STANDARD_GROUP "GID_standard"
+
+static void add_standard_group(struct builder *builder, const struct rc_config_instance *instance)
+{
+    struct rc_config_text name = instance->group;
+    if (name.text[0] == '\0')
+        name.text = STANDARD_GROUP;
+    builder->instance->group = rc_map_find(&builder->instance->groups, rc_slice_str(name.text));
+    if (builder->instance->group != NULL)
+        return;
+    int err = rc_catalog_add_group(builder->catalog, builder->instance, rc_slice_str(name.text),
+                                   &builder->instance->group);
+    check_added(builder, err, &name, NULL, 0, "group");
+}
+
+static void add_users(struct builder *builder, const struct rc_config_list *list)
+{
+    const struct rc_config_user *users = list->items;
+    for (uint32_t i = 0; i < list->count; i++) {
+        int err = rc_catalog_add_user(builder->catalog, builder->instance, rc_slice_str(users[i].name.text),
+                                      rc_slice_str(users[i].password.text), users[i].is_admin);
+        check_added(builder, err, &users[i].name, "users", i, "user");
+    }
+}
+
+static struct rc_acl_rule make_rule(const struct rc_config_acl *acl, struct rc_slice *topics)
+{
+    static const uint8_t actions[] = {
+        [RC_CONFIG_READ] = RC_ACL_READ,
+        [RC_CONFIG_WRITE] = RC_ACL_WRITE,
+        [RC_CONFIG_READWRITE] = RC_ACL_READ | RC_ACL_WRITE,
+        [RC_CONFIG_DENY] = RC_ACL_READ | RC_ACL_WRITE,
+        [RC_CONFIG_DENY_READ] = RC_ACL_READ,
+        [RC_CONFIG_DENY_WRITE] = RC_ACL_WRITE,
+    };
+    const struct rc_config_text *texts = acl->topics.items;
+    for (uint32_t i = 0; i < acl->topics.count; i++)
+        topics[i] = rc_slice_str(texts[i].text);
+    return (struct rc_acl_rule){
+        .user = rc_slice_str(acl->user.text),
+        .client = rc_slice_str(acl->client.text),
+        .actions = actions[acl->access],
+        .denies = acl->access >= RC_CONFIG_DENY,
+        .topics = topics,
+        .topics_count = acl->topics.count,
+    };
+}
+
+static void add_acl(struct builder *builder, const struct rc_config_list *list)
+{
+    const struct rc_config_acl *acl = list->items;
+    size_t topics_count = 0;
+    for (uint32_t i = 0; i < list->count; i++)
+        topics_count += acl[i].topics.count;
+    struct rc_acl_rule *rules = rc_calloc(list->count + 1, sizeof(*rules));
+    struct rc_slice *topics = rc_calloc(topics_count + 1, sizeof(*topics));
+    topics_count = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        rules[i] = make_rule(&acl[i], topics + topics_count);
+        topics_count += acl[i].topics.count;
+    }
+    rc_catalog_set_acl(builder->catalog, builder->instance, rules, list->count);
+    free(topics);
+    free(rules);
+}
+
+/* What the product profile has no use for is refused there: it would look as if it were in force. */
+static void check_profile(struct builder *builder, const struct rc_config_instance *instance)
+{
+    const char *what = instance->users.count > 0   ? "users"
+                       : instance->acl.count > 0   ? "acl"
+                       : instance->takes_anonymous ? "anonymous"
+                       : instance->group.text[0]   ? "group"
+                                                   : NULL;
+    char text[160];
+    if (instance->profile == RC_PROFILE_STANDARD || what == NULL)
+        return;
+    snprintf(text, sizeof(text), "`%s` was given, which goes with `profile: standard` alone", what);
+    refuse(builder, instance->id.at, NULL, 0, text);
+}
+
+static void add_standard(struct builder *builder, const struct rc_config_instance *instance)
+{
+    check_profile(builder, instance);
+    rc_catalog_set_profile(builder->instance, (enum rc_profile)instance->profile);
+    rc_control_set_limits(&builder->instance->limits, &instance->limits);
+    if (instance->profile != RC_PROFILE_STANDARD)
+        return;
+    add_standard_group(builder, instance);
+    builder->instance->takes_anonymous = instance->takes_anonymous;
+    add_users(builder, &instance->users);
+    add_acl(builder, &instance->acl);
+}
+
+/* The named one, or the only one of profile standard. */
+static void choose_default_instance(struct builder *builder)
+{
+    const struct rc_config_text *name = &builder->config->mqtt.default_instance;
+    struct rc_catalog *catalog = builder->catalog;
+    struct rc_instance *instance, *standard = NULL;
+    uint32_t cursor = 0, count = 0;
+    if (name->text[0] != '\0') {
+        catalog->default_instance = rc_map_find(&catalog->instances, rc_slice_str(name->text));
+        if (catalog->default_instance == NULL)
+            rc_config_errors_add(builder->errors, builder->config->file, name->at, "mqtt.default_instance",
+                                 "'%s' was given, the ID of one of the instances was expected", name->text);
+        return;
+    }
+    while ((instance = rc_map_next(&catalog->instances, &cursor)) != NULL) {
+        if (instance->profile != RC_PROFILE_STANDARD)
+            continue;
+        standard = instance;
+        count++;
+    }
+    catalog->default_instance = count == 1 ? standard : NULL;
+}
+
+/* ---- rules ---- */
 
 static const char *group_name(const void *groups, size_t index)
 {
@@ -140,8 +265,10 @@ struct rc_catalog *rc_control_build_catalog(const struct rc_config *config, stru
         add_keys(&builder, &instances[i].keys);
         add_groups(&builder, &instances[i].groups);
         add_topics(&builder, &instances[i].topics);
+        add_standard(&builder, &instances[i]);
         add_rules(&builder, &instances[i]);
     }
+    choose_default_instance(&builder);
     if (errors->count == errors_before)
         return builder.catalog;
     rc_catalog_unref(builder.catalog);

@@ -1,0 +1,34 @@
+/*
+ * Topic rules of an instance: who may read and write what. The rules are gone through in order and the first
+ * that fits decides; when none fits, the answer is no. An instance without rules allows everything. No I/O,
+ * any thread that holds the catalog.
+ *
+ * A rule's topic is an MQTT filter whose levels may hold %c (the client id), %u (the user name; nobody
+ * anonymous fits then) and %% (a percent sign). What stands in for them is plain text: a client called "+"
+ * gets no wildcard, and one called "a/b" no further level.
+ *
+ * A subscription is checked as a whole, when it is made. A rule that allows fits when it covers every topic
+ * that the filter could take; one that denies fits when it meets any of them. So what was granted can never
+ * bring a message that its reader may not see, and nothing has to be checked for each delivery.
+ */
+#ifndef RC_AUTH_ACL_H
+#define RC_AUTH_ACL_H
+
+#include "catalog/catalog.h"
+
+struct rc_acl_who {
+    struct rc_slice user; /* empty: anonymous, or came by signature */
+    struct rc_slice client_id;
+};
+
+/* `topic`: a valid name (RC_ACL_WRITE), or a valid filter without $share (RC_ACL_READ). */
+bool rc_acl_allows(const struct rc_instance *instance, const struct rc_acl_who *who, uint8_t action,
+                   struct rc_slice topic);
+
+/* Whether a text fits a pattern with * (any run of bytes) and ? (one byte). */
+bool rc_acl_pattern_fits(struct rc_slice pattern, struct rc_slice text);
+
+/* Whether a rule may have that topic: a valid filter, % only as said above. */
+bool rc_acl_topic_is_valid(struct rc_slice topic);
+
+#endif

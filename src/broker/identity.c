@@ -1,0 +1,133 @@
+#include "broker/identity.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "broker/private.h"
+
+enum { KEY_MAX = RC_CATALOG_ID_MAX + 2 + RC_CATALOG_USER_MAX };
+
+static struct rc_slice identity_key(const void *item)
+{
+    const struct rc_identity *identity = item;
+    return rc_slice(identity->text, identity->key_len);
+}
+
+void rc_identities_init(struct rc_map *identities)
+{
+    rc_map_init(identities, identity_key);
+}
+
+static enum rc_identity_kind kind_of(const struct rc_auth_client *client)
+{
+    return client->key != NULL    ? RC_IDENTITY_KEY
+           : client->user != NULL ? RC_IDENTITY_USER
+                                  : RC_IDENTITY_ANONYMOUS;
+}
+
+static struct rc_slice name_of(const struct rc_auth_client *client)
+{
+    return client->key != NULL    ? client->key->access_key
+           : client->user != NULL ? client->user->name
+                                  : rc_slice(NULL, 0);
+}
+
+static struct rc_slice identity_name(const struct rc_identity *identity)
+{
+    return rc_slice_from(identity_key(identity), (size_t)identity->instance_len + 2);
+}
+
+/* Seeded, and never leaves the process: that it is equal says that the secret has not changed. */
+static uint64_t secret_mark(const struct rc_key_pair *key, const struct rc_user *user)
+{
+    return key != NULL ? rc_hash(key->secret_key) : user != NULL ? rc_hash(user->password) : 0;
+}
+
+/* Looks its name up in the broker's catalog. */
+static void refresh(const struct rc_broker *broker, struct rc_identity *identity)
+{
+    if (identity->generation == broker->catalog_generation)
+        return;
+    identity->generation = broker->catalog_generation;
+    identity->key = NULL;
+    identity->user = NULL;
+    identity->instance =
+        rc_catalog_instance(broker->catalog, rc_slice(identity->text, identity->instance_len));
+    if (identity->instance == NULL)
+        return;
+    if (identity->kind == RC_IDENTITY_KEY)
+        identity->key = rc_instance_key(identity->instance, identity_name(identity));
+    else if (identity->kind == RC_IDENTITY_USER)
+        identity->user = rc_instance_user(identity->instance, identity_name(identity));
+}
+
+static struct rc_identity *create(struct rc_broker *broker, const struct rc_auth_client *client,
+                                  struct rc_slice key)
+{
+    struct rc_identity *identity = rc_calloc(1, sizeof(*identity) + key.len);
+    memcpy(identity->text, key.ptr, key.len);
+    identity->key_len = (uint16_t)key.len;
+    identity->instance_len = (uint16_t)client->instance->id.len;
+    identity->kind = kind_of(client);
+    identity->is_listed = true;
+    identity->secret_mark = secret_mark(client->key, client->user);
+    identity->generation = broker->catalog_generation - 1; /* the client may be of an older catalog */
+    rc_map_insert(&broker->identities, identity);
+    return identity;
+}
+
+struct rc_identity *rc_identity_open(struct rc_broker *broker, const struct rc_auth_client *client)
+{
+    char bytes[KEY_MAX];
+    struct rc_slice instance = client->instance->id, name = name_of(client);
+    memcpy(bytes, instance.ptr, instance.len);
+    bytes[instance.len] = '\0';
+    bytes[instance.len + 1] = (char)('a' + kind_of(client));
+    if (name.len > 0)
+        memcpy(bytes + instance.len + 2, name.ptr, name.len);
+    struct rc_slice key = rc_slice(bytes, instance.len + 2 + name.len);
+    struct rc_identity *identity = rc_map_find(&broker->identities, key);
+    /* Those who came by the old secret are being shown out; the new one must not make them right again. */
+    if (identity != NULL && identity->secret_mark != secret_mark(client->key, client->user)) {
+        rc_map_remove(&broker->identities, key);
+        identity->secret_mark = 0;
+        identity->is_listed = false;
+        identity = NULL;
+    }
+    if (identity == NULL)
+        identity = create(broker, client, key);
+    identity->refs++;
+    refresh(broker, identity);
+    return identity;
+}
+
+void rc_identity_close(struct rc_broker *broker, struct rc_identity *identity)
+{
+    if (identity == NULL || --identity->refs > 0)
+        return;
+    if (identity->is_listed)
+        rc_map_remove(&broker->identities, identity_key(identity));
+    free(identity);
+}
+
+const struct rc_identity *rc_conn_identity(const struct rc_conn *conn)
+{
+    if (conn->identity != NULL)
+        refresh(conn->broker, conn->identity);
+    return conn->identity;
+}
+
+bool rc_identity_is_valid(const struct rc_identity *identity)
+{
+    if (identity->instance == NULL)
+        return false;
+    if (identity->kind == RC_IDENTITY_ANONYMOUS)
+        return identity->instance->profile == RC_PROFILE_STANDARD && identity->instance->takes_anonymous;
+    return (identity->key != NULL || identity->user != NULL) &&
+           identity->secret_mark == secret_mark(identity->key, identity->user);
+}
+
+bool rc_identity_is_admin(const struct rc_identity *identity)
+{
+    return (identity->key != NULL && identity->key->is_admin) ||
+           (identity->user != NULL && identity->user->is_admin);
+}

@@ -1,0 +1,121 @@
+#include "api/openapi_call.h"
+
+#include "api/xml_write.h"
+#include "base/alloc.h"
+#include "base/hex.h"
+#include "base/log.h"
+
+#include <openssl/rand.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { ANSWER_MAX = 32 << 20, MESSAGE_MAX = 512 };
+
+static const struct {
+    unsigned status;
+    const char *code, *message;
+} errors[] = {
+    [RC_API_MISSING_ACTION] = {400, "MissingAction", "The parameter Action is missing."},
+    [RC_API_UNKNOWN_ACTION] = {404, "InvalidAction.NotFound", "There is no such action."},
+    [RC_API_UNKNOWN_VERSION] = {404, "InvalidVersion", "The version that is served is 2020-04-20."},
+    [RC_API_WRONG_METHOD] = {405, "UnsupportedHTTPMethod", "This action is not called by this method."},
+    [RC_API_MISSING_PARAMETER] = {400, "MissingParameter", "A parameter is missing."},
+    [RC_API_INVALID_PARAMETER] = {400, "InvalidParameter", "A parameter is not valid."},
+    [RC_API_MISSING_KEY] = {400, "MissingAccessKeyId", "The request is not signed."},
+    [RC_API_UNKNOWN_KEY] = {404, "InvalidAccessKeyId.NotFound", "There is no such AccessKey."},
+    [RC_API_WRONG_SIGNATURE] = {400, "SignatureDoesNotMatch",
+                                "The signature is not the one of this request."},
+    [RC_API_EXPIRED] = {400, "InvalidTimeStamp.Expired", "The request is older or newer than 15 minutes."},
+    [RC_API_NONCE_USED] = {400, "SignatureNonceUsed", "The nonce was used before."},
+    [RC_API_NO_PERMISSION] = {400, "InstancePermissionCheckFailed",
+                              "The AccessKey may not use this instance."},
+    [RC_API_THROTTLED] = {429, "Throttling.User", "Too many requests of this action."},
+    [RC_API_NOT_SUPPORTED] = {404, "ApiNotSupport", "This action is not served here."},
+    [RC_API_CHECK_FAILED] = {400, "ParameterCheckFailed", "A parameter is not valid."},
+    [RC_API_OVERFLOW] = {400, "Customauth.over.capacity", "There is no room for more."},
+    [RC_API_INTERNAL] = {500, "SystemOverFlow", "The server could not do it."},
+};
+
+static void make_request_id(char out[RC_REQUEST_ID_LEN + 1])
+{
+    uint8_t bytes[16];
+    char hex[32];
+    RAND_bytes(bytes, sizeof(bytes));
+    rc_hex_upper(hex, bytes, sizeof(bytes));
+    snprintf(out, RC_REQUEST_ID_LEN + 1, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
+             hex + 20);
+}
+
+struct rc_api_call *rc_api_call_create(struct rc_api *api, struct rc_http_request *request)
+{
+    struct rc_api_call *call = rc_new(struct rc_api_call);
+    call->api = api;
+    call->request = request;
+    call->answer = json_object();
+    rc_params_init(&call->params);
+    make_request_id(call->request_id);
+    return call;
+}
+
+static void free_call(struct rc_api_call *call)
+{
+    rc_params_free(&call->params);
+    rc_catalog_unref(call->catalog);
+    json_decref(call->answer);
+    free(call);
+}
+
+static void send_answer(struct rc_api_call *call, unsigned status, json_t *answer, const char *root)
+{
+    struct rc_buf xml;
+    json_object_set_new(answer, "RequestId", json_string(call->request_id));
+    rc_http_answer_header(call->request, "x-acs-request-id", call->request_id);
+    if (call->is_xml) {
+        rc_buf_init(&xml, ANSWER_MAX);
+        rc_xml_write(&xml, root, answer);
+        rc_http_answer(call->request, status, "text/xml;charset=utf-8", rc_buf_slice(&xml));
+        rc_buf_free(&xml);
+        return;
+    }
+    char *text = json_dumps(answer, JSON_COMPACT);
+    rc_http_answer(call->request, status, "application/json;charset=utf-8",
+                   rc_slice_str(text != NULL ? text : "{}"));
+    free(text);
+}
+
+void rc_api_call_finish(struct rc_api_call *call)
+{
+    char root[96];
+    snprintf(root, sizeof(root), "%.80sResponse", call->action);
+    send_answer(call, 200, call->answer, root);
+    free_call(call);
+}
+
+void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const char *format, ...)
+{
+    char detail[MESSAGE_MAX], message[MESSAGE_MAX + 128];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(detail, sizeof(detail), format, args);
+    va_end(args);
+    snprintf(message, sizeof(message), "%s%s%s", errors[error].message, detail[0] != '\0' ? " " : "", detail);
+    json_t *answer = json_object();
+    json_object_set_new(answer, "Code", json_string(errors[error].code));
+    json_object_set_new(answer, "Message", json_string(message));
+    json_object_set_new(answer, "HostId", json_string("rollcall"));
+    json_object_set_new(answer, "Recommend", json_string(""));
+    rc_log_info("api", "call refused: code=%s request=%s", errors[error].code, call->request_id);
+    send_answer(call, errors[error].status, answer, "Error");
+    json_decref(answer);
+    free_call(call);
+}
+
+const char *rc_api_call_need(struct rc_api_call *call, const char *name)
+{
+    const char *value = rc_params_get(&call->params, name);
+    if (value == NULL || value[0] == '\0') {
+        rc_api_call_fail(call, RC_API_MISSING_PARAMETER, "It is %s.", name);
+        return NULL;
+    }
+    return value;
+}

@@ -1,0 +1,63 @@
+/*
+ * One call of the OpenAPI: who asks for what, and the answer that is being made. A call lives from its HTTP
+ * request to its answer, on the API's thread.
+ */
+#ifndef RC_API_OPENAPI_CALL_H
+#define RC_API_OPENAPI_CALL_H
+
+#include "api/params.h"
+#include "catalog/catalog.h"
+#include "http/http_server.h"
+
+#include <jansson.h>
+
+enum { RC_REQUEST_ID_LEN = 36 };
+
+struct rc_api;
+
+struct rc_api_call {
+    struct rc_api *api;
+    struct rc_http_request *request;
+    struct rc_params params;    /* of query and body, sorted */
+    struct rc_catalog *catalog; /* what existed when the call came; a reference */
+    const struct rc_key_pair *key;
+    const struct rc_instance *instance; /* of the parameter InstanceId; NULL where an action takes none */
+    const char *action;
+    json_t *answer; /* an object, without RequestId */
+    char request_id[RC_REQUEST_ID_LEN + 1];
+    bool is_xml;
+    void *state; /* of an action that answers later */
+};
+
+/* The errors that the product documents, and those of its gateway. */
+enum rc_api_error {
+    RC_API_MISSING_ACTION,
+    RC_API_UNKNOWN_ACTION,
+    RC_API_UNKNOWN_VERSION,
+    RC_API_WRONG_METHOD,
+    RC_API_MISSING_PARAMETER,
+    RC_API_INVALID_PARAMETER,
+    RC_API_MISSING_KEY,
+    RC_API_UNKNOWN_KEY,
+    RC_API_WRONG_SIGNATURE,
+    RC_API_EXPIRED,
+    RC_API_NONCE_USED,
+    RC_API_NO_PERMISSION,
+    RC_API_THROTTLED,
+    RC_API_NOT_SUPPORTED,
+    RC_API_CHECK_FAILED,
+    RC_API_OVERFLOW,
+    RC_API_INTERNAL,
+};
+
+struct rc_api_call *rc_api_call_create(struct rc_api *api, struct rc_http_request *request);
+/* Answers with what was made and frees the call. */
+void rc_api_call_finish(struct rc_api_call *call);
+/* Answers with an error and frees the call. The format makes the sentence that follows the error's own. */
+void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Parameters. A missing one answers the call with an error and returns NULL: the call is gone then. */
+const char *rc_api_call_need(struct rc_api_call *call, const char *name);
+
+#endif

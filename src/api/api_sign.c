@@ -36,23 +36,29 @@ static void put_query(struct rc_buf *out, const struct rc_params *params, bool w
     }
 }
 
+int rc_api_rpc_text(struct rc_buf *out, const char *method, const struct rc_params *params)
+{
+    struct rc_buf query;
+    rc_buf_init(&query, TEXT_MAX);
+    put_query(&query, params, false);
+    rc_buf_printf(out, "%s&%%2F&", method);
+    rc_percent_encode(out, rc_buf_slice(&query));
+    rc_buf_free(&query);
+    return rc_buf_len(out) < out->max - 2 ? RC_OK : RC_ERR_FULL; /* the last put may have been cut short */
+}
+
 bool rc_api_sign_rpc(const char *method, const struct rc_params *params, struct rc_slice secret,
                      char ret[RC_API_SIGNATURE_MAX])
 {
-    struct rc_buf query, text, key;
-    rc_buf_init(&query, TEXT_MAX);
+    struct rc_buf text, key;
     rc_buf_init(&text, TEXT_MAX);
     rc_buf_init(&key, 4096);
-    put_query(&query, params, false);
-    rc_buf_printf(&text, "%s&%%2F&", method);
-    rc_percent_encode(&text, rc_buf_slice(&query));
     rc_buf_put_slice(&key, secret);
-    bool fits = rc_buf_put_u8(&key, '&') == RC_OK && rc_buf_put_u8(&text, 0) == RC_OK;
+    bool fits = rc_buf_put_u8(&key, '&') == RC_OK && rc_api_rpc_text(&text, method, params) == RC_OK;
     if (fits) {
-        struct rc_slice data = rc_slice(rc_buf_slice(&text).ptr, rc_buf_len(&text) - 1);
+        struct rc_slice data = rc_buf_slice(&text);
         rc_sign(rc_buf_slice(&key), &data, 1, ret);
     }
-    rc_buf_free(&query);
     rc_buf_free(&text);
     OPENSSL_cleanse(key.data, key.cap);
     rc_buf_free(&key);

@@ -12,6 +12,9 @@ enum {
     RC_API_SIGNED_HEADERS_MAX = 64,
 };
 
+/* What an RPC signature signs: METHOD & %2F & encoded parameters. 0, or RC_ERR_FULL when it is too long. */
+int rc_api_rpc_text(struct rc_buf *out, const char *method, const struct rc_params *params);
+
 /*
  * RPC signature v1: Base64(HMAC-SHA1(secret + "&", METHOD & %2F & encoded parameters)). `params` are sorted;
  * the one named Signature is left out. False when they are too long.

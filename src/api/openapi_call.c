@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { ANSWER_MAX = 32 << 20, MESSAGE_MAX = 512 };
+enum { ANSWER_MAX = 32 << 20 };
 
 static const struct {
     unsigned status;
@@ -93,15 +93,16 @@ void rc_api_call_finish(struct rc_api_call *call)
 
 void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const char *format, ...)
 {
-    char detail[MESSAGE_MAX], message[MESSAGE_MAX + 128];
     va_list args;
     va_start(args, format);
-    vsnprintf(detail, sizeof(detail), format, args);
+    json_t *detail = json_vsprintf(format, args);
     va_end(args);
-    snprintf(message, sizeof(message), "%s%s%s", errors[error].message, detail[0] != '\0' ? " " : "", detail);
+    const char *text = detail != NULL ? json_string_value(detail) : "";
     json_t *answer = json_object();
     json_object_set_new(answer, "Code", json_string(errors[error].code));
-    json_object_set_new(answer, "Message", json_string(message));
+    json_object_set_new(answer, "Message",
+                        json_sprintf("%s%s%s", errors[error].message, text[0] != '\0' ? " " : "", text));
+    json_decref(detail);
     json_object_set_new(answer, "HostId", json_string("rollcall"));
     json_object_set_new(answer, "Recommend", json_string(""));
     rc_log_info("api", "call refused: code=%s request=%s", errors[error].code, call->request_id);

@@ -5,6 +5,7 @@
  */
 #include "cli/server.h"
 
+#include "api/api.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "broker/broker.h"
@@ -38,10 +39,11 @@ struct rc_server {
     struct shard *shards;
     struct rc_broker **brokers;
     uint32_t shards_count;
-    struct rc_address mqtt[LISTENERS_MAX], rocketmq;
+    struct rc_api *api;
+    struct rc_address mqtt[LISTENERS_MAX], rocketmq, http;
     uint32_t mqtt_count;
     int *mqtt_fds; /* [listener * shards + shard], -1 once a listener owns it */
-    int rocketmq_fd;
+    int rocketmq_fd, http_fd;
     struct rc_host store_host;
     char *snapshot;
 };
@@ -90,6 +92,10 @@ static int open_sockets(struct rc_server *server, struct rc_error *error)
         server->mqtt_fds[i] = -1;
     int err = rc_address_parse(config->rocketmq.bind.text, &server->rocketmq, error);
     err = err ? err : rc_listen_open(&server->rocketmq, &server->rocketmq_fd, 1, error);
+    if (err == RC_OK && config->http.is_enabled) {
+        err = rc_address_parse(config->http.bind.text, &server->http, error);
+        err = err ? err : rc_listen_open(&server->http, &server->http_fd, 1, error);
+    }
     for (uint32_t i = 0; err == RC_OK && i < config->mqtt.listeners.count; i++)
         err = open_mqtt_listener(server, &listeners[i], error);
     return err;
@@ -227,6 +233,23 @@ static int start_endpoint(struct rc_server *server, struct rc_error *error)
     return rc_endpoint_start(&options, &fd, 1, &server->endpoint, error);
 }
 
+static int start_api(struct rc_server *server, struct rc_error *error)
+{
+    if (!server->config->http.is_enabled)
+        return RC_OK;
+    struct rc_api_options options = {
+        .listen_fd = server->http_fd,
+        .brokers = server->brokers,
+        .shards = server->shards_count,
+        .store = server->store,
+        .writer = server->writer,
+        .catalog = server->catalog,
+        .node = server->config->node.text,
+    };
+    server->http_fd = -1;
+    return rc_api_start(&options, &server->api, error);
+}
+
 /* ---- start ---- */
 
 static uint32_t choose_shards(const struct rc_config *config)
@@ -242,7 +265,7 @@ int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog, 
     struct rc_server *server = rc_new(struct rc_server);
     server->config = config;
     server->catalog = catalog;
-    server->rocketmq_fd = -1;
+    server->rocketmq_fd = server->http_fd = -1;
     server->shards_count = choose_shards(config);
     server->shards = rc_calloc(server->shards_count, sizeof(*server->shards));
     server->brokers = rc_calloc(server->shards_count, sizeof(struct rc_broker *));
@@ -253,6 +276,7 @@ int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog, 
     }
     err = err ? err : start_endpoint(server, error);
     err = err ? err : start_shards(server, error);
+    err = err ? err : start_api(server, error);
     if (err != RC_OK) {
         rc_server_stop(server);
         return err;
@@ -269,8 +293,12 @@ void rc_server_describe(const struct rc_server *server, char *out, size_t size)
         len += (size_t)snprintf(out + len, size - len, "%s%s",
                                 i ? "," : "mqtt=", rc_address_format(&server->mqtt[i], text));
     if (len < size)
-        snprintf(out + len, size - len, "%srocketmq=%s shards=%u", len ? " " : "",
-                 rc_address_format(&server->rocketmq, text), server->shards_count);
+        len += (size_t)snprintf(out + len, size - len, "%srocketmq=%s", len ? " " : "",
+                                rc_address_format(&server->rocketmq, text));
+    if (len < size && server->api != NULL)
+        len += (size_t)snprintf(out + len, size - len, " http=%s", rc_address_format(&server->http, text));
+    if (len < size)
+        snprintf(out + len, size - len, " shards=%u", server->shards_count);
 }
 
 uint16_t rc_server_mqtt_port(const struct rc_server *server)
@@ -296,6 +324,10 @@ int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struc
     for (uint32_t i = 0; i < server->shards_count; i++)
         rc_loop_sync(server->shards[i].loop);
     rc_endpoint_sync(server->endpoint);
+    if (server->api != NULL) {
+        rc_api_post_catalog(server->api, catalog);
+        rc_api_sync(server->api);
+    }
     rc_catalog_unref(server->catalog);
     server->catalog = catalog;
     return RC_OK;
@@ -368,6 +400,7 @@ static void free_shards(struct rc_server *server)
 
 void rc_server_stop(struct rc_server *server)
 {
+    rc_api_stop(server->api);
     stop_shards(server);
     rc_endpoint_stop(server->endpoint);
     if (server->writer != NULL && rc_log_writer_stop(server->writer) != RC_OK)
@@ -382,6 +415,8 @@ void rc_server_stop(struct rc_server *server)
             close(server->mqtt_fds[i]);
     if (server->rocketmq_fd != -1)
         close(server->rocketmq_fd);
+    if (server->http_fd != -1)
+        close(server->http_fd);
     rc_catalog_unref(server->catalog);
     free(server->mqtt_fds);
     free(server->snapshot);

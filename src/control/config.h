@@ -115,6 +115,11 @@ struct rc_config_rocketmq {
     bool acl, auto_create_topics;
 };
 
+struct rc_config_http {
+    bool is_enabled;
+    struct rc_config_text bind;
+};
+
 struct rc_config {
     struct rc_config_text node;
     int64_t shards; /* 0: as many as there are cores */
@@ -125,6 +130,7 @@ struct rc_config {
     struct rc_config_store store;
     struct rc_config_mqtt mqtt;
     struct rc_config_rocketmq rocketmq;
+    struct rc_config_http http;
     struct rc_config_list instances; /* struct rc_config_instance */
 
     const char *file; /* the path it was read from */

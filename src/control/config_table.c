@@ -234,6 +234,23 @@ static const struct rc_config_entry rocketmq_entries[] = {
 };
 SECTION(rocketmq, struct rc_config_rocketmq, rocketmq_entries);
 
+/* ---- http ---- */
+static const struct rc_config_entry http_entries[] = {
+    {.key = "enabled",
+     .type = RC_CONFIG_BOOL,
+     .offset = offsetof(struct rc_config_http, is_enabled),
+     .default_text = "true",
+     .doc = "Whether HTTP is served at all: OpenAPI, metrics, health."},
+    {.key = "bind",
+     .type = RC_CONFIG_ADDRESS,
+     .offset = offsetof(struct rc_config_http, bind),
+     .default_text = "127.0.0.1:18083",
+     .doc =
+         "Where HTTP clients connect. Calls of the OpenAPI are signed; metrics and health are not: whoever "
+         "reaches this address may read them."},
+};
+SECTION(http, struct rc_config_http, http_entries);
+
 /* ---- instances ---- */
 static const struct rc_config_entry key_entries[] = {
     {.key = "access_key",
@@ -572,6 +589,11 @@ static const struct rc_config_entry root_entries[] = {
      .offset = offsetof(struct rc_config, rocketmq),
      .section = &rocketmq_section,
      .doc = "The RocketMQ side."},
+    {.key = "http",
+     .type = RC_CONFIG_SECTION,
+     .offset = offsetof(struct rc_config, http),
+     .section = &http_section,
+     .doc = "The HTTP side."},
     {.key = "instances",
      .type = RC_CONFIG_SECTIONS,
      .offset = offsetof(struct rc_config, instances),

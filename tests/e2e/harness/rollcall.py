@@ -23,6 +23,7 @@ shards: 2
 store: {{dir: "{dir}", segment_size: {segment}, queue_file_entries: 300{store}}}
 mqtt: {{listeners: [{{name: mqtt, bind: "127.0.0.1:{mqtt}"}}]}}
 rocketmq: {{bind: "127.0.0.1:{rocketmq}", auto_create_topics: true{rocketmq_more}}}
+http: {{bind: "127.0.0.1:{http}"}}
 instances:
   - id: rc-test
     keys: [{{access_key: TestAccessKey, secret_key: TestSecretKey}}]
@@ -39,11 +40,11 @@ class Rollcall:
         self.home = pathlib.Path(home)
         self.home.mkdir(parents=True, exist_ok=True)
         self.store = self.home / "store"
-        self.mqtt_port, self.rocketmq_port = free_port(), free_port()
+        self.mqtt_port, self.rocketmq_port, self.http_port = free_port(), free_port(), free_port()
         self.namesrv = f"127.0.0.1:{self.rocketmq_port}"
         self.config = self.home / "rollcall.yaml"
         self.config.write_text(CONFIG.format(dir=self.store, segment=segment, store=store, mqtt=self.mqtt_port,
-                                             rocketmq=self.rocketmq_port, rocketmq_more=rocketmq_more))
+                                             http=self.http_port, rocketmq=self.rocketmq_port, rocketmq_more=rocketmq_more))
         self.process = None
 
     def start(self):

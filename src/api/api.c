@@ -1,0 +1,164 @@
+#include "api/api.h"
+
+#include "api/api_private.h"
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum { METRICS_MAX = 1 << 20 };
+
+/* ---- routes ---- */
+
+static void answer_text(struct rc_http_request *request, unsigned status, const char *text)
+{
+    rc_http_answer(request, status, "text/plain; charset=utf-8", rc_slice_str(text));
+}
+
+static void answer_metrics(struct rc_api *api, struct rc_http_request *request)
+{
+    struct rc_buf out;
+    rc_buf_init(&out, METRICS_MAX);
+    rc_metrics_write(api, &out);
+    rc_http_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", rc_buf_slice(&out));
+    rc_buf_free(&out);
+}
+
+/* Ready for clients: their events can be written. */
+static void answer_ready(struct rc_api *api, struct rc_http_request *request)
+{
+    if (rc_log_writer_is_blocked(api->options.writer))
+        answer_text(request, 503, "the log takes no more (disk full?)\n");
+    else
+        answer_text(request, 200, "ok\n");
+}
+
+static void on_request(struct rc_http_request *request, void *owner)
+{
+    struct rc_api *api = owner;
+    bool is_read = request->method == RC_HTTP_GET || request->method == RC_HTTP_HEAD;
+    if (rc_slice_eq_str(request->path, "/"))
+        rc_openapi_handle(api, request);
+    else if (!is_read)
+        answer_text(request, 405, "this is only read\n");
+    else if (rc_slice_eq_str(request->path, "/healthz"))
+        answer_text(request, 200, "ok\n");
+    else if (rc_slice_eq_str(request->path, "/readyz"))
+        answer_ready(api, request);
+    else if (rc_slice_eq_str(request->path, "/metrics"))
+        answer_metrics(api, request);
+    else
+        answer_text(request, 404, "there is nothing here\n");
+}
+
+static void on_accept(struct rc_listener *listener, int fd, const struct rc_address *peer)
+{
+    struct rc_api *api = listener->owner;
+    rc_http_server_accept(api->http, fd, peer, false);
+}
+
+/* ---- mail ---- */
+
+struct catalog_mail {
+    struct rc_mail mail;
+    struct rc_api *api;
+    struct rc_catalog *catalog;
+};
+
+static void on_catalog(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct catalog_mail *letter = rc_container_of(mail, struct catalog_mail, mail);
+    rc_catalog_unref(letter->api->catalog);
+    letter->api->catalog = letter->catalog;
+    free(letter);
+}
+
+void rc_api_post_catalog(struct rc_api *api, struct rc_catalog *catalog)
+{
+    struct catalog_mail *letter = rc_new(struct catalog_mail);
+    *letter =
+        (struct catalog_mail){.mail.deliver = on_catalog, .api = api, .catalog = rc_catalog_ref(catalog)};
+    rc_loop_post(api->loop, &letter->mail);
+}
+
+void rc_api_sync(struct rc_api *api)
+{
+    rc_loop_sync(api->loop);
+}
+
+/* ---- life ---- */
+
+static void free_api(struct rc_api *api)
+{
+    rc_listener_stop(&api->listener);
+    rc_http_server_destroy(api->http);
+    rc_loop_destroy(api->loop);
+    rc_nonces_free(&api->nonces);
+    rc_rate_limit_free(&api->rates);
+    rc_catalog_unref(api->catalog);
+    free(api);
+}
+
+static int start(struct rc_api *api, struct rc_error *error)
+{
+    int err = rc_loop_create("rc-api", &api->loop);
+    if (err != RC_OK)
+        return rc_error_set(error, err, "the API's loop: %s", rc_err_text(err));
+    struct rc_http_options http = {.loop = api->loop, .handler = on_request, .owner = api};
+    err = rc_http_server_create(&http, &api->http, error);
+    if (err != RC_OK)
+        return err;
+    api->listener.on_accept = on_accept;
+    api->listener.owner = api;
+    err = rc_listener_start(&api->listener, api->loop, api->options.listen_fd);
+    if (err != RC_OK)
+        return rc_error_set(error, err, "the API's listener: %s", rc_err_text(err));
+    api->options.listen_fd = -1;
+    err = rc_loop_start_thread(api->loop);
+    return err == RC_OK ? RC_OK : rc_error_set(error, err, "the API's thread: %s", rc_err_text(err));
+}
+
+int rc_api_start(const struct rc_api_options *options, struct rc_api **ret, struct rc_error *error)
+{
+    struct rc_api *api = rc_new(struct rc_api);
+    api->options = *options;
+    api->catalog = rc_catalog_ref(options->catalog);
+    rc_nonces_init(&api->nonces);
+    rc_rate_limit_init(&api->rates);
+    int err = start(api, error);
+    if (err != RC_OK) {
+        if (api->options.listen_fd != -1)
+            close(api->options.listen_fd);
+        free_api(api);
+        return err;
+    }
+    *ret = api;
+    return RC_OK;
+}
+
+struct stop_mail {
+    struct rc_mail mail;
+    struct rc_api *api;
+};
+
+static void on_stop(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct rc_api *api = rc_container_of(mail, struct stop_mail, mail)->api;
+    rc_listener_stop(&api->listener);
+    if (api->questions > 0) /* the shards still answer: look again when they have */
+        rc_loop_post(loop, mail);
+    else
+        rc_loop_stop(loop);
+}
+
+void rc_api_stop(struct rc_api *api)
+{
+    if (api == NULL)
+        return;
+    struct stop_mail letter = {.mail.deliver = on_stop, .api = api};
+    rc_loop_post(api->loop, &letter.mail);
+    rc_loop_join_thread(api->loop);
+    free_api(api);
+}

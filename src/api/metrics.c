@@ -1,0 +1,75 @@
+#include "api/api_private.h"
+#include <stdio.h>
+
+/* ---- what shards count ---- */
+
+struct counter {
+    const char *name, *help;
+    size_t offset;
+};
+
+#define X(name, text) {#name, text, offsetof(struct rc_broker_counters, name)},
+static const struct counter counters[] = {RC_BROKER_COUNTER_MAP(X)};
+#undef X
+
+/* Those that also go down. */
+static bool is_gauge(const struct counter *counter)
+{
+    static const char *const gauges[] = {"connections", "clients", "sessions", "subscriptions"};
+    for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
+        if (strcmp(gauges[i], counter->name) == 0)
+            return true;
+    return false;
+}
+
+static uint64_t sum(const struct rc_api *api, const struct counter *counter)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < api->options.shards; i++) {
+        const uint8_t *base = (const uint8_t *)rc_broker_counters(api->options.brokers[i]);
+        total += atomic_load_explicit((const atomic_uint_fast64_t *)(const void *)(base + counter->offset),
+                                      memory_order_relaxed);
+    }
+    return total;
+}
+
+static void put(struct rc_buf *out, const char *kind, const char *name, const char *help, uint64_t value)
+{
+    const char *suffix = strcmp(kind, "counter") == 0 ? "_total" : "";
+    rc_buf_printf(out, "# HELP rollcall_%s%s %s\n# TYPE rollcall_%s%s %s\nrollcall_%s%s %llu\n", name, suffix,
+                  help, name, suffix, kind, name, suffix, (unsigned long long)value);
+}
+
+void rc_metrics_write(const struct rc_api *api, struct rc_buf *out)
+{
+    const struct rc_log_writer *writer = api->options.writer;
+    const struct rc_http_counters *http = rc_http_server_counters(api->http);
+    struct rc_log_stats log;
+    for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+        char name[96];
+        snprintf(name, sizeof(name), "mqtt_%s", counters[i].name);
+        put(out, is_gauge(&counters[i]) ? "gauge" : "counter", name, counters[i].help,
+            sum(api, &counters[i]));
+    }
+    rc_log_writer_stats(writer, &log);
+    put(out, "counter", "log_records", "records appended to the log", log.records);
+    put(out, "counter", "log_bytes", "bytes appended to the log", log.bytes);
+    put(out, "counter", "log_batches", "writes of the log", log.batches);
+    put(out, "counter", "log_fdatasyncs", "fdatasync calls", log.fdatasyncs);
+    put(out, "counter", "log_write_errors", "writes that failed", log.write_errors);
+    put(out, "gauge", "log_blocked", "1 while the log takes nothing (a full disk)",
+        rc_log_writer_is_blocked(writer));
+    put(out, "gauge", "log_end_bytes", "the published end of the log",
+        rc_store_max_physical(api->options.store));
+    put(out, "counter", "http_requests", "HTTP requests", http->requests);
+    put(out, "counter", "http_refused_connections", "HTTP connections refused: a limit",
+        http->refused_connections);
+    put(out, "counter", "http_refused_bodies", "HTTP bodies refused: too large, or too many at once",
+        http->refused_bodies);
+    put(out, "counter", "http_answers_4xx", "HTTP answers that blame the asker", http->answers_4xx);
+    put(out, "counter", "http_answers_5xx", "HTTP answers that blame the server", http->answers_5xx);
+    rc_buf_printf(out,
+                  "# HELP rollcall_build_info version and node\n# TYPE rollcall_build_info gauge\n"
+                  "rollcall_build_info{version=\"%s\",node=\"%s\"} 1\n",
+                  RC_VERSION, api->options.node);
+}

@@ -1,0 +1,195 @@
+"""The HTTP side: the cloud product's OpenAPI by its official Python SDK, unmodified but for the endpoint; metrics;
+health."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from alibabacloud_onsmqtt20200420 import models
+from alibabacloud_onsmqtt20200420.client import Client
+from alibabacloud_tea_openapi.models import Config
+from aliyunsdkcore.acs_exception.exceptions import ServerException
+from aliyunsdkcore.auth.composer import rpc_signature_composer
+from aliyunsdkcore.client import AcsClient
+from aliyunsdkcore.request import CommonRequest
+from Tea.exceptions import TeaException
+
+from harness.procs import wait_until
+from harness.rollcall import AK, GROUP, INSTANCE, SK, Device, Rollcall
+
+HERE = f"{GROUP}@@@here"
+
+
+@pytest.fixture
+def api(tmp_path):
+    server = Rollcall(tmp_path).start()
+    yield server
+    server.stop()
+
+
+def sdk(server, access_key=AK, secret=SK):
+    return Client(Config(access_key_id=access_key, access_key_secret=secret, protocol="HTTP",
+                         endpoint=f"127.0.0.1:{server.http_port}"))
+
+
+def signed_query(accept, **params):
+    """A signed path, as the core SDK makes it."""
+    return rpc_signature_composer.get_signed_url({"Version": "2020-04-20", **params}, AK, SK, accept, "GET", {})[0]
+
+
+def old_sdk(server, action, **params):
+    """The older core SDK: RPC signature in the parameters."""
+    request = CommonRequest(domain=f"127.0.0.1:{server.http_port}", version="2020-04-20", action_name=action)
+    request.set_method("POST")
+    request.set_protocol_type("http")
+    for name, value in params.items():
+        request.add_query_param(name, value)
+    return AcsClient(AK, SK, "local").do_action_with_exception(request).decode()
+
+
+def get(server, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}{path}", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def is_online(client, client_id):
+    request = models.QuerySessionByClientIdRequest(client_id=client_id, instance_id=INSTANCE)
+    return client.query_session_by_client_id(request).body.online_status
+
+
+# ---- sessions ----
+
+def test_the_sdk_sees_a_client_come_and_go(api):
+    client = sdk(api)
+    assert is_online(client, HERE) is False
+    device = Device(api, "here")
+    assert is_online(client, HERE) is True
+    device.disconnect()
+    wait_until("the client to be offline", lambda: is_online(client, HERE) is False)
+
+
+def test_a_batch_answers_for_each_client_of_every_shard(api):
+    devices = [Device(api, f"d{i}") for i in range(5)]
+    ids = [f"{GROUP}@@@d{i}" for i in range(9)] + ["nonsense"]
+    request = models.BatchQuerySessionByClientIdsRequest(client_id_list=ids, instance_id=INSTANCE)
+    answer = sdk(api).batch_query_session_by_client_ids(request).body.online_status_list
+    assert {one.client_id: one.online_status for one in answer} == {name: name in ids[:5] for name in ids}
+    assert all(device.code == 0 for device in devices)
+    with pytest.raises(TeaException) as error:
+        request.client_id_list = ids + ["one more"]
+        sdk(api).batch_query_session_by_client_ids(request)
+    assert error.value.code == "ParameterCheckFailed"
+
+
+def test_a_connection_is_closed_on_demand_and_its_event_says_so(api):
+    device = Device(api, "here")
+    assert device.code == 0
+    request = models.CloseConnectionRequest(client_id=HERE, instance_id=INSTANCE)
+    assert sdk(api).close_connection(request).body.success is True
+    assert is_online(sdk(api), HERE) is False
+    api.stop()
+    last = [message for message in api.dump() if message["properties"]["TAGS"] == "tcpclean"][-1]
+    assert last["properties"]["rcReason"] == "closed-by-operator"
+
+
+def test_groups_and_instances_are_listed(api):
+    groups = sdk(api).list_group_id(models.ListGroupIdRequest(instance_id=INSTANCE)).body.data
+    assert sorted(group.group_id for group in groups) == [GROUP, "GID_other"] or \
+        sorted(group.group_id for group in groups) == ["GID_other", GROUP]
+    instances = sdk(api).list_instances(models.ListInstancesRequest()).body.instances
+    assert [instance.instance_id for instance in instances] == [INSTANCE]
+
+
+# ---- the roll ----
+
+def test_the_roll_is_read_in_pages_and_counted(api):
+    devices = [Device(api, f"d{i}") for i in range(23)]
+    seen, token = {}, ""
+    while True:
+        page = json.loads(old_sdk(api, "ListOnlineClients", InstanceId=INSTANCE, GroupId=GROUP, MaxResults="5",
+                                  NextToken=token))
+        for client in page["Clients"]:
+            assert client["ClientId"] not in seen
+            seen[client["ClientId"]] = client
+        token = page["NextToken"]
+        if not token:
+            break
+    assert set(seen) == {f"{GROUP}@@@d{i}" for i in range(23)}
+    one = seen[f"{GROUP}@@@d7"]
+    assert len(one["ChannelId"]) == 32 and one["ClientIp"].startswith("127.0.0.1:")
+    assert abs(one["Since"] - time.time() * 1000) < 60_000
+    count = json.loads(old_sdk(api, "CountOnlineClients", InstanceId=INSTANCE))
+    assert count["OnlineCount"] == 23
+    devices[0].disconnect()
+    wait_until("one to be gone", lambda: json.loads(
+        old_sdk(api, "CountOnlineClients", InstanceId=INSTANCE, GroupId=GROUP))["OnlineCount"] == 22)
+    for wrong in ("x", "0-0", "ffff-0-0", "0-0-0-0"):
+        with pytest.raises(ServerException) as error:
+            old_sdk(api, "ListOnlineClients", InstanceId=INSTANCE, NextToken=wrong)
+        assert error.value.get_error_code() == "ParameterCheckFailed"
+
+
+def test_xml_is_answered_where_it_is_asked_for(api):
+    device = Device(api, "here")
+    assert device.code == 0
+    text = get(api, signed_query("XML", Action="QuerySessionByClientId", ClientId=HERE, InstanceId=INSTANCE))
+    assert "<QuerySessionByClientIdResponse>" in text and "<OnlineStatus>true</OnlineStatus>" in text
+
+
+# ---- who may ----
+
+@pytest.mark.parametrize("access_key, secret, code", [
+    ("NobodysKey", SK, "InvalidAccessKeyId.NotFound"), (AK, "wrong", "SignatureDoesNotMatch")])
+def test_a_wrong_key_is_refused_by_both_signatures(api, access_key, secret, code):
+    with pytest.raises(TeaException) as error:
+        is_online(sdk(api, access_key, secret), HERE)
+    assert error.value.code == code
+    request = CommonRequest(domain=f"127.0.0.1:{api.http_port}", version="2020-04-20", action_name="ListInstances")
+    request.set_protocol_type("http")
+    with pytest.raises(ServerException) as error:
+        AcsClient(access_key, secret, "local").do_action_with_exception(request)
+    assert error.value.get_error_code() in (code, "InvalidAccessKeySecret")
+
+
+def test_another_instance_is_refused(api):
+    request = models.QuerySessionByClientIdRequest(client_id=HERE, instance_id="not-mine")
+    with pytest.raises(TeaException) as error:
+        sdk(api).query_session_by_client_id(request)
+    assert error.value.code == "InstancePermissionCheckFailed"
+
+
+def test_a_request_cannot_be_replayed(api):
+    """The very bytes of a request that was answered, sent again."""
+    query = signed_query("JSON", Action="ListInstances")
+    assert json.loads(get(api, query))["Code"] == "200"
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(api, query)
+    assert error.value.code == 400 and json.loads(error.value.read())["Code"] == "SignatureNonceUsed"
+
+
+def test_an_unsigned_or_unknown_call_is_told_what_is_missing(api):
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(api, "/?Action=ListInstances")
+    assert json.loads(error.value.read())["Code"] == "MissingAccessKeyId"
+    with pytest.raises(ServerException) as error:
+        old_sdk(api, "MakeCoffee")
+    assert error.value.get_error_code() == "InvalidAction.NotFound"
+    with pytest.raises(ServerException) as error:
+        old_sdk(api, "QuerySessionByClientId", InstanceId=INSTANCE)
+    assert error.value.get_error_code() == "MissingParameter"
+
+
+# ---- metrics, health ----
+
+def test_metrics_and_health(api):
+    device = Device(api, "here")
+    assert device.code == 0
+    text = get(api, "/metrics")
+    assert "\nrollcall_mqtt_clients 1\n" in text
+    assert "# TYPE rollcall_log_records_total counter" in text
+    assert get(api, "/healthz") == get(api, "/readyz") == "ok\n"
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(api, "/nothing")
+    assert error.value.code == 404

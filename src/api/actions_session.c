@@ -244,18 +244,27 @@ static void finish_page(struct inquiry *inquiry)
     rc_api_call_finish(call);
 }
 
+/* Reads up to 16 hex digits and the character behind them. */
+static bool take_hex(const char **at, char end, uint64_t *ret)
+{
+    size_t len = strspn(*at, "0123456789abcdef");
+    if (len == 0 || len > 16 || (*at)[len] != end)
+        return false;
+    *ret = strtoull(*at, NULL, 16);
+    *at += len + (end != '\0' ? 1 : 0);
+    return true;
+}
+
 /* False when it is not one that was given out. */
 static bool read_token(struct inquiry *inquiry, const char *token, uint64_t *ret_cursor)
 {
-    unsigned shard;
-    unsigned long long cursor, position;
-    int end = 0;
+    uint64_t shard, cursor, position;
     if (token == NULL || token[0] == '\0')
         return true;
-    if (sscanf(token, "%4x-%16llx-%16llx%n", &shard, &cursor, &position, &end) != 3 || token[end] != '\0' ||
-        shard >= inquiry->call->api->options.shards)
+    if (!take_hex(&token, '-', &shard) || !take_hex(&token, '-', &cursor) ||
+        !take_hex(&token, '\0', &position) || shard >= inquiry->call->api->options.shards)
         return false;
-    inquiry->shard = shard;
+    inquiry->shard = (uint32_t)shard;
     inquiry->position = position;
     *ret_cursor = cursor;
     return true;

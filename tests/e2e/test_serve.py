@@ -59,7 +59,7 @@ def test_all_errors_of_a_configuration_are_told_with_their_places_and_nothing_is
     assert answer.returncode == 2
     lines = answer.stderr.splitlines()
     assert f"{server.config}:2:1: the key 'nod' is unknown, did you mean 'node'?" in lines
-    assert any(re.search(r":12:\d+: instances\[0\]\.rules\[0\]\.queues: 'four' was given, a whole number", line)
+    assert any(re.search(r":13:\d+: instances\[0\]\.rules\[0\]\.queues: 'four' was given, a whole number", line)
                for line in lines)
     assert not server.store.exists()
     change(server, "nod:", "node:")

@@ -101,7 +101,7 @@ def measure_idle(server, count):
 
 def start_servers(home):
     root = pathlib.Path(__file__).resolve().parents[2]
-    rollcall = Rollcall(home / "rollcall", segment="256MiB").start()
+    rollcall = Rollcall(home / "rollcall", segment="256MiB", queue_entries=300000).start()
     mosquitto_port, bare_port = free_port(), free_port()
     conf = home / "mosquitto.conf"
     conf.write_text(f"listener {mosquitto_port} 127.0.0.1\nallow_anonymous true\nmax_connections -1\nlog_dest none\n")

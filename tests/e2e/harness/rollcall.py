@@ -20,7 +20,7 @@ INSTANCE, GROUP, TOPIC, PARENT = "rc-test", "GID_test", "GID_test_MQTT", "sensor
 CONFIG = """
 node: rollcall-1
 shards: 2
-store: {{dir: "{dir}", segment_size: {segment}, queue_file_entries: 300{store}}}
+store: {{dir: "{dir}", segment_size: {segment}, queue_file_entries: {queue_entries}{store}}}
 mqtt: {{listeners: [{{name: mqtt, bind: "127.0.0.1:{mqtt}"}}]}}
 rocketmq: {{bind: "127.0.0.1:{rocketmq}", auto_create_topics: true{rocketmq_more}}}
 http: {{bind: "127.0.0.1:{http}"}}
@@ -36,15 +36,16 @@ instances:
 class Rollcall:
     """`store` and `rocketmq_more` are further keys of those sections, each beginning with a comma."""
 
-    def __init__(self, home, segment="16MiB", store="", rocketmq_more=""):
+    def __init__(self, home, segment="16MiB", store="", rocketmq_more="", queue_entries=300):
         self.home = pathlib.Path(home)
         self.home.mkdir(parents=True, exist_ok=True)
         self.store = self.home / "store"
         self.mqtt_port, self.rocketmq_port, self.http_port = free_port(), free_port(), free_port()
         self.namesrv = f"127.0.0.1:{self.rocketmq_port}"
         self.config = self.home / "rollcall.yaml"
-        self.config.write_text(CONFIG.format(dir=self.store, segment=segment, store=store, mqtt=self.mqtt_port,
-                                             http=self.http_port, rocketmq=self.rocketmq_port, rocketmq_more=rocketmq_more))
+        self.config.write_text(CONFIG.format(dir=self.store, segment=segment, store=store, queue_entries=queue_entries,
+                                             mqtt=self.mqtt_port, http=self.http_port, rocketmq=self.rocketmq_port,
+                                             rocketmq_more=rocketmq_more))
         self.process = None
 
     def start(self):

@@ -12,6 +12,7 @@
 #include "presence/presence.h"
 
 struct rc_broker;
+struct rc_password_pool;
 
 enum {
     RC_BROKER_SHARDS_MAX = 64,
@@ -43,7 +44,10 @@ struct rc_broker_options {
     uint32_t max_connecting;  /* of those, without a client; default RC_BROKER_CONNECTING_MAX */
     uint32_t max_packet_size;
     uint32_t connect_timeout_ms;
-    size_t max_queued_bytes;  /* in this shard's sessions; default RC_BROKER_QUEUED_BYTES_MAX */
+    size_t max_queued_bytes;            /* in this shard's sessions; default RC_BROKER_QUEUED_BYTES_MAX */
+    struct rc_password_pool *passwords; /* NULL: nobody can log in by password */
+    /* Wrong passwords in a minute above which more are refused unseen; 0: no limit. */
+    uint32_t login_failures_per_address, login_failures_per_client;
     uint64_t session_keep_ms; /* how long the session of an absent client is kept */
 };
 

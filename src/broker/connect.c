@@ -151,7 +151,8 @@ static struct rc_auth_login login_of(const struct rc_conn *conn, const struct rc
                                   connect->user, connect->password};
 }
 
-static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connect)
+/* -1: refused, or its password is being verified. */
+static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connect, struct rc_slice in)
 {
     if (rc_mqtt_props_has(&connect->props, RC_MQTT_PROP_AUTH_METHOD)) {
         RC_COUNT(&conn->broker->counters, refused_auth);
@@ -159,11 +160,13 @@ static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connec
     }
     if (connect->client_id.len == 0 && !may_have_no_id(connect))
         return refuse_login(conn, connect, RC_AUTH_BAD_CLIENT_ID);
-    if (connect->client_id.len == 0)
+    if (connect->client_id.len == 0 && conn->assigned_id == NULL)
         assign_id(conn);
     struct rc_auth_login login = login_of(conn, connect);
     struct rc_auth_client client;
-    enum rc_auth_result result = rc_auth_mqtt(conn->broker->catalog, &login, &client);
+    enum rc_auth_result result = rc_login_check(conn, &login, in, &client);
+    if (result == RC_AUTH_NEEDS_PASSWORD)
+        return -1;
     if (result != RC_AUTH_OK)
         return refuse_login(conn, connect, result);
     conn->group = client.group;
@@ -208,7 +211,7 @@ int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in)
         return wait_for_more(conn);
     const struct rc_mqtt_connect *connect = &packet.connect;
     take_options(conn, connect);
-    if (log_in(conn, connect) < 0 || check_will(conn, connect) < 0)
+    if (log_in(conn, connect, in) < 0 || check_will(conn, connect) < 0)
         return -1;
     conn->catalog = rc_catalog_ref(broker->catalog);
     uint32_t owner =

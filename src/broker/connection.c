@@ -71,6 +71,7 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
     if (conn->is_dead)
         return;
     conn->is_dead = true;
+    rc_login_abandon(conn);
     rc_timer_stop(&conn->timer);
     if (rc_stream_is_open(&conn->stream)) {
         if (rc_output_pending(&conn->output) > 0 && conn->stream.loop != NULL)

@@ -14,6 +14,7 @@
     X(moved, "connections handed to the shard that owns their client")                                       \
     X(connects, "clients accepted")                                                                          \
     X(refused_auth, "CONNECTs refused: credentials, group or client id")                                     \
+    X(refused_guard, "CONNECTs refused: too many wrong passwords came from there")                           \
     X(refused_protocol, "CONNECTs refused: malformed or an unsupported version")                             \
     X(refused_log, "CONNECTs refused: the log takes no more")                                                \
     X(refused_limit, "connections refused: the limit on connections")                                        \

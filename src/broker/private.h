@@ -15,6 +15,7 @@
 enum { RC_SCRATCH_BYTES = 64 * 1024, RC_READS_PER_WAKE = 4 };
 
 struct rc_session;
+struct rc_login;
 
 /* One message on its way to many receivers, possibly on many shards. */
 struct rc_publication {
@@ -50,6 +51,7 @@ struct rc_conn {
     uint64_t active_ms; /* monotonic: the last packet's arrival */
     struct rc_channel channel;
     struct rc_roll_tally *tally;  /* from the opening of its channel on */
+    struct rc_login *login;       /* while its password is being verified */
     struct rc_identity *identity; /* likewise */
     char *assigned_id;            /* made up for a client without one, until its session is open */
     uint32_t keep_alive_ms;       /* 1.5 times the client's; 0: none */
@@ -119,6 +121,16 @@ void rc_conn_consume(struct rc_conn *conn, struct rc_slice in);
 int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in);
 /* The login was checked: opens session and channel here. `in` starts with the CONNECT. */
 void rc_connect_open(struct rc_conn *conn, struct rc_slice in);
+
+/* ---- login.c ---- */
+/*
+ * Checks a login as rc_auth_mqtt does. RC_AUTH_NEEDS_PASSWORD: it is being verified; `in`, which starts with
+ * the CONNECT, was kept, and will be handled again when the answer is there.
+ */
+enum rc_auth_result rc_login_check(struct rc_conn *conn, const struct rc_auth_login *login,
+                                   struct rc_slice in, struct rc_auth_client *ret_client);
+/* The connection goes: nobody waits for that answer any more. */
+void rc_login_abandon(struct rc_conn *conn);
 
 /* ---- connack.c ---- */
 /* The session is open: false, and nothing was sent, when the client takes no packet of that size. */

@@ -21,6 +21,7 @@ struct rc_cli_command {
 extern const struct rc_cli_command rc_cli_serve;
 extern const struct rc_cli_command rc_cli_watch;
 extern const struct rc_cli_command rc_cli_sign;
+extern const struct rc_cli_command rc_cli_passwd;
 extern const struct rc_cli_command rc_cli_sim;
 extern const struct rc_cli_command rc_cli_store;
 

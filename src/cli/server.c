@@ -6,6 +6,7 @@
 #include "cli/server.h"
 
 #include "api/api.h"
+#include "auth/password_pool.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "broker/broker.h"
@@ -36,6 +37,7 @@ struct rc_server {
     struct rc_log_writer *writer;
     struct rc_log_retention retention;
     struct rc_endpoint *endpoint;
+    struct rc_password_pool *passwords;
     struct shard *shards;
     struct rc_broker **brokers;
     uint32_t shards_count;
@@ -180,6 +182,9 @@ static int create_shard(struct rc_server *server, uint32_t i, struct rc_error *e
             (uint32_t)((config->mqtt.max_connections + server->shards_count - 1) / server->shards_count);
     options.max_packet_size = (uint32_t)config->mqtt.max_packet_size;
     options.connect_timeout_ms = (uint32_t)config->mqtt.connect_timeout;
+    options.passwords = server->passwords;
+    options.login_failures_per_address = (uint32_t)config->mqtt.login_failures_per_address;
+    options.login_failures_per_client = (uint32_t)config->mqtt.login_failures_per_client;
     err = rc_broker_create(&options, &shard->broker);
     server->brokers[i] = shard->broker;
     return err ? rc_error_set(error, err, "a shard cannot be made: %s", rc_err_text(err)) : RC_OK;
@@ -207,7 +212,10 @@ static int start_shard(struct rc_server *server, uint32_t i, struct rc_error *er
 
 static int start_shards(struct rc_server *server, struct rc_error *error)
 {
-    int err = RC_OK;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int err = rc_password_pool_create(cores > 0 ? (uint32_t)cores : 1, &server->passwords);
+    if (err != RC_OK)
+        return rc_error_set(error, err, "no threads to verify passwords: %s", rc_err_text(err));
     for (uint32_t i = 0; err == RC_OK && i < server->shards_count; i++)
         err = create_shard(server, i, error);
     for (uint32_t i = 0; err == RC_OK && i < server->shards_count; i++)
@@ -406,6 +414,7 @@ void rc_server_stop(struct rc_server *server)
     if (server->writer != NULL && rc_log_writer_stop(server->writer) != RC_OK)
         rc_log_error("serve", "the log could not be written to its end: the rest is added at the next start");
     rc_endpoint_free(server->endpoint);
+    rc_password_pool_destroy(server->passwords);
     free_shards(server);
     rc_presence_recovery_destroy(server->recovery);
     if (server->store != NULL)

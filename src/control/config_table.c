@@ -203,6 +203,19 @@ static const struct rc_config_entry mqtt_entries[] = {
      .max = 600 * SECOND,
      .default_text = "10s",
      .doc = "A connection without a complete CONNECT packet after this time is closed."},
+    {.key = "login_failures_per_address",
+     .type = RC_CONFIG_INTEGER,
+     .offset = offsetof(struct rc_config_mqtt, login_failures_per_address),
+     .max = 65535,
+     .default_text = "300",
+     .doc = "Wrong passwords from one address in a minute; above that, logins with a password are refused "
+            "there until the minute is over. 0: no limit."},
+    {.key = "login_failures_per_client",
+     .type = RC_CONFIG_INTEGER,
+     .offset = offsetof(struct rc_config_mqtt, login_failures_per_client),
+     .max = 65535,
+     .default_text = "10",
+     .doc = "The same for one client ID from one address. 0: no limit."},
 };
 SECTION(mqtt, struct rc_config_mqtt, mqtt_entries);
 

@@ -1,0 +1,34 @@
+#include "auth/login_guard.h"
+
+/* A slot: 24 bits of the minute, 24 of the key's tag, 16 of the count. */
+enum { COUNT_BITS = 16, COUNT_MAX = (1 << COUNT_BITS) - 1, WINDOW_MS = 60000 };
+
+static uint64_t head_of(uint64_t key, uint64_t now_ms)
+{
+    uint64_t minute = now_ms / WINDOW_MS & 0xffffff, tag = key >> 40;
+    return (minute << 24 | tag) << COUNT_BITS;
+}
+
+static atomic_uint_fast64_t *slot_of(struct rc_login_guard *guard, uint64_t key)
+{
+    return &guard->slots[key % RC_LOGIN_GUARD_SLOTS];
+}
+
+bool rc_login_guard_allows(struct rc_login_guard *guard, uint64_t key, uint32_t limit, uint64_t now_ms)
+{
+    uint64_t slot = atomic_load_explicit(slot_of(guard, key), memory_order_relaxed);
+    bool is_ours = (slot & ~(uint64_t)COUNT_MAX) == head_of(key, now_ms);
+    return limit == 0 || !is_ours || (slot & COUNT_MAX) < limit;
+}
+
+void rc_login_guard_failed(struct rc_login_guard *guard, uint64_t key, uint64_t now_ms)
+{
+    atomic_uint_fast64_t *at = slot_of(guard, key);
+    uint64_t head = head_of(key, now_ms);
+    uint_fast64_t slot = atomic_load_explicit(at, memory_order_relaxed), next;
+    do {
+        bool is_ours = (slot & ~(uint64_t)COUNT_MAX) == head;
+        next = !is_ours ? head + 1 : (slot & COUNT_MAX) < COUNT_MAX ? slot + 1 : slot;
+    } while (
+        !atomic_compare_exchange_weak_explicit(at, &slot, next, memory_order_relaxed, memory_order_relaxed));
+}

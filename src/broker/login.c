@@ -1,0 +1,154 @@
+/*
+ * Logins, those with a password too: they are verified on other threads, and meanwhile the connection stays
+ * among those without a client, its CONNECT kept and its socket not read.
+ */
+#include "broker/private.h"
+
+#include "auth/password_pool.h"
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/hash.h"
+
+struct rc_login {
+    struct rc_password_job job;
+    struct rc_conn *conn; /* NULL: it is gone */
+    uint64_t address_key, client_key;
+    bool is_answered;
+    uint8_t bytes[]; /* entry, password */
+};
+
+/* What stands for a user that does not exist: it takes as long to refuse. */
+static const char no_entry[] = "none";
+
+/* ---- counting wrong ones ---- */
+
+static uint64_t address_key(const struct rc_conn *conn)
+{
+    return rc_hash(rc_slice(conn->channel.addr, conn->channel.is_v6 ? 16 : 4));
+}
+
+/* From there for that client: nobody can shut out a client from elsewhere. */
+static uint64_t client_key(const struct rc_conn *conn, const struct rc_auth_login *login,
+                           const struct rc_auth_client *client)
+{
+    return rc_hash(login->client_id) * 3 + rc_hash(client->instance->id) * 5 + address_key(conn) * 7;
+}
+
+static bool guard_allows(const struct rc_broker *broker, uint64_t address, uint64_t client)
+{
+    struct rc_login_guard *guard = rc_password_pool_guard(broker->options.passwords);
+    uint64_t now = rc_loop_now_ms(broker->options.loop);
+    return rc_login_guard_allows(guard, address, broker->options.login_failures_per_address, now) &&
+           rc_login_guard_allows(guard, client, broker->options.login_failures_per_client, now);
+}
+
+static void count_failure(const struct rc_broker *broker, uint64_t address, uint64_t client)
+{
+    struct rc_login_guard *guard = rc_password_pool_guard(broker->options.passwords);
+    uint64_t now = rc_loop_now_ms(broker->options.loop);
+    rc_login_guard_failed(guard, address, now);
+    rc_login_guard_failed(guard, client, now);
+}
+
+/* ---- waiting for the answer ---- */
+
+static void on_answer(struct rc_password_job *job)
+{
+    struct rc_login *login = rc_container_of(job, struct rc_login, job);
+    struct rc_conn *conn = login->conn;
+    if (conn == NULL) {
+        free(login);
+        return;
+    }
+    login->is_answered = true;
+    struct rc_buf *in = conn->partial; /* the CONNECT is handled again, from the start */
+    conn->partial = NULL;
+    conn->broker->connecting_bytes -= rc_buf_len(in);
+    rc_conn_consume(conn, rc_buf_slice(in));
+    rc_buf_free(in);
+    free(in);
+}
+
+static void keep_connect(struct rc_conn *conn, struct rc_slice in)
+{
+    conn->partial = rc_new(struct rc_buf);
+    rc_buf_init(conn->partial, RC_BROKER_CONNECT_BYTES_MAX + 2 * RC_SCRATCH_BYTES);
+    rc_buf_put_slice(conn->partial, in);
+    conn->broker->connecting_bytes += in.len;
+    if (conn->stream.loop != NULL)
+        rc_stream_detach(&conn->stream);
+}
+
+static enum rc_auth_result ask(struct rc_conn *conn, const struct rc_auth_login *from,
+                               const struct rc_auth_client *client, struct rc_slice in)
+{
+    struct rc_broker *broker = conn->broker;
+    uint64_t address = address_key(conn), who = client_key(conn, from, client);
+    if (!guard_allows(broker, address, who)) {
+        RC_COUNT(&broker->counters, refused_guard);
+        return RC_AUTH_TOO_MANY_FAILURES;
+    }
+    if (!from->has_password || from->password.len > RC_PASSWORD_POOL_PASSWORD_MAX) {
+        count_failure(broker, address, who);
+        return RC_AUTH_BAD_PASSWORD;
+    }
+    if (broker->connecting_bytes + in.len > RC_BROKER_CONNECTING_BYTES_MAX)
+        return RC_AUTH_BUSY;
+    struct rc_slice entry = client->user != NULL ? client->user->password : rc_slice_str(no_entry);
+    struct rc_login *login = rc_calloc(1, sizeof(*login) + entry.len + from->password.len);
+    memcpy(login->bytes, entry.ptr, entry.len);
+    if (from->password.len > 0)
+        memcpy(login->bytes + entry.len, from->password.ptr, from->password.len);
+    login->conn = conn;
+    login->address_key = address;
+    login->client_key = who;
+    login->job.entry = rc_slice(login->bytes, entry.len);
+    login->job.password = rc_slice(login->bytes + entry.len, from->password.len);
+    login->job.reply_to = broker->options.loop;
+    login->job.on_answer = on_answer;
+    if (rc_password_pool_post(broker->options.passwords, &login->job) != RC_OK) {
+        explicit_bzero(login->bytes + entry.len, from->password.len);
+        free(login);
+        return RC_AUTH_BUSY;
+    }
+    conn->login = login;
+    keep_connect(conn, in);
+    return RC_AUTH_NEEDS_PASSWORD;
+}
+
+/* The catalog may have changed meanwhile: what was verified must still be the user's entry. */
+static enum rc_auth_result take_answer(struct rc_conn *conn, const struct rc_auth_client *client)
+{
+    struct rc_login *login = conn->login;
+    bool is_right =
+        login->job.is_right && client->user != NULL && rc_slice_eq(client->user->password, login->job.entry);
+    if (!is_right)
+        count_failure(conn->broker, login->address_key, login->client_key);
+    conn->login = NULL;
+    free(login);
+    return is_right ? RC_AUTH_OK : RC_AUTH_BAD_PASSWORD;
+}
+
+enum rc_auth_result rc_login_check(struct rc_conn *conn, const struct rc_auth_login *login,
+                                   struct rc_slice in, struct rc_auth_client *ret_client)
+{
+    enum rc_auth_result result = rc_auth_mqtt(conn->broker->catalog, login, ret_client);
+    if (conn->login != NULL && result == RC_AUTH_NEEDS_PASSWORD)
+        return take_answer(conn, ret_client);
+    rc_login_abandon(conn);
+    if (result != RC_AUTH_NEEDS_PASSWORD)
+        return result;
+    return conn->broker->options.passwords != NULL ? ask(conn, login, ret_client, in) : RC_AUTH_BUSY;
+}
+
+void rc_login_abandon(struct rc_conn *conn)
+{
+    struct rc_login *login = conn->login;
+    conn->login = NULL;
+    if (login == NULL)
+        return;
+    login->conn = NULL;
+    atomic_store_explicit(&login->job.is_cancelled, true, memory_order_relaxed);
+    if (login->is_answered)
+        free(login);
+}

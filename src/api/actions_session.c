@@ -224,6 +224,27 @@ static json_t *describe(const struct rc_roll_client *client)
     return item;
 }
 
+/* Where a consumer of the group's events goes on from what the answer says: an offset for each queue. */
+static void put_queues(struct inquiry *inquiry)
+{
+    struct rc_api_call *call = inquiry->call;
+    struct rc_slice group_id = inquiry->questions[inquiry->shard].group;
+    const struct rc_group *group = rc_instance_group(call->instance, group_id);
+    if (group == NULL)
+        return; /* several groups may have several topics: LogPosition is for all of them */
+    struct rc_topic *topic = rc_group_event_topic(call->catalog, group);
+    json_t *queues = json_array();
+    for (uint32_t i = 0; i < rc_topic_queue_count(topic); i++) {
+        json_t *item = json_object();
+        uint64_t offset = rc_queue_seek(rc_topic_queue(topic, i), inquiry->position);
+        json_object_set_new(item, "QueueId", json_integer(i));
+        json_object_set_new(item, "Offset", json_integer((json_int_t)offset));
+        json_array_append_new(queues, item);
+    }
+    json_object_set_new(call->answer, "Topic", text(rc_topic_name(topic)));
+    json_object_set_new(call->answer, "Queues", queues);
+}
+
 /* The token says where to go on: shard and cursor; and the position of the first page, which is the one of
  * all. */
 static void finish_page(struct inquiry *inquiry)
@@ -238,6 +259,7 @@ static void finish_page(struct inquiry *inquiry)
     if (shard < call->api->options.shards)
         snprintf(token, sizeof(token), "%x-%llx-%llx", shard, (unsigned long long)question->cursor,
                  (unsigned long long)inquiry->position);
+    put_queues(inquiry);
     json_object_set_new(call->answer, "Clients", list);
     json_object_set_new(call->answer, "NextToken", json_string(token));
     json_object_set_new(call->answer, "LogPosition", json_integer((json_int_t)inquiry->position));

@@ -224,12 +224,6 @@ int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in)
 
 /* ---- on the owner ---- */
 
-static struct rc_topic *event_topic(const struct rc_conn *conn)
-{
-    const struct rc_status_rule *rule = conn->group->status_rule;
-    return rule != NULL && rule->topic != NULL ? rule->topic : conn->catalog->presence_topic;
-}
-
 static void refuse_unavailable(struct rc_conn *conn)
 {
     if (!conn->broker->is_stopping) {
@@ -291,7 +285,8 @@ static int open_channel(struct rc_conn *conn, struct rc_session *session)
     conn->channel.client_id = rc_session_client_id(session);
     conn->channel.instance = session->key;
     conn->channel.protocol = protocol_text(conn->version);
-    int err = rc_presence_connect(conn->broker->presence, &conn->channel, event_topic(conn));
+    int err = rc_presence_connect(conn->broker->presence, &conn->channel,
+                                  rc_group_event_topic(conn->catalog, conn->group));
     if (err == RC_OK)
         rc_roll_enrol(conn, conn->group->instance->id, conn->group->id);
     return err;

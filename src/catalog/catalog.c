@@ -275,3 +275,9 @@ const struct rc_key_pair *rc_catalog_key(const struct rc_catalog *catalog, struc
 {
     return rc_map_find(&catalog->key_pairs, access_key);
 }
+
+struct rc_topic *rc_group_event_topic(const struct rc_catalog *catalog, const struct rc_group *group)
+{
+    const struct rc_status_rule *rule = group->status_rule;
+    return rule != NULL && rule->topic != NULL ? rule->topic : catalog->presence_topic;
+}

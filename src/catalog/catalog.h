@@ -123,6 +123,8 @@ int rc_catalog_set_status_rule(struct rc_catalog *catalog, struct rc_group *grou
 const struct rc_instance *rc_catalog_instance(const struct rc_catalog *catalog, struct rc_slice id);
 const struct rc_key_pair *rc_instance_key(const struct rc_instance *instance, struct rc_slice access_key);
 const struct rc_group *rc_instance_group(const struct rc_instance *instance, struct rc_slice id);
+/* Where the events of its clients go: the topic of its status rule, else the system topic. */
+struct rc_topic *rc_group_event_topic(const struct rc_catalog *catalog, const struct rc_group *group);
 const struct rc_key_pair *rc_catalog_key(const struct rc_catalog *catalog, struct rc_slice access_key);
 
 const struct rc_user *rc_instance_user(const struct rc_instance *instance, struct rc_slice name);

@@ -77,6 +77,20 @@ uint64_t rc_queue_search(struct rc_queue *queue, int64_t ms)
     return lo;
 }
 
+uint64_t rc_queue_seek(struct rc_queue *queue, uint64_t physical)
+{
+    uint64_t lo = rc_queue_min(queue), hi = rc_queue_end(queue);
+    while (lo < hi) {
+        struct rc_queue_entry entry;
+        uint64_t mid = lo + (hi - lo) / 2;
+        if (rc_queue_read(queue, mid, &entry, 1) != 1 || entry.physical_offset < physical)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
 struct walk {
     uint64_t at, end;
     bool (*visit)(const struct rc_message *message, uint32_t size, void *arg);

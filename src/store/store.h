@@ -136,6 +136,8 @@ void rc_segment_release(struct rc_segment *segment); /* any thread; NULL is fine
 
 /* First offset whose storeTimestamp is >= ms (or the end). */
 uint64_t rc_queue_search(struct rc_queue *queue, int64_t ms);
+/* First offset whose message stands at `physical` or behind it (or the end). */
+uint64_t rc_queue_seek(struct rc_queue *queue, uint64_t physical);
 /* storeTimestamp of the message at `offset`, -1 when it is gone. */
 int64_t rc_queue_store_ms(struct rc_queue *queue, uint64_t offset);
 

@@ -224,6 +224,13 @@ static void test_store_time_never_falls_and_searches_find_it(void **state)
         assert_true(times[found] == times[i] && (found == 0 || times[found - 1] < times[i]));
     }
     assert_int_equal(rc_queue_store_ms(queue, 50), -1);
+    for (uint64_t i = 0; i < 50; i++) {
+        struct rc_queue_entry entry;
+        assert_int_equal(rc_queue_read(queue, i, &entry, 1), 1);
+        assert_int_equal(rc_queue_seek(queue, entry.physical_offset), i);
+        assert_int_equal(rc_queue_seek(queue, entry.physical_offset + 1), i + 1);
+    }
+    assert_int_equal(rc_queue_seek(queue, 0), 0);
     rc_store_close(store);
     test_dir_remove(&dir);
 }

@@ -17,7 +17,7 @@ from aliyunsdkcore.request import CommonRequest
 from Tea.exceptions import TeaException
 
 from harness.procs import wait_until
-from harness.rollcall import AK, GROUP, INSTANCE, SK, Device, Rollcall
+from harness.rollcall import AK, GROUP, INSTANCE, SK, TOPIC, Device, Rollcall
 
 HERE = f"{GROUP}@@@here"
 
@@ -136,6 +136,40 @@ def test_xml_is_answered_where_it_is_asked_for(api):
     assert device.code == 0
     text = get(api, signed_query("XML", Action="QuerySessionByClientId", ClientId=HERE, InstanceId=INSTANCE))
     assert "<QuerySessionByClientIdResponse>" in text and "<OnlineStatus>true</OnlineStatus>" in text
+
+
+def test_the_roll_and_the_events_behind_it_are_the_whole_truth(api):
+    """A backend that starts late: what the roll says, and the events from its offsets on."""
+    devices = [Device(api, f"d{i}") for i in range(30)]
+    for device in devices[:10]:
+        device.disconnect()
+    roll = json.loads(old_sdk(api, "ListOnlineClients", InstanceId=INSTANCE, GroupId=GROUP, MaxResults="1000"))
+    while roll["NextToken"]:
+        page = json.loads(old_sdk(api, "ListOnlineClients", InstanceId=INSTANCE, GroupId=GROUP,
+                                  NextToken=roll["NextToken"]))
+        roll["Clients"] += page["Clients"]
+        roll["NextToken"] = page["NextToken"]
+    assert roll["Topic"] == TOPIC
+    more = [Device(api, f"m{i}") for i in range(10)]
+    for device in devices[10:20] + more[:5]:
+        device.disconnect()
+    left = {f"{GROUP}@@@d{i}" for i in range(20, 30)} | {f"{GROUP}@@@m{i}" for i in range(5, 10)}
+    wait_until("the others to be gone", lambda: json.loads(
+        old_sdk(api, "CountOnlineClients", InstanceId=INSTANCE, GroupId=GROUP))["OnlineCount"] == len(left))
+    offsets = {queue["QueueId"]: queue["Offset"] for queue in roll["Queues"]}
+    api.kill()
+    online = {client["ClientId"]: client["ChannelId"] for client in roll["Clients"]}
+    for message in api.dump():
+        if message["topic"] != TOPIC or message["queueOffset"] < offsets[message["queueId"]]:
+            continue
+        event = json.loads(message["body"])
+        if event["eventType"] == "connect":
+            online[event["clientId"]] = event["channelId"]
+        elif event["eventType"] == "tcpclean" and online.get(event["clientId"]) == event["channelId"]:
+            del online[event["clientId"]]
+    assert set(online) == left
+    assert sum(offsets.values()) > 0  # not simply everything from the beginning
+    assert [device.code for device in devices + more] == [0] * 40
 
 
 # ---- who may ----

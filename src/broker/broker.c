@@ -16,7 +16,6 @@ void rc_broker_options_default(struct rc_broker_options *options)
         .max_queued_bytes = RC_BROKER_QUEUED_BYTES_MAX,
         .max_packet_size = 128 * 1024,
         .connect_timeout_ms = 10000,
-        .session_keep_ms = 3ull * 24 * 3600 * 1000,
     };
 }
 
@@ -84,15 +83,17 @@ static void on_turn_end(struct rc_hook *hook)
 {
     struct rc_broker *broker = rc_container_of(hook, struct rc_broker, hook);
     rc_roll_answer_waiting(broker);
-    while (!rc_list_is_empty(&broker->dirty))
-        flush_conn(rc_container_of(broker->dirty.next, struct rc_conn, dirty));
+    do { /* a connection that is found broken may leave a will, which others have to be told */
+        rc_wills_publish(broker);
+        while (!rc_list_is_empty(&broker->dirty))
+            flush_conn(rc_container_of(broker->dirty.next, struct rc_conn, dirty));
+    } while (!rc_list_is_empty(&broker->wills));
     free_dead(broker);
 }
 
 static void on_sweep(struct rc_timer *timer)
 {
     struct rc_broker *broker = rc_container_of(timer, struct rc_broker, sweep);
-    rc_session_sweep(broker, false);
     rc_presence_on_room(broker->presence);
     rc_timer_start(broker->options.loop, timer, RC_SWEEP_MS);
 }
@@ -108,6 +109,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     rc_list_init(&broker->dirty);
     rc_list_init(&broker->dead);
     rc_list_init(&broker->absent);
+    rc_list_init(&broker->wills);
     /* Before the sender's own hook: what flushing finds broken is staged in the same turn. */
     broker->hook.run = on_turn_end;
     rc_loop_add_hook(options->loop, &broker->hook);
@@ -145,7 +147,8 @@ void rc_broker_destroy(struct rc_broker *broker)
     rc_timer_stop(&broker->sweep);
     rc_loop_remove_hook(&broker->hook);
     free_dead(broker);
-    rc_session_sweep(broker, true);
+    rc_wills_free(broker);
+    rc_sessions_free_absent(broker);
     rc_roll_free(&broker->roll);
     rc_map_free(&broker->identities);
     rc_map_free(&broker->sessions);

@@ -48,7 +48,6 @@ struct rc_broker_options {
     struct rc_password_pool *passwords; /* NULL: nobody can log in by password */
     /* Wrong passwords in a minute above which more are refused unseen; 0: no limit. */
     uint32_t login_failures_per_address, login_failures_per_client;
-    uint64_t session_keep_ms; /* how long the session of an absent client is kept */
 };
 
 void rc_broker_options_default(struct rc_broker_options *options);

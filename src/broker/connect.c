@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/hex.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 #include <sys/epoll.h>
 #include <sys/random.h>
@@ -179,6 +180,10 @@ static int64_t check_will(struct rc_conn *conn, const struct rc_mqtt_connect *co
     const struct rc_limits *limits = rc_conn_limits(conn);
     if (!connect->has_will || connect->version < RC_MQTT_V5)
         return 0;
+    if (rc_mqtt_props_number(&connect->will_props, RC_MQTT_PROP_PAYLOAD_FORMAT, 0) == 1 &&
+        !rc_utf8_is_valid(connect->will_payload))
+        return refuse(conn, RC_MQTT_PAYLOAD_FORMAT_INVALID,
+                      "the will's payload is not the text that it says it is");
     if (connect->will_retain && !limits->has_retained)
         return refuse(conn, RC_MQTT_RETAIN_NOT_SUPPORTED, "retained messages are not available");
     if (connect->will_qos > limits->qos_max)
@@ -262,11 +267,9 @@ static void set_expiry(struct rc_conn *conn, const struct rc_mqtt_connect *conne
                        const struct rc_limits *limits)
 {
     uint32_t asked_s = rc_mqtt_props_number(&connect->props, RC_MQTT_PROP_SESSION_EXPIRY, 0);
-    uint32_t expiry_s = asked_s;
+    uint32_t expiry_s = rc_session_expiry(limits, asked_s);
     if (connect->version < RC_MQTT_V5 && !connect->is_clean)
         expiry_s = (uint32_t)(limits->session_keep_ms / 1000);
-    else if (asked_s > 0 && asked_s < limits->session_expiry_min_s)
-        expiry_s = limits->session_expiry_min_s;
     conn->session->expiry_s = expiry_s;
     conn->is_expiry_ours = expiry_s != asked_s;
 }
@@ -278,6 +281,16 @@ static void set_identity(struct rc_conn *conn, const struct rc_mqtt_connect *con
     struct rc_auth_login login = login_of(conn, connect);
     if (rc_auth_identify(conn->catalog, &login, &client) == RC_AUTH_OK)
         conn->identity = rc_identity_open(conn->broker, &client);
+}
+
+/* Where the instance has no wills they are ignored, as a client that sets one by habit has no other way in.
+ */
+static void set_will(struct rc_conn *conn, const struct rc_mqtt_connect *connect,
+                     const struct rc_limits *limits)
+{
+    if (connect->has_will && !limits->has_wills)
+        RC_COUNT(&conn->broker->counters, wills_ignored);
+    rc_will_set(conn->session, limits->has_wills ? connect : NULL);
 }
 
 static int open_channel(struct rc_conn *conn, struct rc_session *session)
@@ -318,6 +331,7 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     session->conn = conn;
     set_keep_alive(conn, connect->keep_alive_s, limits->keep_alive_max_s);
     set_expiry(conn, connect, limits);
+    set_will(conn, connect, limits);
     rc_catalog_unref(conn->catalog); /* the limits and the group went by it */
     conn->catalog = NULL;
     conn->group = NULL;

@@ -89,8 +89,11 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
     /* By the wall clock of now, less the silence: readers compare it with the event's own time. */
     conn->channel.last_active_ms =
         rc_clock_wall_ms() - (int64_t)(rc_loop_now_ms(broker->options.loop) - conn->active_ms);
-    if (conn->session != NULL && conn->session->conn == conn)
+    if (conn->session != NULL && conn->session->conn == conn) {
+        if (conn->channel.state == RC_CHANNEL_OPENING) /* it was never let in: it leaves no will */
+            rc_will_drop(conn->session);
         rc_session_leave(broker, conn->session);
+    }
     if (conn->channel.state == RC_CHANNEL_NONE)
         rc_list_push_back(&broker->dead, &conn->dirty);
     else

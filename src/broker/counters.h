@@ -34,7 +34,10 @@
     X(dropped_queue, "messages dropped: the session's queue, or all of them, were full")                     \
     X(dropped_forward, "messages dropped: another shard was too far behind")                                 \
     X(subscriptions_refused, "subscriptions refused: the limit of the client, or an invalid filter")         \
-    X(sessions_dropped, "sessions of absent clients dropped: the limit")
+    X(sessions_dropped, "sessions of absent clients dropped: the limit")                                     \
+    X(sessions_expired, "sessions of absent clients that have expired")                                      \
+    X(wills_sent, "wills published")                                                                         \
+    X(wills_ignored, "wills ignored: the instance has none")
 
 struct rc_broker_counters {
 #define X(name, text) atomic_uint_fast64_t name;

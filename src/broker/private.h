@@ -82,6 +82,7 @@ struct rc_broker {
     size_t connecting_bytes; /* of first packets that have not come whole */
     struct rc_list conns, dirty, dead;
     struct rc_list absent; /* sessions without a connection, the longest absent first */
+    struct rc_list wills;  /* those that are due */
     struct rc_roll roll;
     struct rc_hook hook;
     struct rc_timer sweep;
@@ -158,16 +159,16 @@ bool rc_packet_handle(struct rc_conn *conn, const struct rc_mqtt_packet *packet)
 /* ---- session.c ---- */
 struct rc_session {
     struct rc_conn *conn;                  /* NULL while the client is absent */
-    struct rc_delivery *delivery;          /* QoS 1 state; NULL while there is none */
+    struct rc_delivery *delivery;          /* what is on its way; NULL while there is nothing */
     struct rc_subscription *subscriptions; /* linked by the session */
-    struct rc_list absent_node;
-    uint64_t absent_since_ms;
-    uint64_t stamp; /* of the last publication that matched it */
-    uint32_t refs;  /* the table and the connection */
+    struct rc_absence *absence;            /* NULL while the client is there */
+    struct rc_will *will;                  /* NULL: none */
+    uint64_t stamp;                        /* of the last publication that matched it */
+    uint32_t refs;                         /* the table, the connection, wills that are due */
+    uint32_t expiry_s; /* how long it outlives its connection; 0: not at all; UINT32_MAX: for ever */
     uint16_t subscription_count;
     uint8_t stamp_qos;
-    bool is_listed;
-    uint32_t expiry_s; /* how long it outlives its connection; 0: not at all; UINT32_MAX: for ever */
+    bool is_listed; /* it is in the table: it has not ended */
     uint16_t instance_len;
     uint16_t key_len;
     char key[]; /* instance NUL client id NUL */
@@ -176,15 +177,41 @@ const char *rc_session_client_id(const struct rc_session *session);
 struct rc_slice rc_session_instance(const struct rc_session *session);
 /*
  * The client's session: an existing one with its connection taken over, or a new one; with one reference for
- * the caller.
+ * the caller, who sets its expiry and its will when the client is let in, and calls rc_session_leave when it
+ * is not. With `is_clean` the old one ends, and its will is sent.
  */
 struct rc_session *rc_session_open(struct rc_broker *broker, struct rc_slice instance,
                                    struct rc_slice client_id, bool is_clean, bool *ret_present);
-/* Its connection has ended. */
+/*
+ * Its connection has ended. The session ends with it, or later (expiry_s); its will is due then or after its
+ * own delay, whichever comes first.
+ */
 void rc_session_leave(struct rc_broker *broker, struct rc_session *session);
 void rc_session_unref(struct rc_session *session);
-/* Drops sessions that were absent for too long; all of them with `all`. */
-void rc_session_sweep(struct rc_broker *broker, bool all);
+/* How long a session is kept (seconds) for a client of version 5 that asks for so much. */
+uint32_t rc_session_expiry(const struct rc_limits *limits, uint32_t asked_s);
+/* Frees those of absent clients without a word: the broker ends. */
+void rc_sessions_free_absent(struct rc_broker *broker);
+
+/* ---- wills.c ---- */
+struct rc_will {
+    struct rc_list node;        /* among the broker's, when it is due */
+    struct rc_session *session; /* when it is due: whose it was, with a reference */
+    uint32_t delay_s;
+    uint32_t props_len;
+    uint16_t topic_len, payload_len;
+    uint8_t qos;
+    bool retain;
+    uint8_t bytes[]; /* topic, payload, properties as in a PUBLISH */
+};
+/* The will of the session's new connection (NULL: none) in the place of the old one, which is not sent. */
+void rc_will_set(struct rc_session *session, const struct rc_mqtt_connect *connect);
+void rc_will_drop(struct rc_session *session);
+/* It is due: published when the turn ends. Harmless without a will. */
+void rc_will_send(struct rc_broker *broker, struct rc_session *session);
+/* At the end of a turn: publishes those that are due; false when there were none. */
+bool rc_wills_publish(struct rc_broker *broker);
+void rc_wills_free(struct rc_broker *broker);
 
 /* ---- delivery.c ---- */
 void rc_delivery_send(struct rc_broker *broker, struct rc_session *session,
@@ -202,5 +229,8 @@ void rc_delivery_released(struct rc_session *session, uint16_t packet_id);
 /* ---- routing.c ---- */
 /* Delivers to the subscribers of all shards (in the instance's namespace). */
 void rc_route(struct rc_broker *broker, struct rc_slice instance, const struct rc_mqtt_publish *publish);
+/* What a PUBLISH does, for a message that the server sends: `from` is whose it is (NULL: nobody's). */
+void rc_publish_internal(struct rc_broker *broker, struct rc_slice instance,
+                         const struct rc_mqtt_publish *publish, struct rc_session *from);
 
 #endif

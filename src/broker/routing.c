@@ -127,3 +127,9 @@ void rc_route(struct rc_broker *broker, struct rc_slice instance, const struct r
             post_forward(broker, broker->options.brokers[i], instance, publication);
     rc_publication_unref(publication);
 }
+
+void rc_publish_internal(struct rc_broker *broker, struct rc_slice instance,
+                         const struct rc_mqtt_publish *publish, struct rc_session *from)
+{
+    rc_route(broker, instance, publish);
+}

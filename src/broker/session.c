@@ -18,6 +18,7 @@ void rc_session_unref(struct rc_session *session)
     if (--session->refs > 0)
         return;
     rc_delivery_free(session);
+    rc_will_drop(session);
     free(session);
 }
 
@@ -33,12 +34,35 @@ static void drop_subscriptions(struct rc_broker *broker, struct rc_session *sess
     session->subscription_count = 0;
 }
 
+/* ---- while the client is away ---- */
+
+/* What is known of an absent client's session, one timer for all that may become due. */
+struct rc_absence {
+    struct rc_broker *broker;
+    struct rc_session *session;
+    struct rc_list node; /* among the absent, the longest absent first */
+    struct rc_timer timer;
+    uint64_t will_ms, end_ms; /* monotonic: when the will is due, when the session ends; UINT64_MAX: never */
+};
+
+static void end_absence(struct rc_session *session)
+{
+    struct rc_absence *absence = session->absence;
+    if (absence == NULL)
+        return;
+    rc_timer_stop(&absence->timer);
+    rc_list_remove(&absence->node);
+    free(absence);
+    session->absence = NULL;
+}
+
 /* The session ends: nobody finds it any more. */
 static void discard(struct rc_broker *broker, struct rc_session *session)
 {
     drop_subscriptions(broker, session);
     rc_delivery_free(session);
-    rc_list_remove(&session->absent_node);
+    rc_will_send(broker, session);
+    end_absence(session);
     if (!session->is_listed)
         return;
     rc_map_remove(&broker->sessions, rc_slice(session->key, session->key_len));
@@ -46,6 +70,92 @@ static void discard(struct rc_broker *broker, struct rc_session *session)
     RC_COUNT_DOWN(&broker->counters, sessions);
     rc_session_unref(session);
 }
+
+/* Waits for what comes next; the longest waits are made in parts. */
+static void wait_on(struct rc_absence *absence)
+{
+    uint64_t now = rc_loop_now_ms(absence->broker->options.loop);
+    uint64_t due = absence->will_ms < absence->end_ms ? absence->will_ms : absence->end_ms;
+    if (due != UINT64_MAX)
+        rc_timer_start(absence->broker->options.loop, &absence->timer, due > now ? due - now : 0);
+}
+
+static void on_absence(struct rc_timer *timer)
+{
+    struct rc_absence *absence = rc_container_of(timer, struct rc_absence, timer);
+    struct rc_broker *broker = absence->broker;
+    uint64_t now = rc_loop_now_ms(broker->options.loop);
+    if (absence->end_ms <= now) {
+        RC_COUNT(&broker->counters, sessions_expired);
+        discard(broker, absence->session);
+        return;
+    }
+    if (absence->will_ms <= now) {
+        rc_will_send(broker, absence->session);
+        absence->will_ms = UINT64_MAX;
+    }
+    wait_on(absence);
+}
+
+uint32_t rc_session_expiry(const struct rc_limits *limits, uint32_t asked_s)
+{
+    return asked_s > 0 && asked_s < limits->session_expiry_min_s ? limits->session_expiry_min_s : asked_s;
+}
+
+static uint64_t due_in(uint64_t now_ms, uint32_t seconds)
+{
+    return seconds == UINT32_MAX ? UINT64_MAX : now_ms + (uint64_t)seconds * 1000;
+}
+
+static void begin_absence(struct rc_broker *broker, struct rc_session *session)
+{
+    struct rc_absence *absence = rc_new(struct rc_absence);
+    uint64_t now = rc_loop_now_ms(broker->options.loop);
+    absence->broker = broker;
+    absence->session = session;
+    absence->timer.on_due = on_absence;
+    /* A delay of 2^32-1 s has no special meaning, but nobody sees the difference in 136 years. */
+    absence->will_ms = session->will != NULL ? due_in(now, session->will->delay_s) : UINT64_MAX;
+    absence->end_ms = due_in(now, session->expiry_s);
+    session->absence = absence;
+    rc_list_push_back(&broker->absent, &absence->node);
+    wait_on(absence);
+}
+
+/* The longest absent goes when there are too many. */
+static void bound_absent(struct rc_broker *broker)
+{
+    uint32_t kept_max = RC_BROKER_SESSIONS_KEPT_MAX / broker->options.shards;
+    if (broker->sessions.count <= kept_max + broker->options.max_connections)
+        return;
+    RC_COUNT(&broker->counters, sessions_dropped);
+    rc_log_warn("mqtt", "a session was dropped: more than %u clients are absent", kept_max);
+    discard(broker, rc_container_of(broker->absent.next, struct rc_absence, node)->session);
+}
+
+void rc_session_leave(struct rc_broker *broker, struct rc_session *session)
+{
+    session->conn = NULL;
+    if (session->expiry_s == 0) {
+        discard(broker, session);
+        return;
+    }
+    if (session->will != NULL && session->will->delay_s == 0)
+        rc_will_send(broker, session);
+    begin_absence(broker, session);
+    bound_absent(broker);
+}
+
+void rc_sessions_free_absent(struct rc_broker *broker)
+{
+    while (!rc_list_is_empty(&broker->absent)) {
+        struct rc_session *session = rc_container_of(broker->absent.next, struct rc_absence, node)->session;
+        rc_will_drop(session);
+        discard(broker, session);
+    }
+}
+
+/* ---- opening ---- */
 
 static struct rc_session *create(struct rc_broker *broker, struct rc_slice key, struct rc_slice instance)
 {
@@ -55,7 +165,6 @@ static struct rc_session *create(struct rc_broker *broker, struct rc_slice key, 
     session->instance_len = (uint16_t)instance.len;
     session->is_listed = true;
     session->refs = 1;
-    rc_list_init(&session->absent_node);
     rc_map_insert(&broker->sessions, session);
     RC_COUNT(&broker->counters, sessions);
     return session;
@@ -82,36 +191,7 @@ struct rc_session *rc_session_open(struct rc_broker *broker, struct rc_slice ins
     *ret_present = session != NULL;
     if (session == NULL)
         session = create(broker, key, instance);
-    rc_list_remove(&session->absent_node);
+    end_absence(session);
     session->refs++;
     return session;
-}
-
-void rc_session_leave(struct rc_broker *broker, struct rc_session *session)
-{
-    session->conn = NULL;
-    if (session->expiry_s == 0) {
-        discard(broker, session);
-        return;
-    }
-    session->absent_since_ms = rc_loop_now_ms(broker->options.loop);
-    rc_list_push_back(&broker->absent, &session->absent_node);
-    uint32_t kept_max = RC_BROKER_SESSIONS_KEPT_MAX / broker->options.shards;
-    if (broker->sessions.count > kept_max + broker->options.max_connections) {
-        struct rc_session *oldest = rc_container_of(broker->absent.next, struct rc_session, absent_node);
-        RC_COUNT(&broker->counters, sessions_dropped);
-        rc_log_warn("mqtt", "a session was dropped: more than %u clients are absent", kept_max);
-        discard(broker, oldest);
-    }
-}
-
-void rc_session_sweep(struct rc_broker *broker, bool all)
-{
-    uint64_t now = rc_loop_now_ms(broker->options.loop);
-    while (!rc_list_is_empty(&broker->absent)) {
-        struct rc_session *session = rc_container_of(broker->absent.next, struct rc_session, absent_node);
-        if (!all && now - session->absent_since_ms < broker->options.session_keep_ms)
-            return;
-        discard(broker, session);
-    }
 }

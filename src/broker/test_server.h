@@ -157,6 +157,11 @@ static inline void test_server_stop(struct test_server *server)
         rc_listener_stop(&server->listeners[i]);
     }
     assert_int_equal(rc_log_writer_stop(server->writer), 0);
+    for (bool had_any = true; had_any;) { /* what they had posted to each other */
+        had_any = false;
+        for (uint32_t i = 0; i < server->shards; i++)
+            had_any |= rc_loop_drain(server->loops[i]);
+    }
     for (uint32_t i = 0; i < server->shards; i++) {
         rc_broker_destroy(server->brokers[i]);
         rc_loop_destroy(server->loops[i]);

@@ -396,8 +396,21 @@ static void stop_shards(struct rc_server *server)
     sem_destroy(&stopped);
 }
 
+/* What shards had posted to each other when they ended: delivered while all of them are still there. */
+static void drain_shards(struct rc_server *server)
+{
+    bool had_any;
+    do {
+        had_any = false;
+        for (uint32_t i = 0; i < server->shards_count; i++)
+            if (server->shards[i].loop != NULL)
+                had_any |= rc_loop_drain(server->shards[i].loop);
+    } while (had_any);
+}
+
 static void free_shards(struct rc_server *server)
 {
+    drain_shards(server);
     for (uint32_t i = 0; i < server->shards_count; i++) {
         rc_broker_destroy(server->shards[i].broker);
         rc_loop_destroy(server->shards[i].loop);

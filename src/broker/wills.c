@@ -1,0 +1,111 @@
+/*
+ * Wills: what a client leaves to be said when it goes without a goodbye.
+ *
+ * Design notes
+ * - A will belongs to the session. One that is due is not published where that is found, for that may be in
+ *   the middle of publishing something else: it stands in a line until the turn ends.
+ * - It goes the way of a PUBLISH, so its properties are kept as a PUBLISH has them.
+ */
+#include "broker/private.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/log.h"
+
+/* The properties that a PUBLISH of this will has: all but the delay, in their order. */
+static int put_props(struct rc_buf *out, const struct rc_mqtt_props *props)
+{
+    int err = RC_OK;
+    if (rc_mqtt_props_has(props, RC_MQTT_PROP_MESSAGE_EXPIRY))
+        err = rc_mqtt_props_put_number(out, RC_MQTT_PROP_MESSAGE_EXPIRY,
+                                       props->numbers[RC_MQTT_PROP_MESSAGE_EXPIRY]);
+    return err ? err : rc_mqtt_props_copy_forwarded(out, props->raw);
+}
+
+static struct rc_will *create(const struct rc_mqtt_connect *connect)
+{
+    struct rc_slice topic = connect->will_topic, payload = connect->will_payload;
+    struct rc_buf props;
+    rc_buf_init(&props, (uint32_t)connect->will_props.raw.len);
+    if (put_props(&props, &connect->will_props) != RC_OK)
+        rc_buf_free(&props); /* never happens: it is a part of what was decoded */
+    size_t props_len = rc_buf_len(&props);
+    struct rc_will *will = rc_calloc(1, sizeof(*will) + topic.len + payload.len + props_len);
+    will->qos = connect->will_qos;
+    will->retain = connect->will_retain;
+    will->delay_s = rc_mqtt_props_number(&connect->will_props, RC_MQTT_PROP_WILL_DELAY, 0);
+    will->topic_len = (uint16_t)topic.len;
+    will->payload_len = (uint16_t)payload.len;
+    will->props_len = (uint32_t)props_len;
+    memcpy(will->bytes, topic.ptr, topic.len);
+    if (payload.len > 0)
+        memcpy(will->bytes + topic.len, payload.ptr, payload.len);
+    if (props_len > 0)
+        memcpy(will->bytes + topic.len + payload.len, rc_buf_slice(&props).ptr, props_len);
+    rc_buf_free(&props);
+    return will;
+}
+
+void rc_will_set(struct rc_session *session, const struct rc_mqtt_connect *connect)
+{
+    rc_will_drop(session);
+    if (connect != NULL && connect->has_will)
+        session->will = create(connect);
+}
+
+void rc_will_drop(struct rc_session *session)
+{
+    free(session->will);
+    session->will = NULL;
+}
+
+void rc_will_send(struct rc_broker *broker, struct rc_session *session)
+{
+    struct rc_will *will = session->will;
+    if (will == NULL)
+        return;
+    session->will = NULL;
+    session->refs++;
+    will->session = session;
+    rc_list_push_back(&broker->wills, &will->node);
+}
+
+static void publish(struct rc_broker *broker, const struct rc_will *will)
+{
+    struct rc_slice payload = rc_slice(will->bytes + will->topic_len, will->payload_len);
+    struct rc_slice props = rc_slice(payload.ptr + payload.len, will->props_len);
+    struct rc_mqtt_publish message = {
+        .qos = will->qos,
+        .retain = will->retain,
+        .topic = rc_slice(will->bytes, will->topic_len),
+        .payload = payload,
+    };
+    uint8_t reason;
+    if (rc_mqtt_props_decode(props, RC_MQTT_PUBLISH, &message.props, &reason) != RC_OK)
+        return; /* never happens: they were checked with the CONNECT */
+    RC_COUNT(&broker->counters, wills_sent);
+    rc_publish_internal(broker, rc_session_instance(will->session), &message, will->session);
+}
+
+static void free_will(struct rc_will *will)
+{
+    rc_session_unref(will->session);
+    free(will);
+}
+
+bool rc_wills_publish(struct rc_broker *broker)
+{
+    bool had_any = false;
+    for (struct rc_list *node; (node = rc_list_pop_front(&broker->wills)) != NULL; had_any = true) {
+        struct rc_will *will = rc_container_of(node, struct rc_will, node);
+        publish(broker, will);
+        free_will(will);
+    }
+    return had_any;
+}
+
+void rc_wills_free(struct rc_broker *broker)
+{
+    for (struct rc_list *node; (node = rc_list_pop_front(&broker->wills)) != NULL;)
+        free_will(rc_container_of(node, struct rc_will, node));
+}

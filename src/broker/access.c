@@ -15,7 +15,7 @@ const struct rc_limits *rc_conn_limits(const struct rc_conn *conn)
 
 static struct rc_slice client_id_of(const struct rc_conn *conn)
 {
-    return rc_slice_str(rc_session_client_id(conn->session));
+    return rc_slice_str(conn->session != NULL ? rc_session_client_id(conn->session) : conn->login_id);
 }
 
 /* ---- P2P topics: <parent>/p2p/<client id> ---- */

@@ -129,15 +129,16 @@ static void assign_id(struct rc_conn *conn)
     uint8_t random[ASSIGNED_RANDOM_BYTES];
     if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
         abort(); /* never happens: so few bytes are always there */
-    conn->assigned_id = rc_calloc(1, 3 + 2 * sizeof(random) + 1);
-    memcpy(conn->assigned_id, "rc-", 3);
-    rc_hex_lower(conn->assigned_id + 3, random, sizeof(random));
+    conn->login_id = rc_calloc(1, 3 + 2 * sizeof(random) + 1);
+    memcpy(conn->login_id, "rc-", 3);
+    rc_hex_lower(conn->login_id + 3, random, sizeof(random));
     conn->is_id_assigned = true;
 }
 
-static struct rc_slice client_id_of(const struct rc_conn *conn, const struct rc_mqtt_connect *connect)
+static void keep_id(struct rc_conn *conn, struct rc_slice client_id)
 {
-    return conn->assigned_id != NULL ? rc_slice_str(conn->assigned_id) : connect->client_id;
+    conn->login_id = rc_calloc(1, client_id.len + 1);
+    memcpy(conn->login_id, client_id.ptr, client_id.len);
 }
 
 /* 3.1 knows no empty client id; 3.1.1 only for a session that nobody comes back to. */
@@ -148,7 +149,7 @@ static bool may_have_no_id(const struct rc_mqtt_connect *connect)
 
 static struct rc_auth_login login_of(const struct rc_conn *conn, const struct rc_mqtt_connect *connect)
 {
-    return (struct rc_auth_login){client_id_of(conn, connect), connect->has_user, connect->has_password,
+    return (struct rc_auth_login){rc_slice_str(conn->login_id), connect->has_user, connect->has_password,
                                   connect->user, connect->password};
 }
 
@@ -159,10 +160,15 @@ static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connec
         RC_COUNT(&conn->broker->counters, refused_auth);
         return refuse(conn, RC_MQTT_BAD_AUTHENTICATION_METHOD, "enhanced authentication is not supported");
     }
-    if (connect->client_id.len == 0 && !may_have_no_id(connect))
+    if ((connect->client_id.len == 0 && !may_have_no_id(connect)) ||
+        connect->client_id.len > RC_CLIENT_ID_MAX)
         return refuse_login(conn, connect, RC_AUTH_BAD_CLIENT_ID);
-    if (connect->client_id.len == 0 && conn->assigned_id == NULL)
+    if (conn->login_id != NULL)
+        ; /* it was here before: its password has been checked */
+    else if (connect->client_id.len == 0)
         assign_id(conn);
+    else
+        keep_id(conn, connect->client_id);
     struct rc_auth_login login = login_of(conn, connect);
     struct rc_auth_client client;
     enum rc_auth_result result = rc_login_check(conn, &login, in, &client);
@@ -171,23 +177,6 @@ static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connec
     if (result != RC_AUTH_OK)
         return refuse_login(conn, connect, result);
     conn->group = client.group;
-    return 0;
-}
-
-/* Version 5 names what a will may not ask for; older clients are not told, and it counts as less. */
-static int64_t check_will(struct rc_conn *conn, const struct rc_mqtt_connect *connect)
-{
-    const struct rc_limits *limits = rc_conn_limits(conn);
-    if (!connect->has_will || connect->version < RC_MQTT_V5)
-        return 0;
-    if (rc_mqtt_props_number(&connect->will_props, RC_MQTT_PROP_PAYLOAD_FORMAT, 0) == 1 &&
-        !rc_utf8_is_valid(connect->will_payload))
-        return refuse(conn, RC_MQTT_PAYLOAD_FORMAT_INVALID,
-                      "the will's payload is not the text that it says it is");
-    if (connect->will_retain && !limits->has_retained)
-        return refuse(conn, RC_MQTT_RETAIN_NOT_SUPPORTED, "retained messages are not available");
-    if (connect->will_qos > limits->qos_max)
-        return refuse(conn, RC_MQTT_QOS_NOT_SUPPORTED, "the will's QoS is not available");
     return 0;
 }
 
@@ -216,11 +205,11 @@ int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in)
         return wait_for_more(conn);
     const struct rc_mqtt_connect *connect = &packet.connect;
     take_options(conn, connect);
-    if (log_in(conn, connect, in) < 0 || check_will(conn, connect) < 0)
+    if (log_in(conn, connect, in) < 0)
         return -1;
     conn->catalog = rc_catalog_ref(broker->catalog);
     uint32_t owner =
-        rc_broker_shard_of(conn->group->instance->id, client_id_of(conn, connect), broker->options.shards);
+        rc_broker_shard_of(conn->group->instance->id, rc_slice_str(conn->login_id), broker->options.shards);
     if (owner != broker->options.shard)
         return move(conn, broker->options.brokers[owner], in);
     rc_connect_open(conn, in);
@@ -283,6 +272,39 @@ static void set_identity(struct rc_conn *conn, const struct rc_mqtt_connect *con
         conn->identity = rc_identity_open(conn->broker, &client);
 }
 
+/* What a will of version 5 may not ask for is named; an older client is not told, and gets less. */
+static int64_t check_will_of_v5(struct rc_conn *conn, const struct rc_mqtt_connect *connect,
+                                const struct rc_limits *limits)
+{
+    if (rc_mqtt_props_number(&connect->will_props, RC_MQTT_PROP_PAYLOAD_FORMAT, 0) == 1 &&
+        !rc_utf8_is_valid(connect->will_payload))
+        return refuse(conn, RC_MQTT_PAYLOAD_FORMAT_INVALID,
+                      "the will's payload is not the text that it says it is");
+    if (connect->will_retain && !limits->has_retained)
+        return refuse(conn, RC_MQTT_RETAIN_NOT_SUPPORTED, "retained messages are not available");
+    if (connect->will_qos > limits->qos_max)
+        return refuse(conn, RC_MQTT_QOS_NOT_SUPPORTED, "the will's QoS is not available");
+    return 0;
+}
+
+static int64_t check_will(struct rc_conn *conn, const struct rc_mqtt_connect *connect)
+{
+    const struct rc_limits *limits = rc_conn_limits(conn);
+    if (!connect->has_will)
+        return 0;
+    if (connect->version >= RC_MQTT_V5 && check_will_of_v5(conn, connect, limits) < 0)
+        return -1;
+    if (!limits->has_wills || rc_access_publish(conn, connect->will_topic, connect->will_qos,
+                                                connect->will_retain) == RC_ACCESS_ALLOWED)
+        return 0;
+    char client[128], topic[128];
+    RC_COUNT(&conn->broker->counters, refused_auth);
+    rc_log_warn("auth", "login refused: a will for a topic that it may not use client=%s topic=%s",
+                rc_log_quote(client, sizeof(client), rc_slice_str(conn->login_id)),
+                rc_log_quote(topic, sizeof(topic), connect->will_topic));
+    return refuse(conn, RC_MQTT_NOT_AUTHORIZED, "the will's topic is not allowed");
+}
+
 /* Where the instance has no wills they are ignored, as a client that sets one by habit has no other way in.
  */
 static void set_will(struct rc_conn *conn, const struct rc_mqtt_connect *connect,
@@ -311,21 +333,23 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     struct rc_mqtt_packet packet;
     int64_t used = rc_mqtt_decode(in, 0, RC_BROKER_CONNECT_BYTES_MAX, &packet);
     const struct rc_mqtt_connect *connect = &packet.connect;
-    /* Before the old connection is touched: a client keeps what it has when the new one cannot be told of. */
+    /* All before the old connection is touched: a client keeps what it has when the new one is refused. */
     if (used <= 0 || broker->is_stopping || !log_has_room(broker)) {
         refuse_unavailable(conn);
         return;
     }
+    set_identity(conn, connect);
+    if (check_will(conn, connect) < 0)
+        return;
     bool present;
     struct rc_session *session = rc_session_open(broker, conn->group->instance->id,
-                                                 client_id_of(conn, connect), connect->is_clean, &present);
+                                                 rc_slice_str(conn->login_id), connect->is_clean, &present);
     if (open_channel(conn, session) != RC_OK) {
         rc_session_leave(broker, session);
         rc_session_unref(session);
         refuse_unavailable(conn);
         return;
     }
-    set_identity(conn, connect);
     const struct rc_limits *limits = rc_conn_limits(conn);
     conn->session = session;
     session->conn = conn;
@@ -335,8 +359,8 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     rc_catalog_unref(conn->catalog); /* the limits and the group went by it */
     conn->catalog = NULL;
     conn->group = NULL;
-    free(conn->assigned_id);
-    conn->assigned_id = NULL;
+    free(conn->login_id);
+    conn->login_id = NULL;
     rc_conn_opening(conn);
     keep_rest(conn, rc_slice_from(in, (size_t)used));
     conn->session_present = present;

@@ -31,7 +31,7 @@ void rc_conn_free(struct rc_conn *conn)
         rc_buf_free(conn->partial);
     free(conn->partial);
     rc_output_free(&conn->output);
-    free(conn->assigned_id);
+    free(conn->login_id);
     rc_roll_strike(conn);
     rc_identity_close(conn->broker, conn->identity);
     rc_catalog_unref(conn->catalog);

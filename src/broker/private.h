@@ -53,7 +53,7 @@ struct rc_conn {
     struct rc_roll_tally *tally;  /* from the opening of its channel on */
     struct rc_login *login;       /* while its password is being verified */
     struct rc_identity *identity; /* likewise */
-    char *assigned_id;            /* made up for a client without one, until its session is open */
+    char *login_id;               /* the client id, until its session is open; never empty */
     uint32_t keep_alive_ms;       /* 1.5 times the client's; 0: none */
     uint32_t max_packet_out;      /* bytes that the client takes in one packet; UINT32_MAX: any */
     uint16_t receive_max;         /* QoS 1 and 2 messages that the client takes unacknowledged */

@@ -231,8 +231,8 @@ static inline void test_put_connect(struct rc_buf *out, const struct test_login 
         .user = rc_slice_str(login->user ? login->user : "Signature|AK|inst"),
         .password = rc_slice_str(password),
         .has_will = login->will_topic != NULL,
-        .will_qos = login->will_qos,
-        .will_retain = login->will_retain,
+        .will_qos = login->will_topic ? login->will_qos : 0,
+        .will_retain = login->will_topic && login->will_retain,
         .will_topic = rc_slice_str(login->will_topic ? login->will_topic : ""),
         .will_payload = login->will_payload,
     };

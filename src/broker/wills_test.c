@@ -303,6 +303,22 @@ static void test_the_product_ignores_wills_and_counts_them(void **state)
     stop(&server);
 }
 
+static void test_a_will_for_a_topic_that_its_client_may_not_use_is_refused(void **state)
+{
+    static const uint8_t codes[] = {[RC_MQTT_V31] = 5, [RC_MQTT_V311] = 5, [RC_MQTT_V5] = 0x87};
+    struct test_server server = {.shards = 2, .is_standard = true};
+    test_server_start(&server);
+    for (uint8_t version = RC_MQTT_V31; version <= RC_MQTT_V5; version++) {
+        struct test_login login = with_will(version);
+        login.will_topic = "$SYS/x";
+        int fd = test_dial(&server);
+        assert_int_equal(test_log_in(fd, &login), codes[version]);
+        assert_true(test_wait_closed(fd));
+        close(fd);
+    }
+    test_assert_log(&server, "");
+}
+
 static void test_a_will_of_text_must_be_text(void **state)
 {
     struct test_server server = {.shards = 1, .is_standard = true};
@@ -334,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_an_absent_clients_clean_start_sends_its_delayed_will),
         cmocka_unit_test(test_a_goodbye_may_end_the_session_and_send_the_will),
         cmocka_unit_test(test_the_product_ignores_wills_and_counts_them),
+        cmocka_unit_test(test_a_will_for_a_topic_that_its_client_may_not_use_is_refused),
         cmocka_unit_test(test_a_will_of_text_must_be_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,7 @@ struct test_server {
     uint32_t connect_timeout_ms, max_connecting;
     uint64_t quota_bytes;
     size_t max_queued_bytes;
-    bool is_standard; /* the instance's profile; else the product's */
+    bool is_standard; /* the instance's profile, which takes anonymous clients; else the product's */
 
     char dir[64];
     char snapshot[96];
@@ -64,6 +64,11 @@ static inline void test_server_catalog(struct test_server *server)
         rc_catalog_set_profile(instance, RC_PROFILE_STANDARD);
     rc_catalog_add_key(server->catalog, instance, rc_slice_str("AK"), rc_slice_str("SK"));
     rc_catalog_add_group(server->catalog, instance, rc_slice_str("GID_test"), &group);
+    if (server->is_standard) {
+        server->catalog->default_instance = instance;
+        instance->takes_anonymous = true;
+        instance->group = group;
+    }
     rc_catalog_add_parent_topic(server->catalog, instance, rc_slice_str("top"));
     assert_int_equal(rc_store_create_topic(server->store, rc_slice_str("EVENTS"), 4, RC_PERM_READ_WRITE,
                                            &server->catalog->presence_topic, &error),
@@ -204,6 +209,7 @@ struct test_login {
     const char *client_id, *secret, *user;
     uint8_t version;    /* 0: 3.1.1 */
     bool is_persistent; /* in version 5: no clean start */
+    bool is_anonymous;
     uint16_t keep_alive_s;
     bool has_no_keep_alive;
     struct rc_slice props; /* of version 5, encoded */
@@ -226,8 +232,8 @@ static inline void test_put_connect(struct rc_buf *out, const struct test_login 
         .is_clean = !login->is_persistent,
         .keep_alive_s = login->keep_alive_s ? login->keep_alive_s : 60,
         .client_id = id,
-        .has_user = true,
-        .has_password = true,
+        .has_user = !login->is_anonymous,
+        .has_password = !login->is_anonymous,
         .user = rc_slice_str(login->user ? login->user : "Signature|AK|inst"),
         .password = rc_slice_str(password),
         .has_will = login->will_topic != NULL,

@@ -45,6 +45,18 @@ static inline void rc_list_remove(struct rc_list *node)
     rc_list_init(node);
 }
 
+/* All nodes of `from` go to the back of `head`; `from` is empty then. */
+static inline void rc_list_splice_back(struct rc_list *head, struct rc_list *from)
+{
+    if (rc_list_is_empty(from))
+        return;
+    from->next->prev = head->prev;
+    head->prev->next = from->next;
+    from->prev->next = head;
+    head->prev = from->prev;
+    rc_list_init(from);
+}
+
 static inline struct rc_list *rc_list_pop_front(struct rc_list *head)
 {
     struct rc_list *node = head->next;

@@ -110,6 +110,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     rc_list_init(&broker->dead);
     rc_list_init(&broker->absent);
     rc_list_init(&broker->wills);
+    rc_review_init(broker);
     /* Before the sender's own hook: what flushing finds broken is staged in the same turn. */
     broker->hook.run = on_turn_end;
     rc_loop_add_hook(options->loop, &broker->hook);
@@ -145,6 +146,7 @@ void rc_broker_destroy(struct rc_broker *broker)
     if (broker == NULL)
         return;
     rc_timer_stop(&broker->sweep);
+    rc_review_stop(broker);
     rc_loop_remove_hook(&broker->hook);
     free_dead(broker);
     rc_wills_free(broker);
@@ -179,6 +181,7 @@ static void on_catalog(struct rc_mail *mail, struct rc_loop *loop)
     rc_catalog_unref(letter->broker->catalog);
     letter->broker->catalog = letter->catalog;
     letter->broker->catalog_generation++;
+    rc_review_start(letter->broker);
     free(letter);
 }
 
@@ -213,6 +216,7 @@ static void on_stop(struct rc_mail *mail, struct rc_loop *loop)
     broker->on_stopped = letter->on_stopped;
     broker->on_stopped_arg = letter->arg;
     free(letter);
+    rc_review_stop(broker);
     close_all(&broker->connecting);
     close_all(&broker->conns);
     report_if_stopped(broker);

@@ -263,13 +263,15 @@ static void set_expiry(struct rc_conn *conn, const struct rc_mqtt_connect *conne
     conn->is_expiry_ours = expiry_s != asked_s;
 }
 
-/* Whom it came as, by the catalog that its login was checked against. */
-static void set_identity(struct rc_conn *conn, const struct rc_mqtt_connect *connect)
+/* Whom it came as, by the catalog that its login was checked against; false when the newest one does not have
+ * that any more. */
+static bool set_identity(struct rc_conn *conn, const struct rc_mqtt_connect *connect)
 {
     struct rc_auth_client client;
     struct rc_auth_login login = login_of(conn, connect);
     if (rc_auth_identify(conn->catalog, &login, &client) == RC_AUTH_OK)
         conn->identity = rc_identity_open(conn->broker, &client);
+    return rc_review_verdict(conn) == RC_MQTT_SUCCESS;
 }
 
 /* What a will of version 5 may not ask for is named; an older client is not told, and gets less. */
@@ -338,7 +340,10 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
         refuse_unavailable(conn);
         return;
     }
-    set_identity(conn, connect);
+    if (!set_identity(conn, connect)) {
+        rc_connack_refuse(conn, RC_MQTT_NOT_AUTHORIZED, NULL);
+        return;
+    }
     if (check_will(conn, connect) < 0)
         return;
     bool present;

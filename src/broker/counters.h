@@ -26,6 +26,7 @@
     X(takeovers, "clients closed: a newer connection of the same client id")                                 \
     X(protocol_errors, "clients closed: they broke the protocol")                                            \
     X(not_authorized, "clients closed: a topic they may not use")                                            \
+    X(revoked, "clients closed: a reload took their right")                                                  \
     X(slow_consumers, "clients closed: too many bytes waiting for them")                                     \
     X(packets_received, "MQTT packets received")                                                             \
     X(publishes_received, "PUBLISH packets received")                                                        \

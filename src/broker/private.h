@@ -81,6 +81,8 @@ struct rc_broker {
     uint32_t connecting_count;
     size_t connecting_bytes; /* of first packets that have not come whole */
     struct rc_list conns, dirty, dead;
+    struct rc_list review; /* of conns: those to be gone through after a reload */
+    struct rc_timer review_timer;
     struct rc_list absent; /* sessions without a connection, the longest absent first */
     struct rc_list wills;  /* those that are due */
     struct rc_roll roll;
@@ -132,6 +134,15 @@ enum rc_auth_result rc_login_check(struct rc_conn *conn, const struct rc_auth_lo
                                    struct rc_slice in, struct rc_auth_client *ret_client);
 /* The connection goes: nobody waits for that answer any more. */
 void rc_login_abandon(struct rc_conn *conn);
+
+/* ---- review.c ---- */
+/* RC_MQTT_SUCCESS, or why this client may not be here by the broker's catalog. */
+uint8_t rc_review_verdict(const struct rc_conn *conn);
+void rc_review_init(struct rc_broker *broker);
+/* The catalog has changed: closes who lost his right, in this turn and the next ones. */
+void rc_review_start(struct rc_broker *broker);
+/* All connections stand in `conns` again. */
+void rc_review_stop(struct rc_broker *broker);
 
 /* ---- connack.c ---- */
 /* The session is open: false, and nothing was sent, when the client takes no packet of that size. */

@@ -1,0 +1,84 @@
+/*
+ * After a reload: clients that lost their right go. All connections are gone through, some at a time, so that
+ * a reload is no pause for the others; a client that comes meanwhile is checked against the new catalog
+ * anyway.
+ */
+#include "broker/private.h"
+
+#include "base/log.h"
+
+enum { REVIEW_BATCH = 2000, REVIEW_PAUSE_MS = 4 };
+
+static struct rc_slice group_of(const struct rc_conn *conn)
+{
+    if (conn->tally == NULL)
+        return conn->group != NULL ? conn->group->id : rc_slice(NULL, 0);
+    return rc_slice(conn->tally->key + conn->identity->instance_len + 1,
+                    conn->tally->key_len - conn->identity->instance_len - 1u);
+}
+
+uint8_t rc_review_verdict(const struct rc_conn *conn)
+{
+    const struct rc_identity *identity = rc_conn_identity(conn);
+    if (identity == NULL || identity->instance == NULL)
+        return RC_MQTT_ADMINISTRATIVE_ACTION;
+    if (!rc_identity_is_valid(identity))
+        return RC_MQTT_NOT_AUTHORIZED;
+    return rc_instance_group(identity->instance, group_of(conn)) != NULL ? RC_MQTT_SUCCESS
+                                                                         : RC_MQTT_ADMINISTRATIVE_ACTION;
+}
+
+/* A topic that it may not read any more: it finds out as if it had subscribed now. */
+static bool subscriptions_are_allowed(struct rc_conn *conn)
+{
+    for (struct rc_subscription *one = conn->session->subscriptions; one != NULL; one = one->session_next)
+        if (rc_access_subscribe(conn, rc_slice(one->filter, one->filter_len), one->qos) != RC_ACCESS_ALLOWED)
+            return false;
+    return true;
+}
+
+static void review(struct rc_conn *conn)
+{
+    char client[128];
+    if (conn->session == NULL)
+        return;
+    uint8_t verdict = rc_review_verdict(conn);
+    if (verdict == RC_MQTT_SUCCESS && !subscriptions_are_allowed(conn))
+        verdict = RC_MQTT_NOT_AUTHORIZED;
+    if (verdict == RC_MQTT_SUCCESS)
+        return;
+    RC_COUNT(&conn->broker->counters, revoked);
+    rc_log_info("auth", "client closed: the configuration gives it no right to be here any more: client=%s",
+                rc_log_quote(client, sizeof(client), rc_slice_str(rc_session_client_id(conn->session))));
+    rc_conn_disconnect(conn, verdict, "revoked");
+}
+
+static void on_due(struct rc_timer *timer)
+{
+    struct rc_broker *broker = rc_container_of(timer, struct rc_broker, review_timer);
+    for (int i = 0; i < REVIEW_BATCH && !rc_list_is_empty(&broker->review); i++) {
+        struct rc_conn *conn = rc_container_of(rc_list_pop_front(&broker->review), struct rc_conn, node);
+        rc_list_push_back(&broker->conns, &conn->node);
+        review(conn);
+    }
+    if (!rc_list_is_empty(&broker->review))
+        rc_timer_start(broker->options.loop, timer, REVIEW_PAUSE_MS);
+}
+
+void rc_review_init(struct rc_broker *broker)
+{
+    rc_list_init(&broker->review);
+    broker->review_timer.on_due = on_due;
+}
+
+void rc_review_start(struct rc_broker *broker)
+{
+    rc_list_splice_back(&broker->review, &broker->conns);
+    on_due(&broker->review_timer);
+}
+
+void rc_review_stop(struct rc_broker *broker)
+{
+    rc_timer_stop(&broker->review_timer);
+    rc_list_splice_back(&broker->conns, &broker->review);
+}

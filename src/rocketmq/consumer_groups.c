@@ -70,6 +70,13 @@ static void notify_change(struct rc_consumer_group *group)
         rc_peer_send(rc_container_of(node, struct member, in_group)->peer, &command);
 }
 
+void rc_consumer_groups_notify(struct rc_endpoint *endpoint, struct rc_slice name)
+{
+    struct rc_consumer_group *group = rc_consumer_group_find(endpoint, name);
+    if (group != NULL)
+        notify_change(group);
+}
+
 static void free_group(struct rc_consumer_group *group)
 {
     struct rc_consumer_groups *groups = &group->endpoint->groups;

@@ -33,6 +33,8 @@ struct rc_consumer_group *rc_consumer_group_find(struct rc_endpoint *endpoint, s
 const struct rc_subscription *rc_consumer_group_subscription(const struct rc_consumer_group *group,
                                                              struct rc_slice topic);
 
+/* Tells the members to share the queues anew: they do so at once instead of within their 20 s. */
+void rc_consumer_groups_notify(struct rc_endpoint *endpoint, struct rc_slice name);
 /* The connection's clients leave their groups, whose other members are told. */
 void rc_consumer_groups_forget_peer(struct rc_peer *peer);
 /* Drops members that have been silent for too long. */

@@ -236,6 +236,30 @@ static void test_a_queue_is_locked_by_one_client_at_a_time(void **state)
     client_close(&client);
 }
 
+static void test_who_was_refused_a_lock_hears_of_its_end(void **state)
+{
+    struct client one, two;
+    client_open(&one, *state);
+    client_open(&two, *state);
+    join_group(&one, "one", "*", "1");
+    join_group(&two, "two", "*", "1");
+    told(&one);
+    told(&two);
+    lock(&one, RC_REQ_LOCK_BATCH, "one", QUEUE("0") "," QUEUE("1"));
+    lock(&two, RC_REQ_LOCK_BATCH, "two", QUEUE("1"));
+    lock(&one, RC_REQ_UNLOCK_BATCH, "one", QUEUE("0")); /* nobody wants that one */
+    assert_int_equal(told(&two), 0);
+    lock(&one, RC_REQ_UNLOCK_BATCH, "one", QUEUE("1"));
+    assert_int_equal(told(&two), 1);
+    lock(&two, RC_REQ_LOCK_BATCH, "two", QUEUE("1"));
+    assert_body(&two, "{\"lockOKMQSet\":[" QUEUE("1") "]}");
+    lock(&two, RC_REQ_UNLOCK_BATCH, "two", QUEUE("1"));
+    told(&one);
+    assert_int_equal(told(&two), 0);
+    client_close(&one);
+    client_close(&two);
+}
+
 static void test_a_lock_runs_out(void **state)
 {
     struct rig *rig = rig_make();
@@ -282,6 +306,7 @@ int main(void)
         RIG_TEST(test_heartbeats_without_sense_are_answered_and_forgotten),
         RIG_TEST(test_topics_that_clients_make_are_limited_a_minute),
         RIG_TEST(test_a_queue_is_locked_by_one_client_at_a_time),
+        RIG_TEST(test_who_was_refused_a_lock_hears_of_its_end),
         cmocka_unit_test(test_a_lock_runs_out),
         RIG_TEST(test_only_queues_that_are_here_can_be_locked),
     };

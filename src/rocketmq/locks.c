@@ -10,7 +10,8 @@ struct lock {
     struct rc_list node; /* of endpoint->locks_by_age: the one that runs out first stands first */
     uint64_t until_ms;
     char *client_id;
-    char key[]; /* group, topic, queue */
+    bool is_wanted; /* another client of the group was refused it */
+    char key[];     /* group, topic, queue */
 };
 
 enum { LOCK_KEY_MAX = 768 };
@@ -92,8 +93,10 @@ static bool lock_queue(struct rc_endpoint *endpoint, const char *key, const char
 {
     uint64_t now = rc_loop_now_ms(endpoint->loop);
     struct lock *lock = rc_map_find(&endpoint->locks, rc_slice_str(key));
-    if (lock != NULL && lock->until_ms > now && strcmp(lock->client_id, client_id) != 0)
+    if (lock != NULL && lock->until_ms > now && strcmp(lock->client_id, client_id) != 0) {
+        lock->is_wanted = true;
         return false;
+    }
     if (lock == NULL)
         lock = add(endpoint, key);
     if (lock == NULL)
@@ -101,6 +104,7 @@ static bool lock_queue(struct rc_endpoint *endpoint, const char *key, const char
     if (lock->client_id == NULL || strcmp(lock->client_id, client_id) != 0) {
         free(lock->client_id);
         lock->client_id = rc_strdup(client_id);
+        lock->is_wanted = false;
     }
     lock->until_ms = now + endpoint->options.times.lock;
     rc_list_remove(&lock->node);
@@ -108,11 +112,15 @@ static bool lock_queue(struct rc_endpoint *endpoint, const char *key, const char
     return true;
 }
 
-static void unlock_queue(struct rc_endpoint *endpoint, const char *key, const char *client_id)
+/* True when somebody waits for it. */
+static bool unlock_queue(struct rc_endpoint *endpoint, const char *key, const char *client_id)
 {
     struct lock *lock = rc_map_find(&endpoint->locks, rc_slice_str(key));
-    if (lock != NULL && strcmp(lock->client_id, client_id) == 0)
-        drop(endpoint, lock);
+    if (lock == NULL || strcmp(lock->client_id, client_id) != 0)
+        return false;
+    bool is_wanted = lock->is_wanted;
+    drop(endpoint, lock);
+    return is_wanted;
 }
 
 static void put_queue(struct rc_json *json, json_t *queue)
@@ -149,17 +157,25 @@ void rc_locks_handle_lock(const struct rc_request *request)
     rc_request_reply_body(request, &body);
 }
 
+/*
+ * When consumers of a group share queues anew, the new owner of one often asks before the old one has let go
+ * of it, and would ask again only 20 s later: so it is told to.
+ */
 void rc_locks_handle_unlock(const struct rc_request *request)
 {
     struct rc_slice in = request->command->body;
     json_t *root = json_loadb((const char *)in.ptr, in.len, 0, NULL), *queue;
+    const char *group = text_of(root, "consumerGroup");
+    bool is_wanted = false;
     char key[LOCK_KEY_MAX];
     size_t i;
     json_array_foreach(json_object_get(root, "mqSet"), i, queue)
     {
-        if (make_key(request->endpoint, key, text_of(root, "consumerGroup"), queue))
-            unlock_queue(request->endpoint, key, text_of(root, "clientId"));
+        if (make_key(request->endpoint, key, group, queue))
+            is_wanted |= unlock_queue(request->endpoint, key, text_of(root, "clientId"));
     }
-    json_decref(root);
     rc_request_reply(request, RC_RES_SUCCESS, NULL);
+    if (is_wanted)
+        rc_consumer_groups_notify(request->endpoint, rc_slice_str(group));
+    json_decref(root);
 }

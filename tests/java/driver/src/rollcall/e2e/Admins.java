@@ -108,8 +108,11 @@ final class Admins {
         return all;
     }
 
+    /** Tells the broker at once: on its own the client does so for queues of topics registered for rebalancing only. */
     private Object commit(JSONObject arguments) throws Exception {
-        of(arguments).updateConsumeOffset(Shapes.queue(arguments.getJSONObject("queue")), arguments.getLongValue("offset"));
+        MessageQueue queue = Shapes.queue(arguments.getJSONObject("queue"));
+        of(arguments).updateConsumeOffset(queue, arguments.getLongValue("offset"));
+        of(arguments).getDefaultMQPullConsumerImpl().getOffsetStore().persist(queue);
         return null;
     }
 

@@ -111,6 +111,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     rc_list_init(&broker->absent);
     rc_list_init(&broker->wills);
     rc_review_init(broker);
+    rc_list_init(&broker->lingering);
     /* Before the sender's own hook: what flushing finds broken is staged in the same turn. */
     broker->hook.run = on_turn_end;
     rc_loop_add_hook(options->loop, &broker->hook);
@@ -149,6 +150,7 @@ void rc_broker_destroy(struct rc_broker *broker)
     rc_review_stop(broker);
     rc_loop_remove_hook(&broker->hook);
     free_dead(broker);
+    rc_lingering_free(broker);
     rc_wills_free(broker);
     rc_sessions_free_absent(broker);
     rc_roll_free(&broker->roll);

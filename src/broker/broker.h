@@ -19,10 +19,11 @@ enum {
     RC_BROKER_CONNECT_BYTES_MAX = 128 * 1024,  /* what may come before a client is known */
     RC_BROKER_CONNECTING_MAX = 16384,          /* connections of a shard that have not sent CONNECT */
     RC_BROKER_CONNECTING_BYTES_MAX = 16 << 20, /* half-sent CONNECTs of a shard, in all */
-    RC_BROKER_SUBSCRIPTIONS_MAX = 30,          /* of one client, as the product has it */
-    RC_BROKER_INFLIGHT_MAX = 32,               /* QoS 1 messages sent and not acknowledged, of one session */
-    RC_BROKER_QUEUED_MAX = 1000,               /* messages that wait in one session; the oldest goes */
-    RC_BROKER_QUEUED_BYTES_MAX = 256 << 20,    /* ... and in all sessions of a shard */
+    RC_BROKER_LINGERING_MAX = 1024,         /* closed connections of a shard whose last word is under way */
+    RC_BROKER_SUBSCRIPTIONS_MAX = 30,       /* of one client, as the product has it */
+    RC_BROKER_INFLIGHT_MAX = 32,            /* QoS 1 messages sent and not acknowledged, of one session */
+    RC_BROKER_QUEUED_MAX = 1000,            /* messages that wait in one session; the oldest goes */
+    RC_BROKER_QUEUED_BYTES_MAX = 256 << 20, /* ... and in all sessions of a shard */
     RC_BROKER_INCOMING_MAX = 1024,          /* QoS 2 packet ids of one session between PUBLISH and PUBREL */
     RC_BROKER_FORWARDS_MAX = 65536,         /* publishes under way to one other shard */
     RC_BROKER_OUTPUT_QOS0_MAX = 512 * 1024, /* bytes waiting for a client above which QoS 0 is dropped */

@@ -76,5 +76,6 @@ void rc_connack_refuse(struct rc_conn *conn, uint8_t reason, const char *text)
         rc_mqtt_props_put_string(&props, RC_MQTT_PROP_REASON_STRING, rc_slice_str(text));
     if (!send_connack(conn, false, reason, rc_buf_slice(&props)))
         send_connack(conn, false, reason, rc_slice(NULL, 0));
+    conn->has_last_word = true;
     rc_conn_close(conn, false, "refused");
 }

@@ -76,7 +76,10 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
     if (rc_stream_is_open(&conn->stream)) {
         if (rc_output_pending(&conn->output) > 0 && conn->stream.loop != NULL)
             rc_output_flush(&conn->output, &conn->stream); /* as far as it goes: a refusal, a last answer */
-        rc_stream_close(&conn->stream);
+        if (conn->has_last_word)
+            rc_linger_close(broker, &conn->stream);
+        else
+            rc_stream_close(&conn->stream);
     }
     rc_conn_unlist(conn);
     drop_buffers(conn);

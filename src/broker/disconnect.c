@@ -19,8 +19,10 @@ static void put_disconnect(struct rc_conn *conn, uint8_t reason_code)
         out.end = 0;
         rc_mqtt_put_disconnect(&out, conn->version, reason_code, rc_slice(NULL, 0));
     }
-    if (rc_buf_len(&out) <= conn->max_packet_out)
-        rc_output_put(&conn->output, out.data, rc_buf_len(&out));
+    if (rc_buf_len(&out) > conn->max_packet_out)
+        return;
+    rc_output_put(&conn->output, out.data, rc_buf_len(&out));
+    conn->has_last_word = true;
 }
 
 void rc_conn_disconnect(struct rc_conn *conn, uint8_t reason_code, const char *reason)

@@ -2,6 +2,8 @@
  */
 #include "broker/test_server.h"
 
+#include <poll.h>
+
 static int client(const struct test_server *server, struct rc_slice props)
 {
     return test_client_v5(server, &(struct test_login){.client_id = "GID_test@@@a", .props = props});
@@ -230,6 +232,44 @@ static void test_a_client_that_takes_not_even_connack_is_closed(void **state)
     test_assert_log(&server, "a connect -\na tcpclean protocol-error\n");
 }
 
+/* It is told although it goes on sending, and its connection is not reset. */
+static void test_a_client_that_sends_too_much_is_told_so(void **state)
+{
+    static uint8_t zeros[1 << 16];
+    struct test_server server = {.shards = 1};
+    test_server_start(&server);
+    for (int i = 0; i < 3; i++) {
+        int fd = client(&server, rc_slice(NULL, 0));
+        assert_int_equal(send(fd, "\x30\xff\xff\x7f", 4, MSG_NOSIGNAL), 4); /* 2 MiB */
+        for (int k = 0; k < 32; k++)
+            assert_int_equal(send(fd, zeros, sizeof(zeros), MSG_NOSIGNAL), sizeof(zeros));
+        assert_int_equal(test_wait_disconnect(fd), RC_MQTT_PACKET_TOO_LARGE);
+        uint8_t byte;
+        assert_int_equal(recv(fd, &byte, 1, 0), 0);
+        close(fd);
+    }
+    test_server_stop(&server);
+    test_server_remove(&server);
+}
+
+/* The server does not wait for ever for a client that does not close. */
+static void test_who_does_not_hear_the_last_word_is_cut_off(void **state)
+{
+    struct test_server server = {.shards = 1};
+    struct pollfd hung_up = {.events = POLLHUP};
+    test_server_start(&server);
+    int fd = client(&server, rc_slice(NULL, 0));
+    assert_int_equal(send(fd, "\xd0\0", 2, 0), 2);
+    assert_int_equal(test_wait_disconnect(fd), RC_MQTT_PROTOCOL_ERROR);
+    for (int left = 400; left > 0 && send(fd, "x", 1, MSG_NOSIGNAL) == 1; left--)
+        usleep(50000); /* taken and thrown away, until it is refused */
+    hung_up.fd = fd;
+    assert_int_equal(poll(&hung_up, 1, 0), 1);
+    close(fd);
+    test_server_stop(&server);
+    test_server_remove(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +281,8 @@ int main(void)
         cmocka_unit_test(test_an_older_client_is_told_nothing),
         cmocka_unit_test(test_a_reason_string_is_told_where_it_may_be),
         cmocka_unit_test(test_a_client_that_takes_not_even_connack_is_closed),
+        cmocka_unit_test(test_a_client_that_sends_too_much_is_told_so),
+        cmocka_unit_test(test_who_does_not_hear_the_last_word_is_cut_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

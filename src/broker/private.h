@@ -65,6 +65,7 @@ struct rc_conn {
     bool session_present;
     bool is_on_roll;
     bool is_listed, is_dirty, is_dead, is_connecting;
+    bool has_last_word; /* something was sent that tells why it is closed */
 };
 
 struct rc_broker {
@@ -85,6 +86,8 @@ struct rc_broker {
     struct rc_timer review_timer;
     struct rc_list absent; /* sessions without a connection, the longest absent first */
     struct rc_list wills;  /* those that are due */
+    struct rc_list lingering;
+    uint32_t lingering_count;
     struct rc_roll roll;
     struct rc_hook hook;
     struct rc_timer sweep;
@@ -162,6 +165,12 @@ void rc_connack_refuse(struct rc_conn *conn, uint8_t reason, const char *text);
 void rc_conn_disconnect(struct rc_conn *conn, uint8_t reason_code, const char *reason);
 /* DISCONNECT came: the connection is closed. */
 void rc_disconnect_handle(struct rc_conn *conn, const struct rc_mqtt_reasoned *packet);
+
+/* ---- linger.c ---- */
+/* Closes a stream so that what was written last arrives; takes it, as rc_stream_close does. */
+void rc_linger_close(struct rc_broker *broker, struct rc_stream *stream);
+/* Ends all that still linger. */
+void rc_lingering_free(struct rc_broker *broker);
 
 /* ---- packets.c ---- */
 /* A packet of a client: false when the connection was closed. */

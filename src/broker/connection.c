@@ -93,7 +93,8 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
     conn->channel.last_active_ms =
         rc_clock_wall_ms() - (int64_t)(rc_loop_now_ms(broker->options.loop) - conn->active_ms);
     if (conn->session != NULL && conn->session->conn == conn) {
-        if (conn->channel.state == RC_CHANNEL_OPENING) /* it was never let in: it leaves no will */
+        /* Who was never let in leaves no will, nor who has lost the right to say it. */
+        if (conn->channel.state == RC_CHANNEL_OPENING || !rc_will_is_allowed(conn))
             rc_will_drop(conn->session);
         rc_session_leave(broker, conn->session);
     }

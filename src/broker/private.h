@@ -227,6 +227,8 @@ struct rc_will {
 /* The will of the session's new connection (NULL: none) in the place of the old one, which is not sent. */
 void rc_will_set(struct rc_session *session, const struct rc_mqtt_connect *connect);
 void rc_will_drop(struct rc_session *session);
+/* Whether the connection's client may (still) publish its will; true without one. */
+bool rc_will_is_allowed(struct rc_conn *conn);
 /* It is due: published when the turn ends. Harmless without a will. */
 void rc_will_send(struct rc_broker *broker, struct rc_session *session);
 /* At the end of a turn: publishes those that are due; false when there were none. */

@@ -59,6 +59,13 @@ void rc_will_drop(struct rc_session *session)
     session->will = NULL;
 }
 
+bool rc_will_is_allowed(struct rc_conn *conn)
+{
+    const struct rc_will *will = conn->session->will;
+    return will == NULL || rc_access_publish(conn, rc_slice(will->bytes, will->topic_len), will->qos,
+                                             will->retain) == RC_ACCESS_ALLOWED;
+}
+
 void rc_will_send(struct rc_broker *broker, struct rc_session *session)
 {
     struct rc_will *will = session->will;

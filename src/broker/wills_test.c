@@ -319,6 +319,46 @@ static void test_a_will_for_a_topic_that_its_client_may_not_use_is_refused(void 
     test_assert_log(&server, "");
 }
 
+/* The same instance, whose clients may write only top/other. */
+static struct rc_catalog *stricter(const struct test_server *server)
+{
+    struct rc_slice all = rc_slice_str("top/#"), one = rc_slice_str("top/other");
+    const struct rc_acl_rule rules[] = {
+        {.actions = RC_ACL_READ, .topics = &all, .topics_count = 1},
+        {.actions = RC_ACL_WRITE, .topics = &one, .topics_count = 1},
+        {.actions = RC_ACL_WRITE, .topics = &all, .topics_count = 1, .denies = true},
+    };
+    struct rc_catalog *catalog = rc_catalog_create();
+    struct rc_instance *instance;
+    rc_catalog_add_instance(catalog, rc_slice_str("inst"), &instance);
+    rc_catalog_set_profile(instance, RC_PROFILE_STANDARD);
+    rc_catalog_add_key(catalog, instance, rc_slice_str("AK"), rc_slice_str("SK"));
+    rc_catalog_add_group(catalog, instance, rc_slice_str("GID_test"), &instance->group);
+    rc_catalog_set_acl(catalog, instance, rules, 3);
+    catalog->presence_topic = server->catalog->presence_topic;
+    return catalog;
+}
+
+static void test_a_will_that_its_client_may_not_say_any_more_is_not_sent(void **state)
+{
+    struct test_server server = {.shards = 1, .is_standard = true};
+    test_server_start(&server);
+    int other = watcher(&server);
+    struct test_login login = with_will(RC_MQTT_V311);
+    int fd = log_in(&server, &login);
+    struct rc_catalog *catalog = stricter(&server);
+    rc_broker_post_catalog(server.brokers[0], catalog);
+    rc_catalog_unref(catalog);
+    assert_no_will(other); /* the catalog is there now */
+    close(fd);
+    TEST_WAIT(TEST_COUNTER(&server, connection_lost) == 1);
+    login.will_topic = "top/other";
+    close(log_in(&server, &login));
+    assert_string_equal(next_message(other), "top/other=gone 1");
+    close(other);
+    stop(&server);
+}
+
 static void test_a_will_of_text_must_be_text(void **state)
 {
     struct test_server server = {.shards = 1, .is_standard = true};
@@ -351,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_a_goodbye_may_end_the_session_and_send_the_will),
         cmocka_unit_test(test_the_product_ignores_wills_and_counts_them),
         cmocka_unit_test(test_a_will_for_a_topic_that_its_client_may_not_use_is_refused),
+        cmocka_unit_test(test_a_will_that_its_client_may_not_say_any_more_is_not_sent),
         cmocka_unit_test(test_a_will_of_text_must_be_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

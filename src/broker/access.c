@@ -35,6 +35,15 @@ static bool split_p2p(struct rc_slice topic, struct p2p *ret)
     return true;
 }
 
+bool rc_access_split_p2p(struct rc_slice topic, struct rc_slice *ret_client_id)
+{
+    struct p2p p2p;
+    if (!split_p2p(topic, &p2p))
+        return false;
+    *ret_client_id = p2p.client_id;
+    return true;
+}
+
 bool rc_access_p2p_target(const struct rc_instance *instance, struct rc_slice topic,
                           struct rc_slice *ret_client_id)
 {

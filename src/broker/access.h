@@ -39,4 +39,7 @@ enum rc_access_result rc_access_subscribe(struct rc_conn *conn, struct rc_slice 
 bool rc_access_p2p_target(const struct rc_instance *instance, struct rc_slice topic,
                           struct rc_slice *ret_client_id);
 
+/* The client id of <parent>/p2p/<client id>; false for other topics. Of any profile. */
+bool rc_access_split_p2p(struct rc_slice topic, struct rc_slice *ret_client_id);
+
 #endif

@@ -95,6 +95,7 @@ static void on_sweep(struct rc_timer *timer)
 {
     struct rc_broker *broker = rc_container_of(timer, struct rc_broker, sweep);
     rc_presence_on_room(broker->presence);
+    rc_retained_sweep(&broker->retained, rc_loop_now_ms(broker->options.loop));
     rc_timer_start(broker->options.loop, timer, RC_SWEEP_MS);
 }
 
@@ -136,6 +137,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     rc_identities_init(&broker->identities);
     rc_roll_init(&broker->roll);
     rc_subscriptions_init(&broker->subscriptions);
+    rc_retained_init(&broker->retained);
     broker->sweep.on_due = on_sweep;
     rc_timer_start(options->loop, &broker->sweep, RC_SWEEP_MS);
     *ret = broker;
@@ -157,10 +159,11 @@ void rc_broker_destroy(struct rc_broker *broker)
     rc_map_free(&broker->identities);
     rc_map_free(&broker->sessions);
     rc_subscriptions_free(&broker->subscriptions);
+    rc_retained_free(&broker->retained);
     rc_presence_destroy(broker->presence);
     rc_log_sender_destroy(broker->sender);
     rc_catalog_unref(broker->catalog);
-    free(broker->matched);
+    rc_matches_free(broker->matches);
     free(broker);
 }
 

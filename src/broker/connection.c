@@ -33,6 +33,7 @@ void rc_conn_free(struct rc_conn *conn)
     rc_output_free(&conn->output);
     free(conn->login_id);
     rc_roll_strike(conn);
+    rc_topic_aliases_free(conn->aliases);
     rc_identity_close(conn->broker, conn->identity);
     rc_catalog_unref(conn->catalog);
     if (conn->session != NULL)

@@ -33,6 +33,11 @@
     X(publishes_sent, "PUBLISH packets sent")                                                                \
     X(dropped_qos0, "QoS 0 messages dropped: the client reads too slowly")                                   \
     X(dropped_queue, "messages dropped: the session's queue, or all of them, were full")                     \
+    X(dropped_expired, "messages dropped: expired before they could be sent")                                \
+    X(dropped_too_large, "messages dropped: larger than the client takes")                                   \
+    X(retained_refused, "messages refused: no room for another retained one")                                \
+    X(publishes_refused, "PUBLISH packets refused: not authorized")                                          \
+    X(payload_too_large, "clients closed: a payload above the limit")                                        \
     X(dropped_forward, "messages dropped: another shard was too far behind")                                 \
     X(subscriptions_refused, "subscriptions refused: the limit of the client, or an invalid filter")         \
     X(sessions_dropped, "sessions of absent clients dropped: the limit")                                     \

@@ -1,26 +1,34 @@
-/* From the server to one session: QoS 0 at once or not at all, QoS 1 until it is acknowledged. */
-#include "broker/private.h"
+#include "broker/delivery.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "broker/private.h"
 
-struct waiting {
-    struct waiting *next;
-    struct rc_publication *publication;
+enum outgoing_state {
+    OUT_WAITING,   /* in the line, without a packet id */
+    OUT_PUBLISHED, /* PUBLISH was sent */
+    OUT_RELEASED,  /* QoS 2: PUBREC has come, PUBREL was sent; the message itself is let go */
 };
 
-struct inflight {
-    uint16_t packet_id; /* 0: free */
+struct outgoing {
+    struct outgoing *next; /* in the line */
     struct rc_publication *publication;
+    uint16_t packet_id, ids_count;
+    uint8_t qos, state; /* enum outgoing_state */
+    bool retain;
+    bool is_sent; /* on this connection */
+    bool is_dup;  /* on an earlier one */
+    uint32_t ids[];
 };
 
 struct rc_delivery {
     struct rc_broker *broker;
-    struct waiting *first, *last;
-    uint32_t waiting_count, inflight_count, incoming_count;
+    struct outgoing *first, *last; /* the line */
+    struct outgoing **inflight;    /* in the order sent, from the front */
+    uint32_t waiting_count, inflight_count, inflight_cap, incoming_count, incoming_cap;
+    size_t waiting_bytes;
     uint16_t last_id;
-    struct inflight inflight[RC_BROKER_INFLIGHT_MAX]; /* in the order sent, from the front */
-    uint16_t *incoming;                               /* QoS 2 ids received and not released */
+    uint16_t *incoming; /* QoS 2 ids received and not released */
 };
 
 static struct rc_delivery *delivery_of(struct rc_broker *broker, struct rc_session *session)
@@ -32,38 +40,81 @@ static struct rc_delivery *delivery_of(struct rc_broker *broker, struct rc_sessi
     return session->delivery;
 }
 
+static const struct rc_limits *limits_of(struct rc_broker *broker, const struct rc_session *session)
+{
+    if (session->conn != NULL)
+        return rc_conn_limits(session->conn);
+    const struct rc_instance *instance = rc_catalog_instance(broker->catalog, rc_session_instance(session));
+    return instance != NULL ? &instance->limits : rc_limits_of(RC_PROFILE_PRODUCT);
+}
+
+static bool is_online(const struct rc_session *session)
+{
+    return session->conn != NULL && session->conn->channel.state == RC_CHANNEL_ONLINE;
+}
+
+/* ---- what is held ---- */
+
 /*
- * What a message counts towards the shard's limit while a session holds it. One that many sessions hold
- * counts for each: too much rather than too little.
+ * What a message counts towards the limits while a session holds it. One that many sessions hold counts for
+ * each: too much rather than too little.
  */
-static size_t cost_of(const struct rc_publication *publication)
+static size_t cost_of(const struct outgoing *out)
 {
-    return sizeof(struct waiting) + sizeof(*publication) + publication->topic_len + publication->payload_len;
+    return sizeof(*out) + out->ids_count * sizeof(out->ids[0]) +
+           (out->publication != NULL ? rc_publication_size(out->publication) : 0);
 }
 
-static void hold(struct rc_delivery *delivery, struct rc_publication *publication)
+static struct outgoing *outgoing_create(struct rc_delivery *delivery, const struct rc_copy *copy)
 {
-    atomic_fetch_add_explicit(&publication->refs, 1, memory_order_relaxed);
-    delivery->broker->queued_bytes += cost_of(publication);
+    struct outgoing *out = rc_calloc(1, sizeof(*out) + copy->ids_count * sizeof(out->ids[0]));
+    out->publication = rc_publication_ref(copy->publication);
+    out->qos = copy->qos;
+    out->retain = copy->retain;
+    out->ids_count = copy->ids_count;
+    if (copy->ids_count > 0)
+        memcpy(out->ids, copy->ids, copy->ids_count * sizeof(out->ids[0]));
+    delivery->broker->queued_bytes += cost_of(out);
+    return out;
 }
 
-static void let_go(struct rc_delivery *delivery, struct rc_publication *publication)
+/* The message has reached the client: only the packet id is still held. */
+static void let_go_of_message(struct rc_delivery *delivery, struct outgoing *out)
 {
-    delivery->broker->queued_bytes -= cost_of(publication);
-    rc_publication_unref(publication);
+    delivery->broker->queued_bytes -= cost_of(out);
+    rc_publication_unref(out->publication);
+    out->publication = NULL;
+    delivery->broker->queued_bytes += cost_of(out);
 }
 
-/* Takes the first out of the line; the reference is the caller's now. */
-static struct rc_publication *take_first(struct rc_delivery *delivery)
+static void outgoing_free(struct rc_delivery *delivery, struct outgoing *out)
 {
-    struct waiting *waiting = delivery->first;
-    struct rc_publication *publication = waiting->publication;
-    delivery->first = waiting->next;
+    delivery->broker->queued_bytes -= cost_of(out);
+    rc_publication_unref(out->publication);
+    free(out);
+}
+
+static struct outgoing *take_first(struct rc_delivery *delivery)
+{
+    struct outgoing *out = delivery->first;
+    delivery->first = out->next;
     if (delivery->first == NULL)
         delivery->last = NULL;
+    out->next = NULL;
     delivery->waiting_count--;
-    free(waiting);
-    return publication;
+    delivery->waiting_bytes -= cost_of(out);
+    return out;
+}
+
+static void put_last(struct rc_delivery *delivery, struct outgoing *out)
+{
+    if (delivery->last != NULL)
+        delivery->last->next = out;
+    else
+        delivery->first = out;
+    delivery->last = out;
+    delivery->waiting_count++;
+    delivery->waiting_bytes += cost_of(out);
 }
 
 void rc_delivery_free(struct rc_session *session)
@@ -72,9 +123,10 @@ void rc_delivery_free(struct rc_session *session)
     if (delivery == NULL)
         return;
     while (delivery->first != NULL)
-        let_go(delivery, take_first(delivery));
+        outgoing_free(delivery, take_first(delivery));
     for (uint32_t i = 0; i < delivery->inflight_count; i++)
-        let_go(delivery, delivery->inflight[i].publication);
+        outgoing_free(delivery, delivery->inflight[i]);
+    free(delivery->inflight);
     free(delivery->incoming);
     free(delivery);
     session->delivery = NULL;
@@ -88,44 +140,12 @@ static void free_if_idle(struct rc_session *session)
         rc_delivery_free(session);
 }
 
-static void unref(void *arg)
-{
-    rc_publication_unref(arg);
-}
-
-static void put_publish(struct rc_conn *conn, struct rc_publication *publication, uint8_t qos,
-                        uint16_t packet_id, bool dup)
-{
-    uint8_t small[512];
-    struct rc_mqtt_publish publish = {
-        .dup = dup,
-        .qos = qos,
-        .packet_id = packet_id,
-        .topic = rc_publication_topic(publication),
-        .payload = rc_publication_payload(publication),
-    };
-    struct rc_buf head = {.data = small, .cap = sizeof(small), .max = sizeof(small)};
-    bool is_small = publish.topic.len + RC_MQTT_FIXED_HEADER_MAX + 8 <= sizeof(small);
-    if (!is_small)
-        rc_buf_init(&head, RC_MQTT_STRING_MAX + 64);
-    rc_mqtt_put_publish_head(&head, conn->version, &publish, rc_slice(NULL, 0));
-    rc_output_put(&conn->output, head.data, head.end);
-    if (publish.payload.len > RC_OUTPUT_COPY_MAX) {
-        atomic_fetch_add_explicit(&publication->refs, 1, memory_order_relaxed);
-        rc_output_put_ref(&conn->output, publish.payload, unref, publication);
-    } else {
-        rc_output_put(&conn->output, publish.payload.ptr, publish.payload.len);
-    }
-    if (!is_small)
-        rc_buf_free(&head);
-    RC_COUNT(&conn->broker->counters, publishes_sent);
-    rc_conn_touch(conn);
-}
+/* ---- the window ---- */
 
 static bool id_is_used(const struct rc_delivery *delivery, uint16_t id)
 {
     for (uint32_t i = 0; i < delivery->inflight_count; i++)
-        if (delivery->inflight[i].packet_id == id)
+        if (delivery->inflight[i]->packet_id == id)
             return true;
     return false;
 }
@@ -138,89 +158,138 @@ static uint16_t next_id(struct rc_delivery *delivery)
     return delivery->last_id;
 }
 
-/* Moves what waits into the window while there is room. */
-static void fill_window(struct rc_session *session)
+static void add_inflight(struct rc_delivery *delivery, struct outgoing *out)
+{
+    if (delivery->inflight_count == delivery->inflight_cap) {
+        delivery->inflight_cap = delivery->inflight_cap > 0 ? 2 * delivery->inflight_cap : 4;
+        delivery->inflight =
+            rc_realloc(delivery->inflight, delivery->inflight_cap * sizeof(delivery->inflight[0]));
+    }
+    delivery->inflight[delivery->inflight_count++] = out;
+}
+
+static void remove_inflight(struct rc_delivery *delivery, uint32_t at)
+{
+    outgoing_free(delivery, delivery->inflight[at]);
+    delivery->inflight_count--;
+    memmove(&delivery->inflight[at], &delivery->inflight[at + 1],
+            (delivery->inflight_count - at) * sizeof(delivery->inflight[0]));
+}
+
+static void put_pubrel(struct rc_conn *conn, uint16_t packet_id)
+{
+    rc_conn_put_ack(conn, RC_MQTT_PUBREL, packet_id, RC_MQTT_SUCCESS);
+}
+
+/* False when the client cannot take it. */
+static bool send_out(struct rc_conn *conn, struct outgoing *out)
+{
+    struct rc_copy copy = {.publication = out->publication,
+                           .qos = out->qos,
+                           .retain = out->retain,
+                           .ids_count = out->ids_count,
+                           .ids = out->ids};
+    out->is_sent = true;
+    if (out->state == OUT_RELEASED) {
+        put_pubrel(conn, out->packet_id);
+        return true;
+    }
+    return rc_publish_out(conn, &copy, out->packet_id, out->is_dup);
+}
+
+static uint32_t window_of(struct rc_broker *broker, const struct rc_session *session)
+{
+    uint32_t inflight_max = limits_of(broker, session)->inflight_max;
+    return session->conn->receive_max < inflight_max ? session->conn->receive_max : inflight_max;
+}
+
+/* After a resume: what was under way before, as far as the client's receive maximum goes this time. */
+static void send_again(struct rc_session *session, uint32_t window)
 {
     struct rc_delivery *delivery = session->delivery;
-    while (delivery->first != NULL && delivery->inflight_count < RC_BROKER_INFLIGHT_MAX &&
-           session->conn != NULL) {
-        struct inflight *slot = &delivery->inflight[delivery->inflight_count++];
-        *slot = (struct inflight){next_id(delivery), take_first(delivery)};
-        put_publish(session->conn, slot->publication, 1, slot->packet_id, false);
+    for (uint32_t i = 0; i < delivery->inflight_count && i < window;) {
+        struct outgoing *out = delivery->inflight[i];
+        if (!out->is_sent && !send_out(session->conn, out))
+            remove_inflight(delivery, i);
+        else
+            i++;
     }
 }
 
-static void send_qos0(struct rc_broker *broker, struct rc_session *session,
-                      struct rc_publication *publication)
+/* Sends what the window has room for. */
+static void pump(struct rc_session *session)
 {
-    struct rc_conn *conn = session->conn;
-    if (conn == NULL || conn->channel.state != RC_CHANNEL_ONLINE)
+    struct rc_delivery *delivery = session->delivery;
+    struct rc_broker *broker = delivery->broker;
+    if (!is_online(session))
         return;
-    if (rc_output_pending(&conn->output) > RC_BROKER_OUTPUT_QOS0_MAX) {
+    uint32_t window = window_of(broker, session);
+    send_again(session, window);
+    while (delivery->first != NULL && delivery->inflight_count < window) {
+        struct outgoing *out = take_first(delivery);
+        if (rc_publication_is_expired(out->publication, rc_loop_now_ms(broker->options.loop))) {
+            RC_COUNT(&broker->counters, dropped_expired);
+            outgoing_free(delivery, out);
+            continue;
+        }
+        out->packet_id = next_id(delivery);
+        out->state = OUT_PUBLISHED;
+        if (send_out(session->conn, out))
+            add_inflight(delivery, out);
+        else
+            outgoing_free(delivery, out);
+    }
+}
+
+/* ---- sending ---- */
+
+static void send_qos0(struct rc_broker *broker, struct rc_session *session, const struct rc_copy *copy)
+{
+    if (!is_online(session))
+        return;
+    if (rc_output_pending(&session->conn->output) > RC_BROKER_OUTPUT_QOS0_MAX) {
         RC_COUNT(&broker->counters, dropped_qos0);
         return;
     }
-    put_publish(conn, publication, 0, 0, false);
+    rc_publish_out(session->conn, copy, 0, false);
 }
 
 /* The session's oldest go when it holds too many, or when all sessions of the shard hold too much. */
-static bool make_room(struct rc_delivery *delivery, size_t cost)
+static bool make_room(struct rc_delivery *delivery, const struct rc_limits *limits, size_t cost)
 {
     struct rc_broker *broker = delivery->broker;
-    while (delivery->waiting_count >= RC_BROKER_QUEUED_MAX ||
+    while (delivery->waiting_count >= limits->queued_max ||
+           delivery->waiting_bytes + cost > limits->queued_bytes_max ||
            broker->queued_bytes + cost > broker->options.max_queued_bytes) {
         RC_COUNT(&broker->counters, dropped_queue);
         if (delivery->first == NULL)
             return false;
-        let_go(delivery, take_first(delivery));
+        outgoing_free(delivery, take_first(delivery));
     }
     return true;
 }
 
-void rc_delivery_send(struct rc_broker *broker, struct rc_session *session,
-                      struct rc_publication *publication, uint8_t qos)
+void rc_delivery_send(struct rc_broker *broker, struct rc_session *session, const struct rc_copy *copy)
 {
-    if (qos == 0) {
-        send_qos0(broker, session, publication);
+    if (rc_publication_is_expired(copy->publication, rc_loop_now_ms(broker->options.loop))) {
+        RC_COUNT(&broker->counters, dropped_expired);
+        return;
+    }
+    if (copy->qos == 0) {
+        send_qos0(broker, session, copy);
         return;
     }
     struct rc_delivery *delivery = delivery_of(broker, session);
-    bool is_online = session->conn != NULL && session->conn->channel.state == RC_CHANNEL_ONLINE;
     /* What can go out at once always may: the absent do not starve those who are there. */
-    bool goes_at_once =
-        is_online && delivery->inflight_count + delivery->waiting_count < RC_BROKER_INFLIGHT_MAX;
-    if (!goes_at_once && !make_room(delivery, cost_of(publication))) {
-        free_if_idle(session);
-        return;
+    bool goes_at_once = is_online(session) && delivery->waiting_count == 0 &&
+                        delivery->inflight_count < window_of(broker, session);
+    size_t cost = sizeof(struct outgoing) + copy->ids_count * sizeof(copy->ids[0]) +
+                  rc_publication_size(copy->publication);
+    if (goes_at_once || make_room(delivery, limits_of(broker, session), cost)) {
+        put_last(delivery, outgoing_create(delivery, copy));
+        pump(session);
     }
-    struct waiting *waiting = rc_new(struct waiting);
-    waiting->publication = publication;
-    hold(delivery, publication);
-    if (delivery->last != NULL)
-        delivery->last->next = waiting;
-    else
-        delivery->first = waiting;
-    delivery->last = waiting;
-    delivery->waiting_count++;
-    if (is_online)
-        fill_window(session);
-}
-
-bool rc_delivery_acked(struct rc_session *session, uint16_t packet_id)
-{
-    struct rc_delivery *delivery = session->delivery;
-    for (uint32_t i = 0; delivery != NULL && i < delivery->inflight_count; i++) {
-        if (delivery->inflight[i].packet_id != packet_id)
-            continue;
-        let_go(delivery, delivery->inflight[i].publication);
-        delivery->inflight_count--;
-        memmove(&delivery->inflight[i], &delivery->inflight[i + 1],
-                (delivery->inflight_count - i) * sizeof(delivery->inflight[0]));
-        fill_window(session);
-        free_if_idle(session);
-        return true;
-    }
-    return false;
+    free_if_idle(session);
 }
 
 void rc_delivery_resume(struct rc_session *session)
@@ -228,33 +297,94 @@ void rc_delivery_resume(struct rc_session *session)
     struct rc_delivery *delivery = session->delivery;
     if (delivery == NULL)
         return;
-    for (uint32_t i = 0; i < delivery->inflight_count; i++)
-        put_publish(session->conn, delivery->inflight[i].publication, 1, delivery->inflight[i].packet_id,
-                    true);
-    fill_window(session);
+    for (uint32_t i = 0; i < delivery->inflight_count; i++) {
+        struct outgoing *out = delivery->inflight[i];
+        out->is_dup |= out->is_sent && out->state == OUT_PUBLISHED;
+        out->is_sent = false;
+    }
+    pump(session);
+    free_if_idle(session);
+}
+
+/* ---- acknowledgements ---- */
+
+/* Where the id is under way; inflight_count when it is not. */
+static uint32_t find_inflight(const struct rc_delivery *delivery, uint16_t packet_id)
+{
+    uint32_t i = 0;
+    while (i < delivery->inflight_count &&
+           (delivery->inflight[i]->packet_id != packet_id || !delivery->inflight[i]->is_sent))
+        i++;
+    return i;
+}
+
+static enum rc_ack finish(struct rc_session *session, uint16_t packet_id, uint8_t qos, uint8_t state)
+{
+    struct rc_delivery *delivery = session->delivery;
+    if (delivery == NULL)
+        return RC_ACK_UNKNOWN;
+    uint32_t at = find_inflight(delivery, packet_id);
+    if (at == delivery->inflight_count)
+        return RC_ACK_UNKNOWN;
+    if (delivery->inflight[at]->qos != qos || delivery->inflight[at]->state != state)
+        return RC_ACK_WRONG;
+    remove_inflight(delivery, at);
+    pump(session);
+    free_if_idle(session);
+    return RC_ACK_TAKEN;
+}
+
+enum rc_ack rc_delivery_puback(struct rc_session *session, uint16_t packet_id)
+{
+    return finish(session, packet_id, 1, OUT_PUBLISHED);
+}
+
+enum rc_ack rc_delivery_pubrec(struct rc_session *session, uint16_t packet_id, uint8_t reason)
+{
+    struct rc_delivery *delivery = session->delivery;
+    if (reason >= RC_MQTT_UNSPECIFIED_ERROR)
+        return finish(session, packet_id, 2, OUT_PUBLISHED);
+    uint32_t at = delivery != NULL ? find_inflight(delivery, packet_id) : 0;
+    if (delivery == NULL || at == delivery->inflight_count)
+        return RC_ACK_UNKNOWN;
+    struct outgoing *out = delivery->inflight[at];
+    if (out->qos != 2)
+        return RC_ACK_WRONG;
+    if (out->state == OUT_PUBLISHED) {
+        out->state = OUT_RELEASED;
+        let_go_of_message(delivery, out);
+    }
+    return RC_ACK_TAKEN;
+}
+
+enum rc_ack rc_delivery_pubcomp(struct rc_session *session, uint16_t packet_id)
+{
+    return finish(session, packet_id, 2, OUT_RELEASED);
 }
 
 /* ---- QoS 2 received ---- */
 
-bool rc_delivery_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id,
-                          bool *ret_full)
+enum rc_incoming rc_delivery_incoming(struct rc_broker *broker, struct rc_session *session,
+                                      uint16_t packet_id, uint32_t max)
 {
     struct rc_delivery *delivery = delivery_of(broker, session);
-    *ret_full = false;
     for (uint32_t i = 0; i < delivery->incoming_count; i++)
         if (delivery->incoming[i] == packet_id)
-            return false;
-    if (delivery->incoming_count >= RC_BROKER_INCOMING_MAX) {
-        *ret_full = true;
-        return false;
+            return RC_INCOMING_AGAIN;
+    if (delivery->incoming_count >= max) {
+        free_if_idle(session);
+        return RC_INCOMING_FULL;
     }
-    if (delivery->incoming == NULL)
-        delivery->incoming = rc_malloc(RC_BROKER_INCOMING_MAX * sizeof(*delivery->incoming));
+    if (delivery->incoming_count == delivery->incoming_cap) {
+        delivery->incoming_cap = delivery->incoming_cap > 0 ? 2 * delivery->incoming_cap : 4;
+        delivery->incoming =
+            rc_realloc(delivery->incoming, delivery->incoming_cap * sizeof(delivery->incoming[0]));
+    }
     delivery->incoming[delivery->incoming_count++] = packet_id;
-    return true;
+    return RC_INCOMING_NEW;
 }
 
-void rc_delivery_released(struct rc_session *session, uint16_t packet_id)
+bool rc_delivery_released(struct rc_session *session, uint16_t packet_id)
 {
     struct rc_delivery *delivery = session->delivery;
     for (uint32_t i = 0; delivery != NULL && i < delivery->incoming_count; i++) {
@@ -262,6 +392,7 @@ void rc_delivery_released(struct rc_session *session, uint16_t packet_id)
             continue;
         delivery->incoming[i] = delivery->incoming[--delivery->incoming_count];
         free_if_idle(session);
-        return;
+        return true;
     }
+    return false;
 }

@@ -1,10 +1,9 @@
 /* What a client that is online may say. */
 #include "broker/private.h"
 
-#include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "mqtt/topic.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 
@@ -14,7 +13,7 @@ static bool close_for(struct rc_conn *conn, uint8_t reason_code, const char *rea
     return false;
 }
 
-static void log_client(struct rc_conn *conn, const char *what, struct rc_slice topic)
+void rc_packet_log(struct rc_conn *conn, const char *what, struct rc_slice topic)
 {
     char client[128], name[128];
     rc_log_warn("mqtt", "%s client=%s topic=%s", what,
@@ -22,146 +21,181 @@ static void log_client(struct rc_conn *conn, const char *what, struct rc_slice t
                 rc_log_quote(name, sizeof(name), topic));
 }
 
-static bool not_authorized(struct rc_conn *conn, const char *what, struct rc_slice topic)
+bool rc_packet_not_authorized(struct rc_conn *conn, const char *what, struct rc_slice topic)
 {
     RC_COUNT(&conn->broker->counters, not_authorized);
-    log_client(conn, what, topic);
+    rc_packet_log(conn, what, topic);
     return close_for(conn, RC_MQTT_NOT_AUTHORIZED, "not-authorized");
 }
 
-static bool protocol_error(struct rc_conn *conn, uint8_t reason_code, const char *what)
+bool rc_packet_protocol_error(struct rc_conn *conn, uint8_t reason_code, const char *what)
 {
     RC_COUNT(&conn->broker->counters, protocol_errors);
-    log_client(conn, what, rc_slice(NULL, 0));
+    rc_packet_log(conn, what, rc_slice(NULL, 0));
     return close_for(conn, reason_code, "protocol-error");
 }
 
-/* The first level of a topic or filter must be a parent topic of the client's instance. */
-static bool parent_topic_exists(struct rc_conn *conn, struct rc_slice topic)
+/* RC_ACCESS_CLOSE ends the connection here; then, and only then, false. */
+static bool may_go_on(struct rc_conn *conn, enum rc_access_result access, const char *what,
+                      struct rc_slice topic)
 {
-    struct rc_slice parent;
-    size_t at = 0;
-    const struct rc_instance *instance =
-        rc_catalog_instance(conn->broker->catalog, rc_session_instance(conn->session));
-    rc_topic_next_level(topic, &at, &parent);
-    return instance != NULL &&
-           (instance->profile == RC_PROFILE_STANDARD || rc_map_find(&instance->topics, parent) != NULL);
+    return access != RC_ACCESS_CLOSE || rc_packet_not_authorized(conn, what, topic);
 }
 
-static void put_ack(struct rc_conn *conn, uint8_t type, uint16_t packet_id)
+static const struct rc_instance *instance_of(const struct rc_conn *conn)
+{
+    return rc_catalog_instance(conn->broker->catalog, rc_session_instance(conn->session));
+}
+
+void rc_conn_put_ack(struct rc_conn *conn, uint8_t type, uint16_t packet_id, uint8_t reason)
 {
     uint8_t bytes[8];
     struct rc_buf out = {.data = bytes, .cap = sizeof(bytes), .max = sizeof(bytes)};
-    rc_mqtt_put_ack(&out, conn->version, type, packet_id, RC_MQTT_SUCCESS, rc_slice(NULL, 0));
+    rc_mqtt_put_ack(&out, conn->version, type, packet_id, reason, rc_slice(NULL, 0));
     rc_output_put(&conn->output, bytes, out.end);
     rc_conn_touch(conn);
 }
 
 /* ---- PUBLISH ---- */
 
-static bool handle_publish(struct rc_conn *conn, const struct rc_mqtt_publish *publish)
+/* The topic behind an alias; false when the connection was closed. */
+static bool resolve_alias(struct rc_conn *conn, struct rc_mqtt_publish *publish)
 {
-    bool is_new = true, is_full = false;
+    if (!rc_mqtt_props_has(&publish->props, RC_MQTT_PROP_TOPIC_ALIAS))
+        return true;
+    return rc_topic_alias_resolve(&conn->aliases, rc_conn_limits(conn)->topic_alias_max,
+                                  (uint16_t)publish->props.numbers[RC_MQTT_PROP_TOPIC_ALIAS],
+                                  &publish->topic) ||
+           rc_packet_protocol_error(conn, RC_MQTT_TOPIC_ALIAS_INVALID,
+                                    "client closed: a topic alias that is not valid");
+}
+
+/* What the instance's profile has no room for; false when the connection was closed. */
+static bool is_within_limits(struct rc_conn *conn, const struct rc_mqtt_publish *publish)
+{
+    const struct rc_limits *limits = rc_conn_limits(conn);
+    if (publish->payload.len > limits->payload_max) {
+        RC_COUNT(&conn->broker->counters, payload_too_large);
+        rc_packet_log(conn, "client closed: a payload above the limit", publish->topic);
+        return close_for(conn, RC_MQTT_PACKET_TOO_LARGE, "payload-too-large");
+    }
+    if (publish->qos > limits->qos_max)
+        return rc_packet_protocol_error(conn, RC_MQTT_QOS_NOT_SUPPORTED,
+                                        "client closed: a QoS that is not supported");
+    /* Older versions cannot be told beforehand: their message goes its way, but is not retained. */
+    if (publish->retain && !limits->has_retained && conn->version >= RC_MQTT_V5)
+        return rc_packet_protocol_error(conn, RC_MQTT_RETAIN_NOT_SUPPORTED,
+                                        "client closed: it retains, which is not supported");
+    return true;
+}
+
+static bool is_text_as_said(const struct rc_mqtt_publish *publish)
+{
+    return rc_mqtt_props_number(&publish->props, RC_MQTT_PROP_PAYLOAD_FORMAT, 0) == 0 ||
+           rc_utf8_is_valid(publish->payload);
+}
+
+/* Publishes what may be published; the reason for the acknowledgement. */
+static uint8_t publish_or_refuse(struct rc_conn *conn, enum rc_access_result access,
+                                 const struct rc_mqtt_publish *publish)
+{
+    const struct rc_instance *instance = instance_of(conn);
+    if (access != RC_ACCESS_ALLOWED || instance == NULL) {
+        RC_COUNT(&conn->broker->counters, publishes_refused);
+        return RC_MQTT_NOT_AUTHORIZED;
+    }
+    if (!is_text_as_said(publish))
+        return RC_MQTT_PAYLOAD_FORMAT_INVALID;
+    switch (rc_route(conn->broker, instance, publish, conn->session)) {
+    case RC_ROUTED_FULL:
+        return RC_MQTT_QUOTA_EXCEEDED;
+    case RC_ROUTED_TO_NOBODY:
+        return RC_MQTT_NO_MATCHING_SUBSCRIBERS;
+    case RC_ROUTED:
+        break;
+    }
+    return RC_MQTT_SUCCESS;
+}
+
+/* QoS 2: published when it comes, once, however often it comes before PUBREL. False when the connection was
+ * closed. */
+static bool take_qos2(struct rc_conn *conn, enum rc_access_result access,
+                      const struct rc_mqtt_publish *publish)
+{
+    uint8_t reason = RC_MQTT_SUCCESS;
+    switch (rc_delivery_incoming(conn->broker, conn->session, publish->packet_id,
+                                 rc_conn_limits(conn)->receive_max)) {
+    case RC_INCOMING_FULL:
+        return rc_packet_protocol_error(conn, RC_MQTT_RECEIVE_MAXIMUM_EXCEEDED,
+                                        "client closed: too many QoS 2 messages without PUBREL");
+    case RC_INCOMING_NEW:
+        reason = publish_or_refuse(conn, access, publish);
+        break;
+    case RC_INCOMING_AGAIN:
+        break;
+    }
+    if (reason >= RC_MQTT_UNSPECIFIED_ERROR)
+        rc_delivery_released(conn->session, publish->packet_id); /* with an error it ends here */
+    rc_conn_put_ack(conn, RC_MQTT_PUBREC, publish->packet_id, reason);
+    return true;
+}
+
+static bool handle_publish(struct rc_conn *conn, const struct rc_mqtt_publish *packet)
+{
+    struct rc_mqtt_publish publish = *packet;
     RC_COUNT(&conn->broker->counters, publishes_received);
-    if (!parent_topic_exists(conn, publish->topic))
-        return not_authorized(conn, "client closed: it published to a topic that does not exist",
-                              publish->topic);
-    if (publish->qos == 2)
-        is_new = rc_delivery_incoming(conn->broker, conn->session, publish->packet_id, &is_full);
-    if (is_full)
-        return protocol_error(conn, RC_MQTT_RECEIVE_MAXIMUM_EXCEEDED,
-                              "client closed: too many QoS 2 messages without PUBREL");
-    if (is_new)
-        rc_route(conn->broker, rc_session_instance(conn->session), publish);
-    if (conn->is_dead) /* it may have been its own subscriber, and too slow a one */
+    if (!resolve_alias(conn, &publish) || !is_within_limits(conn, &publish))
         return false;
-    if (publish->qos > 0)
-        put_ack(conn, publish->qos == 1 ? RC_MQTT_PUBACK : RC_MQTT_PUBREC, publish->packet_id);
+    enum rc_access_result access = rc_access_publish(conn, publish.topic, publish.qos, publish.retain);
+    if (!may_go_on(conn, access, "client closed: it published to a topic that it may not use", publish.topic))
+        return false;
+    if (publish.qos == 2)
+        return take_qos2(conn, access, &publish);
+    uint8_t reason = publish_or_refuse(conn, access, &publish);
+    if (publish.qos == 1)
+        rc_conn_put_ack(conn, RC_MQTT_PUBACK, publish.packet_id, reason);
     return true;
 }
 
-/* ---- SUBSCRIBE, UNSUBSCRIBE ---- */
+/* ---- acknowledgements ---- */
 
-static struct rc_subscription **find_subscription(struct rc_session *session, struct rc_slice filter)
+static bool handle_puback(struct rc_conn *conn, const struct rc_mqtt_ack *ack)
 {
-    struct rc_subscription **at = &session->subscriptions;
-    while (*at != NULL && !rc_slice_eq(rc_slice((*at)->filter, (*at)->filter_len), filter))
-        at = &(*at)->session_next;
-    return at;
+    return rc_delivery_puback(conn->session, ack->packet_id) != RC_ACK_WRONG ||
+           rc_packet_protocol_error(conn, RC_MQTT_PROTOCOL_ERROR,
+                                    "client closed: PUBACK for what is not of QoS 1");
 }
 
-enum { SUBACK_FAILURE = 0x80 };
-
-static uint8_t subscribe(struct rc_conn *conn, struct rc_slice filter, uint8_t qos)
+static bool handle_pubrec(struct rc_conn *conn, const struct rc_mqtt_ack *ack)
 {
-    struct rc_broker *broker = conn->broker;
-    struct rc_session *session = conn->session;
-    struct rc_subscription *subscription = *find_subscription(session, filter);
-    qos = qos > 1 ? 1 : qos;
-    if (subscription != NULL) {
-        subscription->qos = qos;
-        return qos;
+    switch (rc_delivery_pubrec(conn->session, ack->packet_id, ack->reason)) {
+    case RC_ACK_WRONG:
+        return rc_packet_protocol_error(conn, RC_MQTT_PROTOCOL_ERROR,
+                                        "client closed: PUBREC for what is not of QoS 2");
+    case RC_ACK_UNKNOWN:
+        if (ack->reason < RC_MQTT_UNSPECIFIED_ERROR)
+            rc_conn_put_ack(conn, RC_MQTT_PUBREL, ack->packet_id, RC_MQTT_PACKET_ID_NOT_FOUND);
+        break;
+    case RC_ACK_TAKEN:
+        if (ack->reason < RC_MQTT_UNSPECIFIED_ERROR)
+            rc_conn_put_ack(conn, RC_MQTT_PUBREL, ack->packet_id, RC_MQTT_SUCCESS);
+        break;
     }
-    if (session->subscription_count >= RC_BROKER_SUBSCRIPTIONS_MAX || filter.len > UINT16_MAX) {
-        RC_COUNT(&broker->counters, subscriptions_refused);
-        log_client(conn, "subscription refused: the client has its 30 subscriptions", filter);
-        return SUBACK_FAILURE;
-    }
-    subscription = rc_calloc(1, sizeof(*subscription) + filter.len);
-    subscription->session = session;
-    subscription->qos = qos;
-    subscription->filter_len = (uint16_t)filter.len;
-    memcpy(subscription->filter, filter.ptr, filter.len);
-    subscription->session_next = session->subscriptions;
-    session->subscriptions = subscription;
-    session->subscription_count++;
-    RC_COUNT(&broker->counters, subscriptions);
-    rc_subscriptions_add(&broker->subscriptions, rc_session_instance(session), subscription);
-    return qos;
-}
-
-static bool handle_subscribe(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet)
-{
-    struct rc_slice filter;
-    struct rc_buf codes, out;
-    uint8_t options;
-    /* All or nothing: a forbidden topic closes the connection before any other filter of the packet took
-     * effect. */
-    for (size_t at = 0; rc_mqtt_next_subscription(packet->entries, &at, &filter, &options);) {
-        if (!rc_topic_filter_is_valid(filter))
-            return protocol_error(conn, RC_MQTT_TOPIC_FILTER_INVALID,
-                                  "client closed: it subscribed to an invalid filter");
-        if (!parent_topic_exists(conn, filter))
-            return not_authorized(conn, "client closed: it subscribed to a topic that does not exist",
-                                  filter);
-    }
-    rc_buf_init(&codes, packet->count);
-    rc_buf_init(&out, packet->count + 16);
-    for (size_t at = 0; rc_mqtt_next_subscription(packet->entries, &at, &filter, &options);)
-        rc_buf_put_u8(&codes, subscribe(conn, filter, options & RC_MQTT_SUB_QOS));
-    rc_mqtt_put_suback(&out, conn->version, packet->packet_id, rc_buf_slice(&codes), rc_slice(NULL, 0));
-    rc_output_put(&conn->output, rc_buf_slice(&out).ptr, rc_buf_len(&out));
-    rc_conn_touch(conn);
-    rc_buf_free(&codes);
-    rc_buf_free(&out);
     return true;
 }
 
-static bool handle_unsubscribe(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet)
+static bool handle_pubrel(struct rc_conn *conn, const struct rc_mqtt_ack *ack)
 {
-    struct rc_slice filter;
-    for (size_t at = 0; rc_mqtt_next_unsubscription(packet->entries, &at, &filter);) {
-        struct rc_subscription **link = find_subscription(conn->session, filter), *subscription = *link;
-        if (subscription == NULL)
-            continue;
-        *link = subscription->session_next;
-        rc_subscriptions_remove(subscription);
-        free(subscription);
-        conn->session->subscription_count--;
-        RC_COUNT_DOWN(&conn->broker->counters, subscriptions);
-    }
-    put_ack(conn, RC_MQTT_UNSUBACK, packet->packet_id); /* of the same shape before version 5 */
+    bool was_known = rc_delivery_released(conn->session, ack->packet_id);
+    rc_conn_put_ack(conn, RC_MQTT_PUBCOMP, ack->packet_id,
+                    was_known ? RC_MQTT_SUCCESS : RC_MQTT_PACKET_ID_NOT_FOUND);
     return true;
+}
+
+static bool handle_pubcomp(struct rc_conn *conn, const struct rc_mqtt_ack *ack)
+{
+    return rc_delivery_pubcomp(conn->session, ack->packet_id) != RC_ACK_WRONG ||
+           rc_packet_protocol_error(conn, RC_MQTT_PROTOCOL_ERROR, "client closed: PUBCOMP before its time");
 }
 
 /* ---- the rest ---- */
@@ -180,7 +214,7 @@ static bool within_output_limit(struct rc_conn *conn)
     if (rc_output_pending(&conn->output) <= RC_BROKER_OUTPUT_MAX)
         return true;
     RC_COUNT(&conn->broker->counters, slow_consumers);
-    log_client(conn, "client closed: it does not read what is sent to it", rc_slice(NULL, 0));
+    rc_packet_log(conn, "client closed: it does not read what is sent to it", rc_slice(NULL, 0));
     return close_for(conn, RC_MQTT_QUOTA_EXCEEDED, "slow-consumer");
 }
 
@@ -192,26 +226,24 @@ bool rc_packet_handle(struct rc_conn *conn, const struct rc_mqtt_packet *packet)
     case RC_MQTT_PUBLISH:
         return handle_publish(conn, &packet->publish);
     case RC_MQTT_PUBACK:
-        rc_delivery_acked(conn->session, packet->ack.packet_id);
-        return true;
+        return handle_puback(conn, &packet->ack);
+    case RC_MQTT_PUBREC:
+        return handle_pubrec(conn, &packet->ack);
     case RC_MQTT_PUBREL:
-        rc_delivery_released(conn->session, packet->ack.packet_id);
-        put_ack(conn, RC_MQTT_PUBCOMP, packet->ack.packet_id);
-        return true;
-    case RC_MQTT_PUBREC: /* nothing is sent at QoS 2 */
+        return handle_pubrel(conn, &packet->ack);
     case RC_MQTT_PUBCOMP:
-        return true;
+        return handle_pubcomp(conn, &packet->ack);
     case RC_MQTT_SUBSCRIBE:
-        return handle_subscribe(conn, &packet->subscribe);
+        return rc_subscribe_handle(conn, &packet->subscribe);
     case RC_MQTT_UNSUBSCRIBE:
-        return handle_unsubscribe(conn, &packet->subscribe);
+        return rc_unsubscribe_handle(conn, &packet->subscribe);
     case RC_MQTT_PINGREQ:
         return handle_pingreq(conn);
     case RC_MQTT_DISCONNECT:
         rc_disconnect_handle(conn, &packet->reasoned);
         return false;
     default: /* a second CONNECT, or a packet that only servers send */
-        return protocol_error(conn, RC_MQTT_PROTOCOL_ERROR,
-                              "client closed: it sent a packet that it may not send now");
+        return rc_packet_protocol_error(conn, RC_MQTT_PROTOCOL_ERROR,
+                                        "client closed: it sent a packet that it may not send now");
     }
 }

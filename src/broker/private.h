@@ -5,32 +5,25 @@
 #include "auth/mqtt_auth.h"
 #include "broker/access.h"
 #include "broker/broker.h"
+#include "broker/delivery.h"
 #include "broker/identity.h"
 #include "broker/roll_private.h"
+#include "broker/retained.h"
+#include "broker/routing.h"
 #include "broker/subscriptions.h"
+#include "broker/topic_alias.h"
 #include "mqtt/packet.h"
 #include "net/output.h"
 #include "net/stream.h"
 
-enum { RC_SCRATCH_BYTES = 64 * 1024, RC_READS_PER_WAKE = 4 };
+enum {
+    RC_SCRATCH_BYTES = 64 * 1024,
+    RC_READS_PER_WAKE = 4,
+    RC_SESSION_KEY_MAX = RC_CATALOG_ID_MAX + 1 + RC_CLIENT_ID_MAX,
+};
 
 struct rc_session;
 struct rc_login;
-
-/* One message on its way to many receivers, possibly on many shards. */
-struct rc_publication {
-    atomic_uint refs;
-    uint8_t qos;
-    bool retain;
-    uint32_t topic_len, payload_len;
-    uint8_t bytes[]; /* topic, payload */
-};
-
-struct rc_publication *rc_publication_create(struct rc_slice topic, struct rc_slice payload, uint8_t qos,
-                                             bool retain);
-void rc_publication_unref(struct rc_publication *publication);
-struct rc_slice rc_publication_topic(const struct rc_publication *publication);
-struct rc_slice rc_publication_payload(const struct rc_publication *publication);
 
 /* A connection: from accept to the end of its channel. `session` is set once the client is known. */
 struct rc_conn {
@@ -50,16 +43,17 @@ struct rc_conn {
     struct rc_catalog *catalog;
     uint64_t active_ms; /* monotonic: the last packet's arrival */
     struct rc_channel channel;
-    struct rc_roll_tally *tally;  /* from the opening of its channel on */
-    struct rc_login *login;       /* while its password is being verified */
-    struct rc_identity *identity; /* likewise */
-    char *login_id;               /* the client id, until its session is open; never empty */
-    uint32_t keep_alive_ms;       /* 1.5 times the client's; 0: none */
-    uint32_t max_packet_out;      /* bytes that the client takes in one packet; UINT32_MAX: any */
-    uint16_t receive_max;         /* QoS 1 and 2 messages that the client takes unacknowledged */
-    uint16_t alias_max_out;       /* topic aliases that the client takes; 0: none */
-    uint8_t version;              /* RC_MQTT_V*, 0 before CONNECT */
-    bool problem_information;     /* version 5: reason strings may be sent */
+    struct rc_roll_tally *tally;      /* from the opening of its channel on */
+    struct rc_topic_aliases *aliases; /* version 5, once one is used */
+    struct rc_login *login;           /* while its password is being verified */
+    struct rc_identity *identity;     /* likewise */
+    char *login_id;                   /* the client id, until its session is open; never empty */
+    uint32_t keep_alive_ms;           /* 1.5 times the client's; 0: none */
+    uint32_t max_packet_out;          /* bytes that the client takes in one packet; UINT32_MAX: any */
+    uint16_t receive_max;             /* QoS 1 and 2 messages that the client takes unacknowledged */
+    uint16_t alias_max_out;           /* topic aliases that the client takes; 0: none */
+    uint8_t version;                  /* RC_MQTT_V*, 0 before CONNECT */
+    bool problem_information;         /* version 5: reason strings may be sent */
     /* What CONNACK tells because it is not as the client asked. */
     bool is_id_assigned, is_keep_alive_ours, is_expiry_ours;
     bool session_present;
@@ -93,9 +87,10 @@ struct rc_broker {
     struct rc_timer sweep;
     atomic_uint forwards_in; /* publishes posted to this broker and not yet delivered */
     size_t queued_bytes;     /* of messages that sessions hold, waiting or under way */
+    struct rc_retained retained;
     uint64_t publish_stamp;
-    struct rc_session **matched; /* scratch of routing */
-    uint32_t matched_cap;
+    uint64_t session_numbers;   /* given so far */
+    struct rc_matches *matches; /* scratch of routing */
     bool is_stopping;
     void (*on_stopped)(void *arg);
     void *on_stopped_arg;
@@ -175,6 +170,19 @@ void rc_lingering_free(struct rc_broker *broker);
 /* ---- packets.c ---- */
 /* A packet of a client: false when the connection was closed. */
 bool rc_packet_handle(struct rc_conn *conn, const struct rc_mqtt_packet *packet);
+/* PUBACK, PUBREC, PUBREL or PUBCOMP; `reason` is for version 5. */
+void rc_conn_put_ack(struct rc_conn *conn, uint8_t type, uint16_t packet_id, uint8_t reason);
+/* A line in the log about a client. */
+void rc_packet_log(struct rc_conn *conn, const char *what, struct rc_slice topic);
+/* Close the connection of a client that does what it may not; false, for the caller to return. */
+bool rc_packet_not_authorized(struct rc_conn *conn, const char *what, struct rc_slice topic);
+bool rc_packet_protocol_error(struct rc_conn *conn, uint8_t reason_code, const char *what);
+
+/* ---- subscribe.c ---- */
+/* False when the connection was closed. */
+bool rc_subscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet);
+bool rc_unsubscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet);
+void rc_session_drop_subscriptions(struct rc_broker *broker, struct rc_session *session);
 
 /* ---- session.c ---- */
 struct rc_session {
@@ -183,16 +191,20 @@ struct rc_session {
     struct rc_subscription *subscriptions; /* linked by the session */
     struct rc_absence *absence;            /* NULL while the client is there */
     struct rc_will *will;                  /* NULL: none */
+    uint64_t number;                       /* no other session of this run has it, on any shard; not 0 */
     uint64_t stamp;                        /* of the last publication that matched it */
+    uint32_t match_at;                     /* where, among that one's matches */
     uint32_t refs;                         /* the table, the connection, wills that are due */
     uint32_t expiry_s; /* how long it outlives its connection; 0: not at all; UINT32_MAX: for ever */
     uint16_t subscription_count;
-    uint8_t stamp_qos;
     bool is_listed; /* it is in the table: it has not ended */
     uint16_t instance_len;
     uint16_t key_len;
     char key[]; /* instance NUL client id NUL */
 };
+/* NULL when there is none. */
+struct rc_session *rc_session_find(struct rc_broker *broker, struct rc_slice instance,
+                                   struct rc_slice client_id);
 const char *rc_session_client_id(const struct rc_session *session);
 struct rc_slice rc_session_instance(const struct rc_session *session);
 /*
@@ -234,25 +246,5 @@ void rc_will_send(struct rc_broker *broker, struct rc_session *session);
 /* At the end of a turn: publishes those that are due; false when there were none. */
 bool rc_wills_publish(struct rc_broker *broker);
 void rc_wills_free(struct rc_broker *broker);
-
-/* ---- delivery.c ---- */
-void rc_delivery_send(struct rc_broker *broker, struct rc_session *session,
-                      struct rc_publication *publication, uint8_t qos);
-/* PUBACK: false when the id is not under way (ignored). */
-bool rc_delivery_acked(struct rc_session *session, uint16_t packet_id);
-/* The client is back: what was under way goes again (DUP), then what waits. */
-void rc_delivery_resume(struct rc_session *session);
-void rc_delivery_free(struct rc_session *session);
-/* QoS 2 receiving: true when this id is new. */
-bool rc_delivery_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id,
-                          bool *ret_full);
-void rc_delivery_released(struct rc_session *session, uint16_t packet_id);
-
-/* ---- routing.c ---- */
-/* Delivers to the subscribers of all shards (in the instance's namespace). */
-void rc_route(struct rc_broker *broker, struct rc_slice instance, const struct rc_mqtt_publish *publish);
-/* What a PUBLISH does, for a message that the server sends: `from` is whose it is (NULL: nobody's). */
-void rc_publish_internal(struct rc_broker *broker, struct rc_slice instance,
-                         const struct rc_mqtt_publish *publish, struct rc_session *from);
 
 #endif

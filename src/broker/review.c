@@ -32,7 +32,8 @@ uint8_t rc_review_verdict(const struct rc_conn *conn)
 static bool subscriptions_are_allowed(struct rc_conn *conn)
 {
     for (struct rc_subscription *one = conn->session->subscriptions; one != NULL; one = one->session_next)
-        if (rc_access_subscribe(conn, rc_slice(one->filter, one->filter_len), one->qos) != RC_ACCESS_ALLOWED)
+        if (rc_access_subscribe(conn, rc_slice(one->filter, one->filter_len),
+                                one->options & RC_MQTT_SUB_QOS) != RC_ACCESS_ALLOWED)
             return false;
     return true;
 }

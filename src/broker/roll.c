@@ -103,15 +103,6 @@ void rc_roll_strike(struct rc_conn *conn)
 
 /* ---- answers ---- */
 
-static struct rc_session *find_session(struct rc_broker *broker, struct rc_slice instance,
-                                       struct rc_slice client_id)
-{
-    char key[RC_CATALOG_ID_MAX + RC_CLIENT_ID_MAX + 1];
-    if (instance.len > RC_CATALOG_ID_MAX || client_id.len > RC_CLIENT_ID_MAX || client_id.len == 0)
-        return NULL;
-    return rc_map_find(&broker->sessions, make_key(key, instance, client_id));
-}
-
 static bool is_online(const struct rc_session *session)
 {
     return session != NULL && session->conn != NULL && session->conn->is_on_roll;
@@ -135,7 +126,7 @@ static void look_up(struct rc_roll_question *question, bool close)
     struct rc_broker *broker = question->broker;
     for (uint32_t i = 0; i < question->clients_count; i++) {
         struct rc_roll_client *client = &question->clients[i];
-        struct rc_session *session = find_session(broker, question->instance, client->client_id);
+        struct rc_session *session = rc_session_find(broker, question->instance, client->client_id);
         client->is_online = false;
         if (!is_online(session))
             continue;

@@ -1,82 +1,155 @@
-/* From one PUBLISH to the subscribers of all shards: each shard matches its own tree. */
-#include "broker/private.h"
+/*
+ * From one PUBLISH to the subscribers of all shards: each shard matches its own tree. A session that several
+ * of its subscriptions match gets one copy: at the highest QoS, with the identifiers of all of them.
+ */
+#include "broker/routing.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "broker/private.h"
 
-struct rc_publication *rc_publication_create(struct rc_slice topic, struct rc_slice payload, uint8_t qos,
-                                             bool retain)
+enum { SHARD_BITS = 6 };
+_Static_assert(RC_BROKER_SHARDS_MAX <= 1 << SHARD_BITS, "a stamp names its shard");
+
+/* ---- matching, on one shard ---- */
+
+struct match {
+    struct rc_session *session;
+    uint32_t first_id; /* place in `ids` + 1; 0: none */
+    uint16_t ids_count;
+    uint8_t qos;
+    bool retain_as_published;
+};
+
+struct id_link {
+    uint32_t id, next; /* next: place + 1 */
+};
+
+/* Scratch, used again for each message. */
+struct rc_matches {
+    struct match *list;
+    struct id_link *ids;
+    uint32_t count, cap, ids_count, ids_cap;
+};
+
+void rc_matches_free(struct rc_matches *matches)
 {
-    struct rc_publication *publication = rc_malloc(sizeof(*publication) + topic.len + payload.len);
-    atomic_init(&publication->refs, 1);
-    publication->qos = qos;
-    publication->retain = retain;
-    publication->topic_len = (uint32_t)topic.len;
-    publication->payload_len = (uint32_t)payload.len;
-    memcpy(publication->bytes, topic.ptr, topic.len);
-    if (payload.len > 0)
-        memcpy(publication->bytes + topic.len, payload.ptr, payload.len);
-    return publication;
+    if (matches == NULL)
+        return;
+    free(matches->list);
+    free(matches->ids);
+    free(matches);
 }
 
-void rc_publication_unref(struct rc_publication *publication)
+static struct match *add_match(struct rc_broker *broker, struct rc_session *session)
 {
-    if (atomic_fetch_sub_explicit(&publication->refs, 1, memory_order_acq_rel) == 1)
-        free(publication);
+    struct rc_matches *matches = broker->matches;
+    if (session->stamp == broker->publish_stamp)
+        return &matches->list[session->match_at];
+    if (matches->count == matches->cap) {
+        matches->cap = matches->cap > 0 ? 2 * matches->cap : 64;
+        matches->list = rc_realloc(matches->list, matches->cap * sizeof(*matches->list));
+    }
+    session->stamp = broker->publish_stamp;
+    session->match_at = matches->count;
+    struct match *match = &matches->list[matches->count++];
+    *match = (struct match){.session = session};
+    return match;
 }
 
-struct rc_slice rc_publication_topic(const struct rc_publication *publication)
+static void add_id(struct rc_matches *matches, struct match *match, uint32_t id)
 {
-    return rc_slice(publication->bytes, publication->topic_len);
+    if (id == 0 || match->ids_count == RC_COPY_IDS_MAX)
+        return;
+    if (matches->ids_count == matches->ids_cap) {
+        matches->ids_cap = matches->ids_cap > 0 ? 2 * matches->ids_cap : 64;
+        matches->ids = rc_realloc(matches->ids, matches->ids_cap * sizeof(*matches->ids));
+    }
+    matches->ids[matches->ids_count] = (struct id_link){id, match->first_id};
+    match->first_id = ++matches->ids_count;
+    match->ids_count++;
 }
-
-struct rc_slice rc_publication_payload(const struct rc_publication *publication)
-{
-    return rc_slice(publication->bytes + publication->topic_len, publication->payload_len);
-}
-
-/* ---- one shard ---- */
 
 struct matching {
     struct rc_broker *broker;
-    uint32_t count;
+    const struct rc_publication *publication;
 };
 
-/* A session that several of its subscriptions match gets one copy, at the highest QoS. */
 static void on_match(struct rc_subscription *subscription, void *arg)
 {
-    struct matching *matching = arg;
-    struct rc_broker *broker = matching->broker;
+    const struct matching *matching = arg;
+    const struct rc_publication *publication = matching->publication;
     struct rc_session *session = subscription->session;
-    if (session->stamp == broker->publish_stamp) {
-        if (session->stamp_qos < subscription->qos)
-            session->stamp_qos = subscription->qos;
+    if ((subscription->options & RC_MQTT_SUB_NO_LOCAL) && session->number == publication->from)
         return;
-    }
-    session->stamp = broker->publish_stamp;
-    session->stamp_qos = subscription->qos;
-    if (matching->count == broker->matched_cap) {
-        broker->matched_cap = broker->matched_cap ? 2 * broker->matched_cap : 64;
-        broker->matched = rc_realloc(broker->matched, broker->matched_cap * sizeof(*broker->matched));
-    }
-    broker->matched[matching->count++] = session;
+    struct match *match = add_match(matching->broker, session);
+    uint8_t qos = subscription->options & RC_MQTT_SUB_QOS;
+    if (qos > match->qos)
+        match->qos = qos;
+    if (subscription->options & RC_MQTT_SUB_RETAIN_AS_PUBLISHED)
+        match->retain_as_published = true;
+    add_id(matching->broker->matches, match, subscription->id);
 }
 
-static void deliver_here(struct rc_broker *broker, struct rc_slice instance,
-                         struct rc_publication *publication)
+static void deliver_match(struct rc_broker *broker, const struct match *match,
+                          struct rc_publication *publication)
 {
-    struct matching matching = {.broker = broker};
+    uint32_t ids[RC_COPY_IDS_MAX];
+    struct rc_copy copy = {
+        .publication = publication,
+        .qos = match->qos < publication->qos ? match->qos : publication->qos,
+        .retain = match->retain_as_published && publication->retain,
+        .ids = ids,
+    };
+    for (uint32_t at = match->first_id; at != 0; at = broker->matches->ids[at - 1].next)
+        ids[copy.ids_count++] = broker->matches->ids[at - 1].id;
+    rc_delivery_send(broker, match->session, &copy);
+}
+
+/* Nothing that delivery does ends a session or changes a subscription: those wait for the end of the turn, or
+ * for their own packets. */
+static bool deliver_to_subscribers(struct rc_broker *broker, struct rc_slice instance,
+                                   struct rc_publication *publication)
+{
+    struct matching matching = {broker, publication};
+    if (broker->matches == NULL)
+        broker->matches = rc_new(struct rc_matches);
     broker->publish_stamp++;
+    broker->matches->count = broker->matches->ids_count = 0;
     rc_subscriptions_match(&broker->subscriptions, instance, rc_publication_topic(publication), on_match,
                            &matching);
-    for (uint32_t i = 0; i < matching.count; i++) {
-        struct rc_session *session = broker->matched[i];
-        uint8_t qos = session->stamp_qos < publication->qos ? session->stamp_qos : publication->qos;
-        rc_delivery_send(broker, session, publication, qos);
-    }
+    for (uint32_t i = 0; i < broker->matches->count; i++)
+        deliver_match(broker, &broker->matches->list[i], publication);
+    return broker->matches->count > 0;
 }
 
-/* ---- the others ---- */
+/* <parent>/p2p/<client id>: that client, subscribed or not, and nobody else. */
+static bool deliver_p2p(struct rc_broker *broker, struct rc_slice instance,
+                        struct rc_publication *publication)
+{
+    struct rc_slice client_id;
+    rc_access_split_p2p(rc_publication_topic(publication), &client_id);
+    struct rc_session *session = rc_session_find(broker, instance, client_id);
+    struct rc_copy copy = {.publication = publication, .qos = publication->qos};
+    if (session == NULL)
+        return false;
+    rc_delivery_send(broker, session, &copy);
+    return true;
+}
+
+/* True when somebody here gets it. */
+static bool deliver_here(struct rc_broker *broker, struct rc_slice instance,
+                         struct rc_publication *publication)
+{
+    if (publication->is_p2p)
+        return deliver_p2p(broker, instance, publication);
+    if (publication->stamp != 0)
+        rc_retained_set(&broker->retained, instance, publication, rc_loop_now_ms(broker->options.loop));
+    return deliver_to_subscribers(broker, instance, publication);
+}
+
+/* ---- the other shards ---- */
 
 struct forward {
     struct rc_mail mail;
@@ -95,41 +168,128 @@ static void on_forward(struct rc_mail *mail, struct rc_loop *loop)
     free(forward);
 }
 
+/* Retained messages must reach every replica: those are never dropped, their publishers are few or refused.
+ */
+static bool has_room(struct rc_broker *from, struct rc_broker *to, const struct rc_publication *publication)
+{
+    if (atomic_fetch_add_explicit(&to->forwards_in, 1, memory_order_relaxed) < RC_BROKER_FORWARDS_MAX ||
+        publication->stamp != 0)
+        return true;
+    atomic_fetch_sub_explicit(&to->forwards_in, 1, memory_order_relaxed);
+    RC_COUNT(&from->counters, dropped_forward);
+    rc_log_error("mqtt", "messages dropped: shard %u is %d publishes behind", to->options.shard,
+                 RC_BROKER_FORWARDS_MAX);
+    return false;
+}
+
 static void post_forward(struct rc_broker *from, struct rc_broker *to, struct rc_slice instance,
                          struct rc_publication *publication)
 {
-    if (atomic_load_explicit(&to->counters.subscriptions, memory_order_relaxed) == 0)
-        return; /* a subscription made this very moment on another shard has no order with this message */
-    if (atomic_fetch_add_explicit(&to->forwards_in, 1, memory_order_relaxed) >= RC_BROKER_FORWARDS_MAX) {
-        atomic_fetch_sub_explicit(&to->forwards_in, 1, memory_order_relaxed);
-        RC_COUNT(&from->counters, dropped_forward);
-        rc_log_error("mqtt", "messages dropped: shard %u is %d publishes behind", to->options.shard,
-                     RC_BROKER_FORWARDS_MAX);
+    if (!has_room(from, to, publication))
         return;
-    }
     struct forward *forward = rc_malloc(sizeof(*forward));
     forward->mail.deliver = on_forward;
     forward->to = to;
-    forward->publication = publication;
+    forward->publication = rc_publication_ref(publication);
     forward->instance_len = (uint16_t)instance.len;
     memcpy(forward->instance, instance.ptr, instance.len);
-    atomic_fetch_add_explicit(&publication->refs, 1, memory_order_relaxed);
     rc_loop_post(to->options.loop, &forward->mail);
 }
 
-void rc_route(struct rc_broker *broker, struct rc_slice instance, const struct rc_mqtt_publish *publish)
+/* A subscription made this very moment on another shard has no order with this message. */
+static bool may_concern(const struct rc_broker *to, const struct rc_publication *publication)
 {
-    struct rc_publication *publication = rc_publication_create(
-        publish->topic, publish->payload, publish->qos > 1 ? 1 : publish->qos, publish->retain);
-    deliver_here(broker, instance, publication);
-    for (uint32_t i = 0; i < broker->options.shards; i++)
-        if (i != broker->options.shard)
-            post_forward(broker, broker->options.brokers[i], instance, publication);
-    rc_publication_unref(publication);
+    return publication->stamp != 0 ||
+           atomic_load_explicit(&to->counters.subscriptions, memory_order_relaxed) > 0;
 }
 
-void rc_publish_internal(struct rc_broker *broker, struct rc_slice instance,
+static bool route_p2p(struct rc_broker *broker, struct rc_slice instance, struct rc_publication *publication)
+{
+    struct rc_slice client_id;
+    rc_access_split_p2p(rc_publication_topic(publication), &client_id);
+    uint32_t owner = rc_broker_shard_of(instance, client_id, broker->options.shards);
+    if (owner == broker->options.shard)
+        return deliver_here(broker, instance, publication);
+    post_forward(broker, broker->options.brokers[owner], instance, publication);
+    return true;
+}
+
+static bool route_to_all(struct rc_broker *broker, struct rc_slice instance,
+                         struct rc_publication *publication)
+{
+    bool is_wanted = deliver_here(broker, instance, publication);
+    for (uint32_t i = 0; i < broker->options.shards; i++) {
+        struct rc_broker *to = broker->options.brokers[i];
+        if (i == broker->options.shard || !may_concern(to, publication))
+            continue;
+        post_forward(broker, to, instance, publication);
+        is_wanted = true;
+    }
+    return is_wanted;
+}
+
+/* ---- publishing ---- */
+
+static uint64_t stamp_now(const struct rc_broker *broker)
+{
+    return rc_clock_mono_ns() << SHARD_BITS | broker->options.shard;
+}
+
+enum rc_routed rc_route(struct rc_broker *broker, const struct rc_instance *instance,
+                        const struct rc_mqtt_publish *publish, const struct rc_session *from)
+{
+    struct rc_slice client_id;
+    bool is_retained = publish->retain && instance->limits.has_retained;
+    if (is_retained && publish->payload.len > 0 &&
+        !rc_retained_has_room(&broker->retained, instance->id, publish->topic)) {
+        RC_COUNT(&broker->counters, retained_refused);
+        return RC_ROUTED_FULL;
+    }
+    struct rc_publication *publication =
+        rc_publication_create(publish, from != NULL ? from->number : 0, rc_loop_now_ms(broker->options.loop));
+    publication->retain = is_retained;
+    publication->stamp = is_retained ? stamp_now(broker) : 0;
+    publication->is_p2p = rc_access_p2p_target(instance, publish->topic, &client_id);
+    bool is_wanted = publication->is_p2p ? route_p2p(broker, instance->id, publication)
+                                         : route_to_all(broker, instance->id, publication);
+    rc_publication_unref(publication);
+    return is_wanted ? RC_ROUTED : RC_ROUTED_TO_NOBODY;
+}
+
+void rc_publish_internal(struct rc_broker *broker, struct rc_slice instance_id,
                          const struct rc_mqtt_publish *publish, struct rc_session *from)
 {
-    rc_route(broker, instance, publish);
+    const struct rc_instance *instance = rc_catalog_instance(broker->catalog, instance_id);
+    if (instance != NULL)
+        rc_route(broker, instance, publish, from);
+}
+
+/* ---- retained messages for a new subscription ---- */
+
+struct catching_up {
+    struct rc_broker *broker;
+    const struct rc_subscription *subscription;
+};
+
+static void send_retained(struct rc_publication *publication, void *arg)
+{
+    const struct catching_up *catching_up = arg;
+    const struct rc_subscription *subscription = catching_up->subscription;
+    uint8_t qos = subscription->options & RC_MQTT_SUB_QOS;
+    struct rc_copy copy = {
+        .publication = publication,
+        .qos = qos < publication->qos ? qos : publication->qos,
+        .retain = true,
+        .ids = &subscription->id,
+        .ids_count = subscription->id != 0 ? 1 : 0,
+    };
+    rc_delivery_send(catching_up->broker, subscription->session, &copy);
+}
+
+void rc_route_retained(struct rc_broker *broker, struct rc_subscription *subscription)
+{
+    struct catching_up catching_up = {broker, subscription};
+    rc_retained_match(&broker->retained, rc_session_instance(subscription->session),
+                      rc_slice(subscription->filter, subscription->filter_len),
+                      rc_loop_now_ms(broker->options.loop), send_retained, &catching_up);
 }

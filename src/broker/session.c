@@ -22,18 +22,6 @@ void rc_session_unref(struct rc_session *session)
     free(session);
 }
 
-static void drop_subscriptions(struct rc_broker *broker, struct rc_session *session)
-{
-    while (session->subscriptions != NULL) {
-        struct rc_subscription *subscription = session->subscriptions;
-        session->subscriptions = subscription->session_next;
-        rc_subscriptions_remove(subscription);
-        free(subscription);
-    }
-    RC_COUNT_ADD(&broker->counters, subscriptions, -(int64_t)session->subscription_count);
-    session->subscription_count = 0;
-}
-
 /* ---- while the client is away ---- */
 
 /* What is known of an absent client's session, one timer for all that may become due. */
@@ -59,7 +47,7 @@ static void end_absence(struct rc_session *session)
 /* The session ends: nobody finds it any more. */
 static void discard(struct rc_broker *broker, struct rc_session *session)
 {
-    drop_subscriptions(broker, session);
+    rc_session_drop_subscriptions(broker, session);
     rc_delivery_free(session);
     rc_will_send(broker, session);
     end_absence(session);
@@ -165,19 +153,35 @@ static struct rc_session *create(struct rc_broker *broker, struct rc_slice key, 
     session->instance_len = (uint16_t)instance.len;
     session->is_listed = true;
     session->refs = 1;
+    session->number = ++broker->session_numbers * broker->options.shards + broker->options.shard;
     rc_map_insert(&broker->sessions, session);
     RC_COUNT(&broker->counters, sessions);
     return session;
 }
 
+/* instance NUL client id, in `out` of RC_SESSION_KEY_MAX bytes. */
+static struct rc_slice make_key(char *out, struct rc_slice instance, struct rc_slice client_id)
+{
+    memcpy(out, instance.ptr, instance.len);
+    out[instance.len] = '\0';
+    memcpy(out + instance.len + 1, client_id.ptr, client_id.len);
+    return rc_slice(out, instance.len + 1 + client_id.len);
+}
+
+struct rc_session *rc_session_find(struct rc_broker *broker, struct rc_slice instance,
+                                   struct rc_slice client_id)
+{
+    char key[RC_SESSION_KEY_MAX];
+    if (instance.len > RC_CATALOG_ID_MAX || client_id.len == 0 || client_id.len > RC_CLIENT_ID_MAX)
+        return NULL;
+    return rc_map_find(&broker->sessions, make_key(key, instance, client_id));
+}
+
 struct rc_session *rc_session_open(struct rc_broker *broker, struct rc_slice instance,
                                    struct rc_slice client_id, bool is_clean, bool *ret_present)
 {
-    char bytes[RC_CATALOG_ID_MAX + 1 + RC_CLIENT_ID_MAX];
-    memcpy(bytes, instance.ptr, instance.len);
-    bytes[instance.len] = '\0';
-    memcpy(bytes + instance.len + 1, client_id.ptr, client_id.len);
-    struct rc_slice key = rc_slice(bytes, instance.len + 1 + client_id.len);
+    char bytes[RC_SESSION_KEY_MAX];
+    struct rc_slice key = make_key(bytes, instance, client_id);
     struct rc_session *session = rc_map_find(&broker->sessions, key);
     if (session != NULL && session->conn != NULL) {
         RC_COUNT(&broker->counters, takeovers);

@@ -14,7 +14,8 @@ struct rc_subscription {
     struct rc_subscription *next, **prev; /* in the tree's node */
     struct rc_topic_node *node;
     struct rc_session *session;
-    uint8_t qos;
+    uint32_t id;     /* subscription identifier, 0: none */
+    uint8_t options; /* as on the wire, with the QoS that was granted */
     uint16_t filter_len;
     char filter[];
 };

@@ -1,0 +1,48 @@
+#include "broker/publication.h"
+
+#include "base/alloc.h"
+
+static uint64_t expiry_of(const struct rc_mqtt_props *props, uint64_t now_ms)
+{
+    if (!rc_mqtt_props_has(props, RC_MQTT_PROP_MESSAGE_EXPIRY))
+        return 0;
+    uint64_t at_ms = now_ms + props->numbers[RC_MQTT_PROP_MESSAGE_EXPIRY] * 1000ull;
+    return at_ms > 0 ? at_ms : 1;
+}
+
+struct rc_publication *rc_publication_create(const struct rc_mqtt_publish *publish, uint64_t from,
+                                             uint64_t now_ms)
+{
+    size_t topic_len = publish->topic.len, payload_len = publish->payload.len, raw = publish->props.raw.len;
+    struct rc_publication *publication = rc_malloc(sizeof(*publication) + topic_len + payload_len + raw);
+    uint8_t *props = publication->bytes + topic_len + payload_len;
+    struct rc_buf passed_on = {.data = props, .cap = (uint32_t)raw, .max = (uint32_t)raw};
+    atomic_init(&publication->refs, 1);
+    publication->topic_len = (uint32_t)topic_len;
+    publication->payload_len = (uint32_t)payload_len;
+    publication->expires_ms = expiry_of(&publish->props, now_ms);
+    publication->stamp = 0;
+    publication->from = from;
+    publication->qos = publish->qos;
+    publication->retain = publish->retain;
+    publication->is_p2p = false;
+    memcpy(publication->bytes, publish->topic.ptr, topic_len);
+    if (payload_len > 0)
+        memcpy(publication->bytes + topic_len, publish->payload.ptr, payload_len);
+    if (raw > 0)
+        rc_mqtt_props_copy_forwarded(&passed_on, publish->props.raw); /* never longer than all of them */
+    publication->props_len = (uint32_t)rc_buf_len(&passed_on);
+    return publication;
+}
+
+struct rc_publication *rc_publication_ref(struct rc_publication *publication)
+{
+    atomic_fetch_add_explicit(&publication->refs, 1, memory_order_relaxed);
+    return publication;
+}
+
+void rc_publication_unref(struct rc_publication *publication)
+{
+    if (publication != NULL && atomic_fetch_sub_explicit(&publication->refs, 1, memory_order_acq_rel) == 1)
+        free(publication);
+}

@@ -1,0 +1,100 @@
+/* PUBLISH as one client gets it: its version, its aliases, its limit on packets. */
+#include "broker/private.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+enum { SMALL = 512, IDS_BYTES = 5 };
+
+static void unref(void *arg)
+{
+    rc_publication_unref(arg);
+}
+
+/* Whole seconds that are left, at least one: an expired message is not sent at all. */
+static uint32_t seconds_left(const struct rc_publication *publication, uint64_t now_ms)
+{
+    return (uint32_t)((publication->expires_ms - now_ms + 999) / 1000);
+}
+
+static bool has_own_props(const struct rc_conn *conn, const struct rc_copy *copy)
+{
+    return copy->publication->expires_ms != 0 || copy->ids_count > 0 || conn->alias_max_out > 0;
+}
+
+/* The properties of this copy, in `out`; true when the topic may be left out. */
+static bool put_props(struct rc_conn *conn, const struct rc_copy *copy, struct rc_buf *out)
+{
+    const struct rc_publication *publication = copy->publication;
+    bool is_known;
+    rc_buf_put_slice(out, rc_publication_props(publication));
+    if (publication->expires_ms != 0)
+        rc_mqtt_props_put_number(out, RC_MQTT_PROP_MESSAGE_EXPIRY,
+                                 seconds_left(publication, rc_loop_now_ms(conn->broker->options.loop)));
+    for (uint16_t i = 0; i < copy->ids_count; i++)
+        rc_mqtt_props_put_number(out, RC_MQTT_PROP_SUBSCRIPTION_ID, copy->ids[i]);
+    uint16_t alias = rc_topic_alias_assign(&conn->aliases, conn->alias_max_out,
+                                           rc_publication_topic(publication), &is_known);
+    if (alias > 0)
+        rc_mqtt_props_put_number(out, RC_MQTT_PROP_TOPIC_ALIAS, alias);
+    return is_known;
+}
+
+/* Without the alias that it may get, which only ever makes it smaller but for three bytes. */
+static bool fits(const struct rc_conn *conn, const struct rc_mqtt_publish *publish, size_t props_max)
+{
+    return conn->max_packet_out == UINT32_MAX ||
+           rc_mqtt_publish_size(conn->version, publish, props_max) <= conn->max_packet_out;
+}
+
+static void put(struct rc_conn *conn, struct rc_publication *publication,
+                const struct rc_mqtt_publish *publish, struct rc_slice props)
+{
+    uint8_t small[SMALL];
+    struct rc_buf head = {.data = small, .cap = sizeof(small), .max = sizeof(small)};
+    bool is_small = publish->topic.len + props.len + RC_MQTT_FIXED_HEADER_MAX + 12 <= sizeof(small);
+    if (!is_small)
+        rc_buf_init(&head, RC_MQTT_STRING_MAX + 64 + (uint32_t)props.len);
+    rc_mqtt_put_publish_head(&head, conn->version, publish, props);
+    rc_output_put(&conn->output, head.data, head.end);
+    if (publish->payload.len > RC_OUTPUT_COPY_MAX)
+        rc_output_put_ref(&conn->output, publish->payload, unref, rc_publication_ref(publication));
+    else
+        rc_output_put(&conn->output, publish->payload.ptr, publish->payload.len);
+    if (!is_small)
+        rc_buf_free(&head);
+}
+
+bool rc_publish_out(struct rc_conn *conn, const struct rc_copy *copy, uint16_t packet_id, bool dup)
+{
+    struct rc_publication *publication = copy->publication;
+    struct rc_mqtt_publish publish = {
+        .dup = dup,
+        .qos = copy->qos,
+        .retain = copy->retain,
+        .packet_id = packet_id,
+        .topic = rc_publication_topic(publication),
+        .payload = rc_publication_payload(publication),
+    };
+    struct rc_slice props =
+        conn->version >= RC_MQTT_V5 ? rc_publication_props(publication) : rc_slice(NULL, 0);
+    size_t props_max =
+        conn->version >= RC_MQTT_V5 ? props.len + 5 + 3 + (size_t)copy->ids_count * IDS_BYTES : 0;
+    if (!fits(conn, &publish, props_max)) {
+        RC_COUNT(&conn->broker->counters, dropped_too_large);
+        return false;
+    }
+    if (conn->version >= RC_MQTT_V5 && has_own_props(conn, copy)) {
+        struct rc_buf own;
+        rc_buf_init(&own, (uint32_t)props_max);
+        if (put_props(conn, copy, &own))
+            publish.topic.len = 0;
+        put(conn, publication, &publish, rc_buf_slice(&own));
+        rc_buf_free(&own);
+    } else {
+        put(conn, publication, &publish, props);
+    }
+    RC_COUNT(&conn->broker->counters, publishes_sent);
+    rc_conn_touch(conn);
+    return true;
+}

@@ -1,0 +1,199 @@
+/* SUBSCRIBE and UNSUBSCRIBE. */
+#include "broker/private.h"
+
+#include "base/alloc.h"
+#include "mqtt/topic.h"
+
+/* ---- a session's subscriptions ---- */
+
+static struct rc_subscription **find_subscription(struct rc_session *session, struct rc_slice filter)
+{
+    struct rc_subscription **at = &session->subscriptions;
+    while (*at != NULL && !rc_slice_eq(rc_slice((*at)->filter, (*at)->filter_len), filter))
+        at = &(*at)->session_next;
+    return at;
+}
+
+static struct rc_subscription *add(struct rc_broker *broker, struct rc_session *session,
+                                   struct rc_slice filter)
+{
+    struct rc_subscription *subscription = rc_calloc(1, sizeof(*subscription) + filter.len);
+    subscription->session = session;
+    subscription->filter_len = (uint16_t)filter.len;
+    memcpy(subscription->filter, filter.ptr, filter.len);
+    subscription->session_next = session->subscriptions;
+    session->subscriptions = subscription;
+    session->subscription_count++;
+    RC_COUNT(&broker->counters, subscriptions);
+    rc_subscriptions_add(&broker->subscriptions, rc_session_instance(session), subscription);
+    return subscription;
+}
+
+static void take_out(struct rc_broker *broker, struct rc_session *session, struct rc_subscription **link)
+{
+    struct rc_subscription *subscription = *link;
+    *link = subscription->session_next;
+    rc_subscriptions_remove(subscription);
+    free(subscription);
+    session->subscription_count--;
+    RC_COUNT_DOWN(&broker->counters, subscriptions);
+}
+
+void rc_session_drop_subscriptions(struct rc_broker *broker, struct rc_session *session)
+{
+    while (session->subscriptions != NULL)
+        take_out(broker, session, &session->subscriptions);
+}
+
+/* ---- SUBSCRIBE ---- */
+
+/* One filter of a packet. */
+struct wish {
+    struct rc_slice filter;
+    uint32_t id;
+    uint8_t options;
+};
+
+/* Why a filter is refused in SUBACK, RC_MQTT_SUCCESS when it is not. */
+static uint8_t refusal_of(struct rc_conn *conn, const struct wish *wish)
+{
+    const struct rc_limits *limits = rc_conn_limits(conn);
+    struct rc_slice group, inner;
+    bool is_shared = rc_topic_filter_split_shared(wish->filter, &group, &inner);
+    if (rc_access_subscribe(conn, wish->filter, wish->options & RC_MQTT_SUB_QOS) != RC_ACCESS_ALLOWED)
+        return RC_MQTT_NOT_AUTHORIZED;
+    if (is_shared && !limits->has_shared)
+        return RC_MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
+    if (!limits->has_wildcards && rc_topic_filter_has_wildcard(wish->filter))
+        return RC_MQTT_WILDCARDS_NOT_SUPPORTED;
+    if (conn->session->subscription_count >= limits->subscriptions_max &&
+        *find_subscription(conn->session, wish->filter) == NULL)
+        return RC_MQTT_QUOTA_EXCEEDED;
+    return RC_MQTT_SUCCESS;
+}
+
+/* What SUBACK says of a refusal: before version 5 there is one code for all. */
+static uint8_t refuse(struct rc_conn *conn, const struct wish *wish, uint8_t reason)
+{
+    RC_COUNT(&conn->broker->counters, subscriptions_refused);
+    rc_packet_log(conn, rc_mqtt_reason_text(reason), wish->filter);
+    return conn->version >= RC_MQTT_V5 ? reason : RC_MQTT_UNSPECIFIED_ERROR;
+}
+
+/* Whether the subscription's options ask for what is retained now. */
+static bool wants_retained(uint8_t options, bool is_new)
+{
+    uint8_t handling = (options & RC_MQTT_SUB_RETAIN_HANDLING) >> RC_MQTT_SUB_RETAIN_HANDLING_SHIFT;
+    return handling == 0 || (handling == 1 && is_new);
+}
+
+/* Makes or changes the subscription: the code for SUBACK. */
+static uint8_t subscribe(struct rc_conn *conn, const struct wish *wish, bool *ret_wants_retained)
+{
+    uint8_t reason = refusal_of(conn, wish);
+    *ret_wants_retained = false;
+    if (reason != RC_MQTT_SUCCESS)
+        return refuse(conn, wish, reason);
+    struct rc_subscription *subscription = *find_subscription(conn->session, wish->filter);
+    bool is_new = subscription == NULL;
+    uint8_t qos = wish->options & RC_MQTT_SUB_QOS, qos_max = rc_conn_limits(conn)->qos_max;
+    qos = qos < qos_max ? qos : qos_max;
+    if (is_new)
+        subscription = add(conn->broker, conn->session, wish->filter);
+    subscription->options = (wish->options & (uint8_t)~RC_MQTT_SUB_QOS) | qos;
+    subscription->id = wish->id;
+    *ret_wants_retained = wants_retained(wish->options, is_new);
+    return qos;
+}
+
+/*
+ * What breaks the protocol, or, in the product's profile, what is forbidden, ends the connection before any
+ * filter of the packet took effect. False when it did.
+ */
+static bool may_subscribe(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet)
+{
+    struct rc_slice filter, group, inner;
+    uint8_t options;
+    if (rc_mqtt_props_has(&packet->props, RC_MQTT_PROP_SUBSCRIPTION_ID) &&
+        !rc_conn_limits(conn)->has_subscription_ids)
+        return rc_packet_protocol_error(conn, RC_MQTT_SUBSCRIPTION_IDS_NOT_SUPPORTED,
+                                        "client closed: subscription identifiers are not supported");
+    for (size_t at = 0; rc_mqtt_next_subscription(packet->entries, &at, &filter, &options);) {
+        if (!rc_topic_filter_is_valid(filter))
+            return rc_packet_protocol_error(conn, RC_MQTT_TOPIC_FILTER_INVALID,
+                                            "client closed: it subscribed to an invalid filter");
+        if ((options & RC_MQTT_SUB_NO_LOCAL) && rc_topic_filter_split_shared(filter, &group, &inner))
+            return rc_packet_protocol_error(conn, RC_MQTT_PROTOCOL_ERROR,
+                                            "client closed: no local with a shared subscription");
+        if (rc_access_subscribe(conn, filter, options & RC_MQTT_SUB_QOS) == RC_ACCESS_CLOSE)
+            return rc_packet_not_authorized(
+                conn, "client closed: it subscribed to a topic that it may not use", filter);
+    }
+    return true;
+}
+
+static uint32_t id_of(const struct rc_mqtt_subscribe *packet)
+{
+    uint32_t id = 0;
+    size_t at = 0;
+    rc_mqtt_props_next_subscription_id(packet->props.raw, &at, &id);
+    return id;
+}
+
+static void put_suback(struct rc_conn *conn, uint16_t packet_id, const struct rc_buf *codes)
+{
+    struct rc_buf out;
+    rc_buf_init(&out, (uint32_t)rc_buf_len(codes) + 16);
+    rc_mqtt_put_suback(&out, conn->version, packet_id, rc_buf_slice(codes), rc_slice(NULL, 0));
+    rc_output_put(&conn->output, rc_buf_slice(&out).ptr, rc_buf_len(&out));
+    rc_conn_touch(conn);
+    rc_buf_free(&out);
+}
+
+bool rc_subscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet)
+{
+    struct wish wish = {.id = id_of(packet)};
+    struct rc_buf codes, retained; /* one byte a filter; the second: whether it wants what is retained */
+    bool wants;
+    size_t at = 0;
+    if (!may_subscribe(conn, packet))
+        return false;
+    rc_buf_init(&codes, packet->count);
+    rc_buf_init(&retained, packet->count);
+    while (rc_mqtt_next_subscription(packet->entries, &at, &wish.filter, &wish.options)) {
+        rc_buf_put_u8(&codes, subscribe(conn, &wish, &wants));
+        rc_buf_put_u8(&retained, wants);
+    }
+    put_suback(conn, packet->packet_id, &codes);
+    at = 0;
+    for (uint32_t i = 0; rc_mqtt_next_subscription(packet->entries, &at, &wish.filter, &wish.options); i++) {
+        struct rc_subscription *subscription = *find_subscription(conn->session, wish.filter);
+        if (rc_buf_slice(&retained).ptr[i] && subscription != NULL)
+            rc_route_retained(conn->broker, subscription);
+    }
+    rc_buf_free(&codes);
+    rc_buf_free(&retained);
+    return true;
+}
+
+/* ---- UNSUBSCRIBE ---- */
+
+bool rc_unsubscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet)
+{
+    struct rc_slice filter;
+    struct rc_buf codes, out;
+    rc_buf_init(&codes, packet->count);
+    for (size_t at = 0; rc_mqtt_next_unsubscription(packet->entries, &at, &filter);) {
+        struct rc_subscription **link = find_subscription(conn->session, filter);
+        rc_buf_put_u8(&codes, *link != NULL ? RC_MQTT_SUCCESS : RC_MQTT_NO_SUBSCRIPTION_EXISTED);
+        if (*link != NULL)
+            take_out(conn->broker, conn->session, link);
+    }
+    rc_buf_init(&out, packet->count + 16);
+    rc_mqtt_put_unsuback(&out, conn->version, packet->packet_id, rc_buf_slice(&codes), rc_slice(NULL, 0));
+    rc_output_put(&conn->output, rc_buf_slice(&out).ptr, rc_buf_len(&out));
+    rc_conn_touch(conn);
+    rc_buf_free(&codes);
+    rc_buf_free(&out);
+    return true;
+}

@@ -90,8 +90,10 @@ void rc_api_sync(struct rc_api *api)
 
 /* ---- life ---- */
 
-static void free_api(struct rc_api *api)
+void rc_api_free(struct rc_api *api)
 {
+    if (api == NULL)
+        return;
     rc_listener_stop(&api->listener);
     rc_http_server_destroy(api->http);
     rc_loop_destroy(api->loop);
@@ -131,7 +133,7 @@ int rc_api_start(const struct rc_api_options *options, struct rc_api **ret, stru
     if (err != RC_OK) {
         if (api->options.listen_fd != -1)
             close(api->options.listen_fd);
-        free_api(api);
+        rc_api_free(api);
         return err;
     }
     *ret = api;
@@ -160,5 +162,4 @@ void rc_api_stop(struct rc_api *api)
     struct stop_mail letter = {.mail.deliver = on_stop, .api = api};
     rc_loop_post(api->loop, &letter.mail);
     rc_loop_join_thread(api->loop);
-    free_api(api);
 }

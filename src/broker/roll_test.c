@@ -25,6 +25,11 @@ static void asker_stop(struct asker *asker)
 {
     rc_loop_stop(asker->loop);
     rc_loop_join_thread(asker->loop);
+}
+
+/* When no shard can be posting to it any more. */
+static void asker_free(struct asker *asker)
+{
     rc_loop_destroy(asker->loop);
     sem_destroy(&asker->answered);
 }
@@ -87,6 +92,7 @@ static void test_the_roll_says_who_is_online_since_when_and_from_where(void **st
     close(fd);
     asker_stop(&asker);
     test_server_stop(&server);
+    asker_free(&asker);
     test_server_remove(&server);
 }
 
@@ -114,6 +120,7 @@ static void test_an_answer_agrees_with_the_log_at_once(void **state)
     }
     asker_stop(&asker);
     test_server_stop(&server);
+    asker_free(&asker);
     test_server_remove(&server);
 }
 
@@ -161,6 +168,7 @@ static void test_pages_and_counts_hold_each_online_client_once(void **state)
     TEST_WAIT(count(&asker, server.brokers[0], "") + count(&asker, server.brokers[1], "") == 0);
     asker_stop(&asker);
     test_server_stop(&server);
+    asker_free(&asker);
     test_server_remove(&server);
 }
 
@@ -177,6 +185,7 @@ static void test_a_client_can_be_closed_and_the_log_says_why(void **state)
     close(fd);
     asker_stop(&asker);
     test_assert_log(&server, "a connect -\na tcpclean closed-by-operator\n");
+    asker_free(&asker);
 }
 
 int main(void)

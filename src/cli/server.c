@@ -426,6 +426,7 @@ void rc_server_stop(struct rc_server *server)
     rc_endpoint_stop(server->endpoint);
     if (server->writer != NULL && rc_log_writer_stop(server->writer) != RC_OK)
         rc_log_error("serve", "the log could not be written to its end: the rest is added at the next start");
+    rc_api_free(server->api);
     rc_endpoint_free(server->endpoint);
     rc_password_pool_destroy(server->passwords);
     free_shards(server);

@@ -157,7 +157,7 @@ static void test_topics_of_rules_are_filters_with_known_placeholders(void **stat
 }
 
 /* What covering and meeting promise, tried out on all names of a small alphabet. */
-static void make_topic(char *out, uint32_t seed, bool is_name)
+static void make_topic(char out[64], uint32_t seed, bool is_name)
 {
     static const char *const levels[] = {"a", "b", "$x", "+", "#"};
     size_t at = 0;
@@ -166,7 +166,7 @@ static void make_topic(char *out, uint32_t seed, bool is_name)
     for (uint32_t i = 0; i < count; i++) {
         uint32_t pick = seed % (is_name ? 3 : 5);
         seed /= 5;
-        at += (size_t)sprintf(out + at, "%s%s", i ? "/" : "", levels[pick]);
+        at += (size_t)snprintf(out + at, 64 - at, "%s%s", i ? "/" : "", levels[pick]);
         if (pick == 4)
             break;
     }

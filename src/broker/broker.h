@@ -20,7 +20,6 @@ enum {
     RC_BROKER_CONNECTING_MAX = 16384,          /* connections of a shard that have not sent CONNECT */
     RC_BROKER_CONNECTING_BYTES_MAX = 16 << 20, /* half-sent CONNECTs of a shard, in all */
     RC_BROKER_LINGERING_MAX = 1024,         /* closed connections of a shard whose last word is under way */
-    RC_BROKER_SUBSCRIPTIONS_MAX = 30,       /* of one client, as the product has it */
     RC_BROKER_INFLIGHT_MAX = 32,            /* QoS 1 messages sent and not acknowledged, of one session */
     RC_BROKER_QUEUED_MAX = 1000,            /* messages that wait in one session; the oldest goes */
     RC_BROKER_QUEUED_BYTES_MAX = 256 << 20, /* ... and in all sessions of a shard */
@@ -28,7 +27,6 @@ enum {
     RC_BROKER_FORWARDS_MAX = 65536,         /* publishes under way to one other shard */
     RC_BROKER_OUTPUT_QOS0_MAX = 512 * 1024, /* bytes waiting for a client above which QoS 0 is dropped */
     RC_BROKER_OUTPUT_MAX = 8 * 1024 * 1024, /* ... above which the client is closed */
-    RC_BROKER_KEEP_ALIVE_MAX_S = 480,       /* longer ones count as this */
     RC_BROKER_SESSIONS_KEPT_MAX = 1000000,  /* sessions of absent clients, in all shards */
 };
 

@@ -361,6 +361,8 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     set_keep_alive(conn, connect->keep_alive_s, limits->keep_alive_max_s);
     set_expiry(conn, connect, limits);
     set_will(conn, connect, limits);
+    if (present) /* its rights may have changed while it was away */
+        rc_review_subscriptions(conn);
     rc_catalog_unref(conn->catalog); /* the limits and the group went by it */
     conn->catalog = NULL;
     conn->group = NULL;

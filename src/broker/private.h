@@ -136,6 +136,8 @@ void rc_login_abandon(struct rc_conn *conn);
 /* ---- review.c ---- */
 /* RC_MQTT_SUCCESS, or why this client may not be here by the broker's catalog. */
 uint8_t rc_review_verdict(const struct rc_conn *conn);
+/* Takes from the client's session what it may not read (any more): false when there was any. */
+bool rc_review_subscriptions(struct rc_conn *conn);
 void rc_review_init(struct rc_broker *broker);
 /* The catalog has changed: closes who lost his right, in this turn and the next ones. */
 void rc_review_start(struct rc_broker *broker);
@@ -182,6 +184,8 @@ bool rc_packet_protocol_error(struct rc_conn *conn, uint8_t reason_code, const c
 /* False when the connection was closed. */
 bool rc_subscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet);
 bool rc_unsubscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet);
+/* False when there was no such subscription. */
+bool rc_session_unsubscribe(struct rc_broker *broker, struct rc_session *session, struct rc_slice filter);
 void rc_session_drop_subscriptions(struct rc_broker *broker, struct rc_session *session);
 
 /* ---- session.c ---- */

@@ -28,14 +28,18 @@ uint8_t rc_review_verdict(const struct rc_conn *conn)
                                                                          : RC_MQTT_ADMINISTRATIVE_ACTION;
 }
 
-/* A topic that it may not read any more: it finds out as if it had subscribed now. */
-static bool subscriptions_are_allowed(struct rc_conn *conn)
+bool rc_review_subscriptions(struct rc_conn *conn)
 {
-    for (struct rc_subscription *one = conn->session->subscriptions; one != NULL; one = one->session_next)
-        if (rc_access_subscribe(conn, rc_slice(one->filter, one->filter_len),
-                                one->options & RC_MQTT_SUB_QOS) != RC_ACCESS_ALLOWED)
-            return false;
-    return true;
+    bool all_allowed = true;
+    for (struct rc_subscription *one = conn->session->subscriptions, *next; one != NULL; one = next) {
+        next = one->session_next;
+        struct rc_slice filter = rc_slice(one->filter, one->filter_len);
+        if (rc_access_subscribe(conn, filter, one->options & RC_MQTT_SUB_QOS) == RC_ACCESS_ALLOWED)
+            continue;
+        all_allowed = false;
+        rc_session_unsubscribe(conn->broker, conn->session, filter);
+    }
+    return all_allowed;
 }
 
 static void review(struct rc_conn *conn)
@@ -44,7 +48,7 @@ static void review(struct rc_conn *conn)
     if (conn->session == NULL)
         return;
     uint8_t verdict = rc_review_verdict(conn);
-    if (verdict == RC_MQTT_SUCCESS && !subscriptions_are_allowed(conn))
+    if (verdict == RC_MQTT_SUCCESS && !rc_review_subscriptions(conn))
         verdict = RC_MQTT_NOT_AUTHORIZED;
     if (verdict == RC_MQTT_SUCCESS)
         return;

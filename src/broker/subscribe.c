@@ -39,6 +39,15 @@ static void take_out(struct rc_broker *broker, struct rc_session *session, struc
     RC_COUNT_DOWN(&broker->counters, subscriptions);
 }
 
+bool rc_session_unsubscribe(struct rc_broker *broker, struct rc_session *session, struct rc_slice filter)
+{
+    struct rc_subscription **link = find_subscription(session, filter);
+    if (*link == NULL)
+        return false;
+    take_out(broker, session, link);
+    return true;
+}
+
 void rc_session_drop_subscriptions(struct rc_broker *broker, struct rc_session *session)
 {
     while (session->subscriptions != NULL)
@@ -184,10 +193,8 @@ bool rc_unsubscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe 
     struct rc_buf codes, out;
     rc_buf_init(&codes, packet->count);
     for (size_t at = 0; rc_mqtt_next_unsubscription(packet->entries, &at, &filter);) {
-        struct rc_subscription **link = find_subscription(conn->session, filter);
-        rc_buf_put_u8(&codes, *link != NULL ? RC_MQTT_SUCCESS : RC_MQTT_NO_SUBSCRIPTION_EXISTED);
-        if (*link != NULL)
-            take_out(conn->broker, conn->session, link);
+        bool existed = rc_session_unsubscribe(conn->broker, conn->session, filter);
+        rc_buf_put_u8(&codes, existed ? RC_MQTT_SUCCESS : RC_MQTT_NO_SUBSCRIPTION_EXISTED);
     }
     rc_buf_init(&out, packet->count + 16);
     rc_mqtt_put_unsuback(&out, conn->version, packet->packet_id, rc_buf_slice(&codes), rc_slice(NULL, 0));

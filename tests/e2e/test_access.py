@@ -1,0 +1,325 @@
+"""Who may do what: the product's ways, and the standard profile as an ordinary broker with users and rules."""
+
+import json
+import queue
+import signal
+import subprocess
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from harness.procs import PATIENCE, wait_until
+from harness.rollcall import BINARY, GROUP, PARENT, SK, Device, Rollcall, password, user
+
+NOT_AUTHORIZED, ADMINISTRATIVE_ACTION, BAD_CREDENTIALS, CLIENT_ID = 0x87, 0x98, 0x86, 0x85
+
+STANDARD = """
+  - id: home
+    profile: standard
+    group: GID_home
+    anonymous: {anonymous}
+    users:
+{users}
+    acl:
+{acl}
+"""
+
+
+def hashed(word, *more):
+    return subprocess.run([BINARY, "passwd", *more], input=word, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def mosquitto_hash(tmp_path, word):
+    file = tmp_path / "mosquitto.passwd"
+    file.touch(mode=0o600)
+    subprocess.run(["mosquitto_passwd", "-b", file, "u", word], check=True, capture_output=True)
+    return file.read_text().strip().split(":", 1)[1]
+
+
+class Client:
+    """A paho client on its own thread; what it was told is in `messages`, `connacks`, `subacks`, `ends`."""
+
+    def __init__(self, server, client_id, name=None, word=None, version=mqtt.MQTTv5, clean=True):
+        more = {} if version == mqtt.MQTTv5 else {"clean_session": clean}
+        self.paho = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=version, **more)
+        self.paho.reconnect_delay_set(3600, 3600)
+        if name is not None:
+            self.paho.username_pw_set(name, word)
+        self.messages, self.connacks, self.subacks, self.acks, self.ends = (queue.Queue() for _ in range(5))
+        self.paho.on_connect = lambda c, u, flags, reason, props: self.connacks.put(reason.value)
+        self.paho.on_disconnect = lambda c, u, flags, reason, props: self.ends.put(reason.value)
+        self.paho.on_subscribe = lambda c, u, mid, reasons, props: self.subacks.put([r.value for r in reasons])
+        self.paho.on_publish = lambda c, u, mid, reason, props: self.acks.put(reason.value)
+        self.paho.on_message = lambda c, u, m: self.messages.put((m.topic, m.payload.decode(), m.retain))
+        properties = None
+        if version == mqtt.MQTTv5:
+            properties = Properties(PacketTypes.CONNECT)
+            properties.SessionExpiryInterval = 0 if clean else 3600
+        start = {"clean_start": clean, "properties": properties} if version == mqtt.MQTTv5 else {}
+        self.paho.connect("127.0.0.1", server.mqtt_port, 60, **start)
+        self.paho.loop_start()
+        self.code = self.connacks.get(timeout=10 * PATIENCE)
+
+    def subscribe(self, filter, qos=1):
+        result, _ = self.paho.subscribe(filter, qos)
+        assert result == mqtt.MQTT_ERR_SUCCESS
+        return self.subacks.get(timeout=10 * PATIENCE)[0]
+
+    def publish(self, topic, payload, qos=1):
+        self.paho.publish(topic, payload, qos)
+        return self.acks.get(timeout=10 * PATIENCE)
+
+    def message(self):
+        return self.messages.get(timeout=10 * PATIENCE)
+
+    def end(self):
+        return self.ends.get(timeout=10 * PATIENCE)
+
+    def close(self):
+        self.paho.disconnect()
+        self.paho.loop_stop()
+
+
+@pytest.fixture
+def clients():
+    made = []
+
+    def make(*args, **more):
+        made.append(Client(*args, **more))
+        return made[-1]
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = Rollcall(tmp_path / "rollcall")
+    yield server
+    server.stop()
+
+
+def standard(server, users="", acl="", anonymous="true"):
+    """Adds the instance `home` to the server's configuration."""
+    text = server.config.read_text()
+    users = "\n".join("      " + line for line in users.splitlines()) or "      []"
+    acl = "\n".join("      " + line for line in acl.splitlines()) or "      []"
+    server.config.write_text(text + STANDARD.format(anonymous=anonymous, users=users, acl=acl).lstrip("\n"))
+    return server
+
+
+def change(server, old, new):
+    text = server.config.read_text()
+    assert old in text
+    server.config.write_text(text.replace(old, new))
+
+
+def reload(server):
+    before = server.log().count("config: reloaded")
+    server.process.signal(signal.SIGHUP)
+    wait_until("the reload", lambda: server.log().count("config: reloaded") > before)
+
+
+# ---- profile standard: who may come in ----
+
+def test_anonymous_clients_come_in_only_where_the_configuration_says_so(server, clients):
+    standard(server, users=f"- {{name: alice, password: '{hashed('x')}'}}", anonymous="false").start()
+    assert clients(server, "nobody").code == BAD_CREDENTIALS
+    change(server, "anonymous: false", "anonymous: true")
+    reload(server)
+    assert clients(server, "nobody").code == 0
+    assert clients(server, "nobody-3", version=mqtt.MQTTv311).code == 0
+
+
+def test_users_log_in_with_entries_of_rollcall_and_of_mosquitto(server, clients, tmp_path):
+    users = hashed("s3cret", "alice") + f"\n- {{name: bob, password: '{mosquitto_hash(tmp_path, 'word')}'}}"
+    standard(server, users=users, anonymous="false").start()
+    for _ in range(2):  # the second time it is remembered
+        assert clients(server, "a", "alice", "s3cret").code == 0
+        assert clients(server, "b", "bob", "word", version=mqtt.MQTTv311).code == 0
+        assert clients(server, "c", "alice|home", "s3cret").code == 0
+        for name, word in ("alice", "word"), ("bob", ""), ("carol", "s3cret"), ("alice", None), ("alice|rc-test", "s3cret"):
+            assert clients(server, "d", name, word).code in (BAD_CREDENTIALS, NOT_AUTHORIZED), name
+    assert clients(server, "e", "bob", "wrong", version=mqtt.MQTTv311).code in (4, 5, BAD_CREDENTIALS, NOT_AUTHORIZED)
+    assert "s3cret" not in server.log()
+
+
+def test_wrong_passwords_are_slowed_down_for_that_client_alone(server, clients):
+    standard(server, users=hashed("right", "-n", "10", "alice")).start()
+    codes = [clients(server, "guesser", "alice", f"guess {i}").code for i in range(12)]
+    assert codes[:10] == [BAD_CREDENTIALS] * 10
+    assert codes[10:] == [0x9F] * 2
+    assert clients(server, "guesser", "alice", "right").code == 0x9F
+    assert clients(server, "another", "alice", "right").code == 0
+
+
+def test_any_client_id_up_to_1024_bytes_and_its_presence_is_the_same(server, clients):
+    standard(server).start()
+    longest = "ü" * 512
+    for name in longest, "a b/c+#%", '"quoted\\"', "GID_test@@@x":
+        client = clients(server, name)
+        assert client.code == 0, name
+        client.close()
+    assert clients(server, longest + "x").code == CLIENT_ID
+    assert clients(server, "a\tb").code == CLIENT_ID
+    server.stop()
+    bodies = [json.loads(m["body"]) for m in server.dump() if m["topic"] == "ROLLCALL_PRESENCE"]
+    for name in longest, "a b/c+#%", '"quoted\\"':
+        assert [b["eventType"] for b in bodies if b["clientId"] == name] == ["connect", "disconnect", "tcpclean"] or \
+               [b["eventType"] for b in bodies if b["clientId"] == name] == ["connect", "disconnect"], name
+
+
+# ---- profile standard: rules ----
+
+def test_rules_say_who_reads_and_writes_what(server, clients):
+    acl = """- {user: admin, topics: ['#']}
+- {access: deny, topics: ['secret/#']}
+- {client: 'dash*', access: read, topics: ['#']}
+- {topics: ['dev/%c/#']}
+- {user: '*', access: write, topics: ['log/%u']}"""
+    users = hashed("x", "alice") + "\n" + hashed("x", "admin")
+    standard(server, users=users, acl=acl).start()
+    dash = clients(server, "dash-1")
+    assert dash.subscribe("#") == NOT_AUTHORIZED  # it would take secret/# too
+    assert dash.subscribe("dev/#") == 1
+    assert dash.publish("dev/other/x", "no") == NOT_AUTHORIZED
+    device = clients(server, "d1")
+    assert device.subscribe("dev/d1/+") == 1
+    assert device.subscribe("dev/d2/+") == NOT_AUTHORIZED
+    assert device.subscribe("$SYS/#") == NOT_AUTHORIZED
+    assert device.publish("dev/d2/x", "no") == NOT_AUTHORIZED
+    assert device.publish("log/alice", "no") == NOT_AUTHORIZED
+    assert device.publish("dev/d1/x", "yes", qos=2) == 0
+    assert dash.message()[:2] == ("dev/d1/x", "yes")
+    assert device.message()[:2] == ("dev/d1/x", "yes")
+    old = clients(server, "d3", version=mqtt.MQTTv311)
+    assert old.subscribe("dev/d2/+") == 0x80
+    assert old.publish("secret/x", "no") == 0  # 3.1.1 has no word for it: acknowledged, and dropped
+    alice = clients(server, "a", "alice", "x")
+    admin = clients(server, "b", "admin", "x")
+    assert admin.subscribe("#") == 1
+    assert alice.publish("log/admin", "no") == NOT_AUTHORIZED
+    assert alice.publish("log/alice", "yes") in (0, 0x10)
+    assert admin.message()[:2] == ("log/alice", "yes")
+    assert admin.publish("secret/x", "yes") in (0, 0x10)
+    assert admin.message()[:2] == ("secret/x", "yes")
+    assert dash.messages.empty() and old.messages.empty()
+
+
+def test_a_client_whose_name_is_a_wildcard_gets_no_more_than_its_own(server, clients):
+    standard(server, acl="- {topics: ['dev/%c']}").start()
+    sly = clients(server, "+")
+    assert sly.subscribe("dev/+") == NOT_AUTHORIZED
+    assert sly.publish("dev/x", "no") == NOT_AUTHORIZED
+
+
+# ---- profile product ----
+
+def product(clients, server, name, **more):
+    client_id = f"{GROUP}@@@{name}"
+    return clients(server, client_id, user(), password(client_id), **more)
+
+
+def test_p2p_reaches_a_client_without_a_subscription_and_nobody_else(server, clients):
+    server.start()
+    listener = product(clients, server, "listener")
+    assert listener.subscribe(f"{PARENT}/#") == 1
+    receivers = [product(clients, server, f"r{i}") for i in range(6)]  # on both shards
+    sender = product(clients, server, "sender", version=mqtt.MQTTv311)
+    for i in range(6):
+        for qos in 0, 1:
+            sender.publish(f"{PARENT}/p2p/{GROUP}@@@r{i}", f"{i} {qos}", qos)
+    for i, receiver in enumerate(receivers):
+        got = [receiver.message()[:2] for _ in range(2)]
+        assert got == [(f"{PARENT}/p2p/{GROUP}@@@r{i}", f"{i} {qos}") for qos in (0, 1)]
+    sender.publish(f"{PARENT}/end", "end")
+    assert listener.message()[:2] == (f"{PARENT}/end", "end")
+
+
+def test_p2p_waits_for_a_client_that_comes_back(server, clients):
+    server.start()
+    product(clients, server, "away", version=mqtt.MQTTv311, clean=False).close()
+    sender = product(clients, server, "sender")
+    assert sender.publish(f"{PARENT}/p2p/{GROUP}@@@away", "kept") == 0
+    assert sender.publish(f"{PARENT}/p2p/{GROUP}@@@unknown", "dropped") in (0, 0x10)
+    back = product(clients, server, "away", version=mqtt.MQTTv311, clean=False)
+    assert back.message()[:2] == (f"{PARENT}/p2p/{GROUP}@@@away", "kept")
+
+
+@pytest.mark.parametrize("filter", [f"{PARENT}/p2p/{GROUP}@@@other", f"{PARENT}/p2p/+", f"{PARENT}/p2p/#", "unknown/x", "#",
+                                    "$SYS/#"])
+def test_a_subscription_that_is_not_allowed_ends_the_connection(server, clients, filter):
+    server.start()
+    client = product(clients, server, "me")
+    assert client.subscribe(f"{PARENT}/p2p/{GROUP}@@@me") == 1
+    client.paho.subscribe(filter, 1)
+    assert client.end() == NOT_AUTHORIZED
+    old = Device(server, "old")
+    body = b"\x00\x01" + len(filter).to_bytes(2, "big") + filter.encode() + b"\x01"
+    old.send(0x82, body)
+    with pytest.raises(ConnectionError):
+        old.receive()
+
+
+@pytest.mark.parametrize("topic,size,code", [("unknown/x", 1, NOT_AUTHORIZED), ("$SYS/x", 1, NOT_AUTHORIZED),
+                                             (PARENT + "/" + "x" * 64, 1, NOT_AUTHORIZED),
+                                             (PARENT + "/x", 64 * 1024 + 1, 0x95)])
+def test_a_publish_that_is_not_allowed_ends_the_connection(server, clients, topic, size, code):
+    server.start()
+    client = product(clients, server, "me")
+    assert client.publish(f"{PARENT}/x", "x" * 64 * 1024) in (0, 0x10)
+    client.paho.publish(topic, "x" * size, 1)
+    assert client.end() == code
+
+
+def test_only_30_subscriptions_and_the_instances_own_limit_where_it_is_set(server, clients):
+    server.start()
+    client = product(clients, server, "many")
+    assert [client.subscribe(f"{PARENT}/{i}") for i in range(30)] == [1] * 30
+    assert client.subscribe(f"{PARENT}/30") == 0x97
+    change(server, "topics: [sensors]", "topics: [sensors]\n    limits: {subscriptions: 31}")
+    reload(server)
+    assert client.subscribe(f"{PARENT}/30") == 1
+    assert client.subscribe(f"{PARENT}/31") == 0x97
+
+
+# ---- reload ----
+
+def test_a_reload_shows_out_who_lost_his_right_and_nobody_else(server, clients):
+    users = "\n".join(hashed("x", "-n", "10", name) for name in ("alice", "bob", "carol"))
+    standard(server, users=users, acl="- {user: carol, topics: ['c/#']}\n- {topics: ['all/#']}").start()
+    gone = clients(server, "gone", "alice", "x")
+    other = clients(server, "other", "bob", "x")
+    carol = clients(server, "carol", "carol", "x", clean=False)
+    anonymous = clients(server, "anonymous")
+    assert carol.subscribe("c/1") == 1 and carol.subscribe("all/1") == 1
+    device = product(clients, server, "device")
+    grouped = clients(server, "GID_other@@@x", user(), password("GID_other@@@x"))
+    stays = [other, device]
+    assert [c.code for c in (gone, other, carol, anonymous, device, grouped)] == [0] * 6
+    text = server.config.read_text()
+    alice = next(line for line in text.splitlines() if "alice" in line)
+    change(server, alice + "\n", "")
+    change(server, "GID_test, GID_other", "GID_test")
+    change(server, "topics: ['c/#']", "topics: ['d/#']")
+    change(server, "anonymous: true", "anonymous: false")
+    reload(server)
+    assert gone.end() == NOT_AUTHORIZED
+    assert carol.end() == NOT_AUTHORIZED
+    assert anonymous.end() == NOT_AUTHORIZED
+    assert grouped.end() == ADMINISTRATIVE_ACTION
+    for client in stays:
+        assert client.ends.empty() and client.paho.is_connected()
+    again = clients(server, "carol", "carol", "x", clean=False)
+    assert again.code == 0
+    assert other.publish("c/1", "no") == NOT_AUTHORIZED
+    assert other.publish("all/1", "yes") == 0  # the subscription that is still allowed was kept
+    assert again.message()[:2] == ("all/1", "yes")
+    assert clients(server, "gone", "alice", "x").code == BAD_CREDENTIALS
+    change(server, f"secret_key: {SK}", "secret_key: AnotherSecret")
+    reload(server)
+    assert device.end() == NOT_AUTHORIZED
+    assert other.paho.is_connected()

@@ -319,6 +319,74 @@ static void test_a_will_for_a_topic_that_its_client_may_not_use_is_refused(void 
     test_assert_log(&server, "");
 }
 
+/* A client of version 5 that is subscribed to everything below `top`. */
+static int watcher_v5(const struct test_server *server, const char *id)
+{
+    struct rc_buf out, entries;
+    struct rc_mqtt_packet packet;
+    int fd = test_client_v5(server, &(struct test_login){.client_id = id});
+    rc_buf_init(&out, 256);
+    rc_buf_init(&entries, 64);
+    rc_mqtt_put_subscription(&entries, rc_slice_str("top/#"), 2);
+    rc_mqtt_put_subscribe(&out, RC_MQTT_V5, 1, rc_buf_slice(&entries), rc_slice(NULL, 0));
+    test_send(fd, &out);
+    rc_buf_init(&out, 256);
+    assert_true(test_read_as(fd, RC_MQTT_V5, &out, &packet));
+    assert_int_equal(packet.type, RC_MQTT_SUBACK);
+    rc_buf_free(&out);
+    rc_buf_free(&entries);
+    return fd;
+}
+
+/* Every property but the delay, and the user properties in their order. */
+static void assert_has_all_properties(const struct rc_mqtt_props *props)
+{
+    struct rc_slice name, value;
+    size_t at = 0;
+    assert_int_equal(rc_mqtt_props_number(props, RC_MQTT_PROP_PAYLOAD_FORMAT, 9), 1);
+    assert_in_range(rc_mqtt_props_number(props, RC_MQTT_PROP_MESSAGE_EXPIRY, 0), 60, 100);
+    assert_true(rc_mqtt_props_has(props, RC_MQTT_PROP_CONTENT_TYPE));
+    assert_true(rc_slice_eq_str(props->strings[RC_MQTT_PROP_CONTENT_TYPE], "ct"));
+    assert_true(rc_slice_eq_str(props->strings[RC_MQTT_PROP_RESPONSE_TOPIC], "rt"));
+    assert_true(rc_slice_eq(props->strings[RC_MQTT_PROP_CORRELATION_DATA], TEST_BYTES("\0\xff")));
+    assert_true(rc_mqtt_props_next_user(props->raw, &at, &name, &value));
+    assert_true(rc_slice_eq_str(value, "1"));
+    assert_true(rc_mqtt_props_next_user(props->raw, &at, &name, &value));
+    assert_true(rc_slice_eq_str(value, "2"));
+    assert_false(rc_mqtt_props_next_user(props->raw, &at, &name, &value));
+}
+
+static void test_a_will_has_its_properties_its_quality_and_is_retained(void **state)
+{
+    struct test_server server = {.shards = 2, .is_standard = true};
+    struct rc_mqtt_packet packet;
+    struct rc_buf bytes;
+    test_server_start(&server);
+    int early = watcher_v5(&server, "GID_test@@@early");
+    struct test_login login = with_will(RC_MQTT_V5);
+    login.will_qos = 2;
+    login.will_retain = true;
+    login.will_props = TEST_BYTES("\x26\0\1k\0\1"
+                                  "1\x18\0\0\0\0\1\1\2\0\0\0\x64\3\0\2ct\x08\0\2rt\x09\0\2\0\xff"
+                                  "\x26\0\1k\0\1"
+                                  "2");
+    close(log_in(&server, &login));
+    rc_buf_init(&bytes, 4096);
+    for (int i = 0; i < 2; i++) {
+        int fd = i == 0 ? early : watcher_v5(&server, "GID_test@@@late");
+        assert_true(test_read_as(fd, RC_MQTT_V5, &bytes, &packet));
+        assert_int_equal(packet.type, RC_MQTT_PUBLISH);
+        assert_int_equal(packet.publish.qos, 2);
+        assert_int_equal(packet.publish.retain, i); /* it was retained before the second one subscribed */
+        assert_true(rc_slice_eq_str(packet.publish.topic, "top/will"));
+        assert_true(rc_slice_eq_str(packet.publish.payload, "gone"));
+        assert_has_all_properties(&packet.publish.props);
+        close(fd);
+    }
+    rc_buf_free(&bytes);
+    stop(&server);
+}
+
 /* The same instance, whose clients may write only top/other. */
 static struct rc_catalog *stricter(const struct test_server *server)
 {
@@ -390,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_an_absent_clients_clean_start_sends_its_delayed_will),
         cmocka_unit_test(test_a_goodbye_may_end_the_session_and_send_the_will),
         cmocka_unit_test(test_the_product_ignores_wills_and_counts_them),
+        cmocka_unit_test(test_a_will_has_its_properties_its_quality_and_is_retained),
         cmocka_unit_test(test_a_will_for_a_topic_that_its_client_may_not_use_is_refused),
         cmocka_unit_test(test_a_will_that_its_client_may_not_say_any_more_is_not_sent),
         cmocka_unit_test(test_a_will_of_text_must_be_text),

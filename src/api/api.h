@@ -22,8 +22,9 @@ struct rc_api_options {
 
 int rc_api_start(const struct rc_api_options *options, struct rc_api **ret, struct rc_error *error);
 /*
- * While the shards still run, so that every question is answered. A shard may still be posting the last answer then,
- * so memory is freed by rc_api_free: after the shards' threads have ended. NULL is harmless to both.
+ * While the shards still run, so that every question is answered. A shard may still be posting the last
+ * answer then, so memory is freed by rc_api_free: after the shards' threads have ended. NULL is harmless to
+ * both.
  */
 void rc_api_stop(struct rc_api *api);
 void rc_api_free(struct rc_api *api);

@@ -74,8 +74,8 @@ static void on_absence(struct rc_timer *timer)
     struct rc_broker *broker = absence->broker;
     uint64_t now = rc_loop_now_ms(broker->options.loop);
     if (absence->end_ms <= now) {
-        RC_COUNT(&broker->counters, sessions_expired);
         discard(broker, absence->session);
+        RC_COUNT(&broker->counters, sessions_expired);
         return;
     }
     if (absence->will_ms <= now) {

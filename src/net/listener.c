@@ -139,14 +139,28 @@ static void on_pause_over(struct rc_timer *timer)
         rc_timer_start(listener->loop, timer, RC_LISTEN_PAUSE_MS);
 }
 
-/* Level-triggered readiness would spin while there is no descriptor to accept with. */
-static void pause_accepting(struct rc_listener *listener, int errno_value)
+/* Level-triggered readiness would spin meanwhile. */
+static void pause_accepting(struct rc_listener *listener, uint64_t delay_ms)
+{
+    rc_loop_rewatch(listener->loop, &listener->watch, 0);
+    rc_timer_start(listener->loop, &listener->pause, delay_ms);
+}
+
+static void out_of_files(struct rc_listener *listener, int errno_value)
 {
     listener->out_of_files++;
     rc_log_error("net", "cannot accept connections: %s; they wait (raise ulimit -n or LimitNOFILE=)",
                  strerror(errno_value));
-    rc_loop_rewatch(listener->loop, &listener->watch, 0);
-    rc_timer_start(listener->loop, &listener->pause, RC_LISTEN_PAUSE_MS);
+    pause_accepting(listener, RC_LISTEN_PAUSE_MS);
+}
+
+/* The next one has to wait, and those behind it. */
+static bool is_too_early(struct rc_listener *listener)
+{
+    uint64_t wait_ns = listener->wait_ns != NULL ? listener->wait_ns(listener) : 0;
+    if (wait_ns > 0)
+        pause_accepting(listener, wait_ns / 1000000u + 1);
+    return wait_ns > 0;
 }
 
 static bool is_out_of_resources(int errno_value)
@@ -160,6 +174,8 @@ static void on_ready(struct rc_watch *watch, uint32_t events)
     /* The callback may stop the listener, which ends the loop through watch->events. */
     for (int i = 0; i < RC_LISTEN_ACCEPTS_PER_TURN && watch->events != 0; i++) {
         struct rc_address peer;
+        if (is_too_early(listener))
+            return;
         memset(&peer, 0, sizeof(peer));
         peer.len = sizeof(peer.storage);
         int fd = accept4(watch->fd, &peer.any, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -167,7 +183,7 @@ static void on_ready(struct rc_watch *watch, uint32_t events)
             listener->accepted++;
             listener->on_accept(listener, fd, &peer);
         } else if (is_out_of_resources(errno)) {
-            pause_accepting(listener, errno);
+            out_of_files(listener, errno);
         } else if (errno == EAGAIN) {
             return;
         } /* else a fault of that one connection, which is gone; the next may be well */

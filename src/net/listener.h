@@ -30,6 +30,8 @@ struct rc_listener {
     struct rc_loop *loop;
     /* The callback owns fd (non-blocking, close-on-exec, TCP_NODELAY). */
     void (*on_accept)(struct rc_listener *listener, int fd, const struct rc_address *peer);
+    /* NULL, or how many nanoseconds to let new connections wait; 0: the next one is let in. */
+    uint64_t (*wait_ns)(struct rc_listener *listener);
     void *owner;
     uint64_t accepted;
     uint64_t out_of_files; /* times that accepting was paused */

@@ -58,6 +58,21 @@ void rc_stream_open(struct rc_stream *stream, int fd)
     *stream = (struct rc_stream){.ops = &socket_ops, .watch.fd = fd};
 }
 
+bool rc_stream_is_socket(const struct rc_stream *stream)
+{
+    return stream->ops == &socket_ops;
+}
+
+void *rc_stream_find(const struct rc_stream *stream, const struct rc_stream_ops *ops)
+{
+    struct rc_stream_layer layer = {.ops = stream->ops, .state = stream->state};
+    while (layer.ops != NULL && layer.ops != ops) {
+        const struct rc_stream_layer *below = layer.ops->below != NULL ? layer.ops->below(layer.state) : NULL;
+        layer = below != NULL ? *below : (struct rc_stream_layer){0};
+    }
+    return layer.ops != NULL ? layer.state : NULL;
+}
+
 void rc_stream_push(struct rc_stream *stream, const struct rc_stream_ops *ops, void *state,
                     struct rc_stream_layer *ret_below)
 {

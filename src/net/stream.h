@@ -11,6 +11,8 @@
  *         conn = rc_container_of(watch, struct conn, stream.watch);
  *         if (events & EPOLLOUT)                            // room again for what waits
  *             rc_output_flush(&conn->output, &conn->stream);
+ *         if (!(events & ~EPOLLOUT) && !rc_stream_reads_on_out(&conn->stream))
+ *             return;
  *         len = rc_stream_read(&conn->stream, scratch, sizeof(scratch));
  *         > 0: bytes; 0: the peer has finished; RC_ERR_AGAIN: later; other negative: broken
  *
@@ -48,12 +50,16 @@ struct rc_stream_ops {
     ssize_t (*writev)(struct rc_stream *stream, void *state, const struct iovec *iov, int count);
     /* Bytes that a read would yield although the socket has nothing. NULL when there are never any. */
     size_t (*pending)(const struct rc_stream *stream, void *state);
+    /* Whether it can read on only after it has written, so that EPOLLOUT means: read. NULL for never. */
+    bool (*reads_on_out)(void *state);
     /* Tells the peer that nothing more will be written; reading goes on. */
     int (*shutdown)(struct rc_stream *stream, void *state);
     /* Waits for EPOLLIN and/or EPOLLOUT on stream->loop, 0 for none, and keeps stream->watch.events true. */
     int (*want)(struct rc_stream *stream, void *state, uint32_t events);
     /* Releases the state and what is below it. The stream may be attached or not. */
     void (*close)(struct rc_stream *stream, void *state);
+    /* What the layer was put on; NULL at the bottom. */
+    const struct rc_stream_layer *(*below)(const void *state);
 };
 
 /* What a layer keeps of the one that it was put on; it calls below.ops->read(stream, below.state, ...). */
@@ -82,6 +88,11 @@ void rc_stream_detach(struct rc_stream *stream);
 /* Harmless when closed. */
 void rc_stream_close(struct rc_stream *stream);
 
+/* Whether it is a socket without any layer. */
+bool rc_stream_is_socket(const struct rc_stream *stream);
+/* The state of the layer with these ops, NULL when there is none. */
+void *rc_stream_find(const struct rc_stream *stream, const struct rc_stream_ops *ops);
+
 static inline bool rc_stream_is_open(const struct rc_stream *stream)
 {
     return stream->ops != NULL;
@@ -101,6 +112,11 @@ static inline ssize_t rc_stream_writev(struct rc_stream *stream, const struct io
 static inline size_t rc_stream_pending(const struct rc_stream *stream)
 {
     return stream->ops->pending == NULL ? 0 : stream->ops->pending(stream, stream->state);
+}
+
+static inline bool rc_stream_reads_on_out(const struct rc_stream *stream)
+{
+    return stream->ops->reads_on_out != NULL && stream->ops->reads_on_out(stream->state);
 }
 
 static inline int rc_stream_shutdown(struct rc_stream *stream)

@@ -1,0 +1,392 @@
+/*
+ * Design notes
+ * - OpenSSL reads and writes through the layer below (a BIO of our own), or straight on the socket where the
+ * kernel may take the encryption over, for only then does the library hand it the keys.
+ * - A read goes on until the layer below has nothing: then no decrypted bytes stay here that no event would
+ * tell of. That holds as long as the reader has room for one record.
+ * - What is written is put together to one record: the library must see the same bytes again after it was
+ * told to wait, and what waits in the owner's output only grows at its end.
+ * - The library keeps errors in a queue of the thread: it is emptied before each call, as calls of different
+ * connections alternate.
+ */
+#include "net/stream_tls.h"
+
+#include "base/alloc.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+struct layer {
+    struct rc_stream_layer below;
+    struct rc_stream *stream; /* of the call under way, for the BIO: the struct may move between calls */
+    SSL *ssl;
+    struct rc_tls *tls; /* until the handshake is over */
+    int failed;         /* what every later call returns */
+    bool is_open;       /* the handshake is over */
+    bool reads_on_out;  /* the last read could not go on before something is written */
+    bool is_ended;      /* the layer below has reached the peer's end */
+};
+
+/* ---- the BIO ---- */
+
+static int bio_read(BIO *bio, char *to, int len)
+{
+    struct layer *layer = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    ssize_t got = layer->below.ops->read(layer->stream, layer->below.state, to, (size_t)len);
+    if (got == RC_ERR_AGAIN)
+        BIO_set_retry_read(bio);
+    if (got == 0)
+        layer->is_ended = true;
+    return got < 0 ? -1 : (int)got;
+}
+
+static int bio_write(BIO *bio, const char *from, int len)
+{
+    struct layer *layer = BIO_get_data(bio);
+    const struct iovec iov = {.iov_base = (void *)(uintptr_t)from, .iov_len = (size_t)len};
+    BIO_clear_retry_flags(bio);
+    ssize_t sent = layer->below.ops->writev(layer->stream, layer->below.state, &iov, 1);
+    if (sent == RC_ERR_AGAIN)
+        BIO_set_retry_write(bio);
+    return sent < 0 ? -1 : (int)sent;
+}
+
+static long bio_control(BIO *bio, int command, long number, void *pointer)
+{
+    const struct layer *layer = BIO_get_data(bio);
+    if (command == BIO_CTRL_EOF)
+        return layer->is_ended;
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static int bio_create(BIO *bio)
+{
+    BIO_set_init(bio, 1);
+    return 1;
+}
+
+static BIO_METHOD *bio_method;
+
+static void make_bio_method(void)
+{
+    bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "rc_stream");
+    if (bio_method == NULL)
+        return;
+    BIO_meth_set_read(bio_method, bio_read);
+    BIO_meth_set_write(bio_method, bio_write);
+    BIO_meth_set_ctrl(bio_method, bio_control);
+    BIO_meth_set_create(bio_method, bio_create);
+}
+
+static bool connect_to_layer(struct layer *layer)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_bio_method);
+    BIO *bio = bio_method != NULL ? BIO_new(bio_method) : NULL;
+    if (bio == NULL)
+        return false;
+    BIO_set_data(bio, layer);
+    SSL_set_bio(layer->ssl, bio, bio);
+    return true;
+}
+
+/* ---- results ---- */
+
+/* What the library's result means to the owner of the stream. */
+static int meaning(struct layer *layer, int result)
+{
+    switch (SSL_get_error(layer->ssl, result)) {
+    case SSL_ERROR_ZERO_RETURN:
+        return 0;
+    case SSL_ERROR_WANT_READ:
+        return RC_ERR_AGAIN;
+    case SSL_ERROR_WANT_WRITE:
+        layer->reads_on_out = true;
+        return RC_ERR_AGAIN;
+    case SSL_ERROR_SYSCALL:
+        layer->failed = RC_ERR_CLOSED;
+        break;
+    default:
+        layer->failed = RC_ERR_PROTOCOL;
+        break;
+    }
+    return layer->failed;
+}
+
+/* ---- the layer ---- */
+
+static int wait_for(struct rc_stream *stream, struct layer *layer, uint32_t events)
+{
+    return layer->below.ops->want(stream, layer->below.state, events);
+}
+
+static ssize_t tls_read(struct rc_stream *stream, void *state, void *to, size_t len)
+{
+    struct layer *layer = state;
+    size_t done = 0;
+    int why = RC_ERR_AGAIN;
+    if (layer->failed != 0 || !layer->is_open)
+        return layer->failed != 0 ? layer->failed : RC_ERR_INVALID;
+    layer->stream = stream;
+    layer->reads_on_out = false;
+    do {
+        size_t got = 0;
+        ERR_clear_error();
+        int result = SSL_read_ex(layer->ssl, (uint8_t *)to + done, len - done, &got);
+        if (result != 1) {
+            why = meaning(layer, result);
+            break;
+        }
+        done += got;
+    } while (len - done >= RC_TLS_RECORD_BYTES);
+    if (layer->reads_on_out && stream->loop != NULL && stream->watch.events != 0)
+        wait_for(stream, layer, stream->watch.events | EPOLLOUT);
+    return done > 0 ? (ssize_t)done : why;
+}
+
+/* Copies what stands in `iov` from byte `at` on, as much as one record holds. */
+static size_t gather(uint8_t *out, size_t room, const struct iovec *iov, int count, size_t at)
+{
+    size_t len = 0;
+    for (int i = 0; i < count && len < room; i++) {
+        size_t skipped = at < iov[i].iov_len ? at : iov[i].iov_len, left = iov[i].iov_len - skipped;
+        size_t part = left < room - len ? left : room - len;
+        if (part > 0)
+            memcpy(out + len, (const uint8_t *)iov[i].iov_base + skipped, part);
+        len += part;
+        at -= skipped;
+    }
+    return len;
+}
+
+static ssize_t tls_writev(struct rc_stream *stream, void *state, const struct iovec *iov, int count)
+{
+    struct layer *layer = state;
+    uint8_t record[RC_TLS_RECORD_BYTES];
+    size_t done = 0, len;
+    ssize_t why = RC_OK;
+    if (layer->failed != 0 || !layer->is_open)
+        return layer->failed != 0 ? layer->failed : RC_ERR_INVALID;
+    layer->stream = stream;
+    bool reads_on_out = layer->reads_on_out;
+    while (why == RC_OK && (len = gather(record, sizeof(record), iov, count, done)) > 0) {
+        size_t written = 0;
+        ERR_clear_error();
+        int result = SSL_write_ex(layer->ssl, record, len, &written);
+        if (result != 1)
+            why = meaning(layer, result);
+        if (result != 1 && why == RC_OK)
+            why = RC_ERR_CLOSED;
+        done += written;
+    }
+    layer->reads_on_out = reads_on_out; /* the owner of what was not written waits for EPOLLOUT by itself */
+    return done > 0 ? (ssize_t)done : why;
+}
+
+static size_t tls_pending(const struct rc_stream *stream, void *state)
+{
+    const struct layer *layer = state;
+    if (layer->failed != 0 || !layer->is_open)
+        return 0;
+    size_t pending = (size_t)SSL_pending(layer->ssl);
+    return pending > 0 ? pending : (size_t)SSL_has_pending(layer->ssl);
+}
+
+static bool tls_reads_on_out(void *state)
+{
+    return ((const struct layer *)state)->reads_on_out;
+}
+
+static int tls_shutdown(struct rc_stream *stream, void *state)
+{
+    struct layer *layer = state;
+    layer->stream = stream;
+    if (layer->is_open && layer->failed == 0) {
+        ERR_clear_error();
+        SSL_shutdown(layer->ssl); /* as far as it goes */
+    }
+    return layer->below.ops->shutdown(stream, layer->below.state);
+}
+
+static int tls_want(struct rc_stream *stream, void *state, uint32_t events)
+{
+    struct layer *layer = state;
+    return wait_for(stream, layer, events != 0 && layer->reads_on_out ? events | EPOLLOUT : events);
+}
+
+static void tls_close(struct rc_stream *stream, void *state)
+{
+    struct layer *layer = state;
+    layer->stream = stream;
+    ERR_clear_error();
+    if (layer->is_open && layer->failed == 0)
+        SSL_shutdown(layer->ssl);
+    SSL_free(layer->ssl);
+    ERR_clear_error();
+    rc_tls_unref(layer->tls);
+    struct rc_stream_layer below = layer->below;
+    free(layer);
+    below.ops->close(stream, below.state);
+}
+
+static const struct rc_stream_layer *tls_below(const void *state)
+{
+    return &((const struct layer *)state)->below;
+}
+
+static const struct rc_stream_ops tls_ops = {
+    .name = "tls",
+    .read = tls_read,
+    .writev = tls_writev,
+    .pending = tls_pending,
+    .reads_on_out = tls_reads_on_out,
+    .shutdown = tls_shutdown,
+    .want = tls_want,
+    .close = tls_close,
+    .below = tls_below,
+};
+
+int rc_stream_push_tls(struct rc_stream *stream, struct rc_tls *tls)
+{
+    struct layer *layer = rc_new(struct layer);
+    layer->ssl = rc_tls_connection(tls);
+    bool is_ready = false;
+    if (layer->ssl != NULL && rc_tls_uses_kernel(tls) && rc_stream_is_socket(stream))
+        is_ready = SSL_set_fd(layer->ssl, stream->watch.fd) == 1;
+    else if (layer->ssl != NULL)
+        is_ready = connect_to_layer(layer);
+    if (!is_ready) {
+        SSL_free(layer->ssl);
+        free(layer);
+        ERR_clear_error();
+        return RC_ERR_FULL;
+    }
+    SSL_set_accept_state(layer->ssl);
+    layer->tls = rc_tls_ref(tls);
+    rc_stream_push(stream, &tls_ops, layer, &layer->below);
+    return RC_OK;
+}
+
+/* ---- handshake ---- */
+
+static int handshake_failed(struct layer *layer, int err, struct rc_error *error)
+{
+    unsigned long code = ERR_peek_error();
+    const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
+    long verified = SSL_get_verify_result(layer->ssl);
+    if (verified != X509_V_OK)
+        rc_error_set(error, err, "the client's certificate: %s", X509_verify_cert_error_string(verified));
+    else
+        rc_error_set(error, err, "%s", reason != NULL ? reason : "the peer has gone");
+    ERR_clear_error();
+    return err;
+}
+
+int rc_stream_tls_handshake(struct rc_stream *stream, uint32_t *ret_events, struct rc_error *error)
+{
+    struct layer *layer = stream->state;
+    if (layer->failed != 0)
+        return layer->failed;
+    layer->stream = stream;
+    layer->reads_on_out = false;
+    ERR_clear_error();
+    int result = SSL_do_handshake(layer->ssl);
+    if (result == 1) {
+        layer->is_open = true;
+        rc_tls_unref(layer->tls);
+        layer->tls = NULL;
+        return RC_OK;
+    }
+    int why = meaning(layer, result);
+    *ret_events = layer->reads_on_out ? EPOLLOUT : EPOLLIN;
+    layer->reads_on_out = false; /* the caller waits by *ret_events */
+    if (why == RC_ERR_AGAIN)
+        return why;
+    layer->failed = why == 0 ? RC_ERR_CLOSED : why;
+    return handshake_failed(layer, layer->failed, error);
+}
+
+/* ---- who the peer is ---- */
+
+static SSL *find_ssl(const struct rc_stream *stream)
+{
+    const struct layer *layer = rc_stream_find(stream, &tls_ops);
+    return layer != NULL && layer->is_open ? layer->ssl : NULL;
+}
+
+const struct x509_st *rc_stream_tls_certificate(const struct rc_stream *stream)
+{
+    SSL *ssl = find_ssl(stream);
+    return ssl != NULL ? SSL_get0_peer_certificate(ssl) : NULL;
+}
+
+const struct stack_st_X509 *rc_stream_tls_chain(const struct rc_stream *stream)
+{
+    SSL *ssl = find_ssl(stream);
+    return ssl != NULL ? SSL_get_peer_cert_chain(ssl) : NULL;
+}
+
+static void copy_serial(const X509 *certificate, char *out, size_t size)
+{
+    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);
+    char *hex = number != NULL ? BN_bn2hex(number) : NULL;
+    snprintf(out, size, "%s", hex != NULL && strlen(hex) < size ? hex : "");
+    OPENSSL_free(hex);
+    BN_free(number);
+}
+
+static void copy_subject(X509_NAME *name, char *out, size_t size)
+{
+    BIO *text = BIO_new(BIO_s_mem());
+    out[0] = '\0';
+    if (text == NULL)
+        return;
+    X509_NAME_print_ex(text, name, 0, XN_FLAG_RFC2253);
+    int len = BIO_read(text, out, (int)size - 1);
+    out[len > 0 ? len : 0] = '\0';
+    BIO_free(text);
+}
+
+/* As UTF-8; one with a NUL inside, or too long, is none at all rather than another's. */
+static void copy_common_name(X509_NAME *name, char *out, size_t size)
+{
+    unsigned char *text = NULL;
+    int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+    X509_NAME_ENTRY *entry = at >= 0 ? X509_NAME_get_entry(name, at) : NULL;
+    int len = entry != NULL ? ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(entry)) : -1;
+    bool is_sound = len >= 0 && (size_t)len < size && memchr(text, 0, (size_t)len) == NULL;
+    snprintf(out, size, "%.*s", is_sound ? len : 0, text != NULL ? (const char *)text : "");
+    OPENSSL_free(text);
+}
+
+bool rc_stream_tls_peer(const struct rc_stream *stream, struct rc_tls_peer *ret)
+{
+    const X509 *certificate = rc_stream_tls_certificate(stream);
+    if (certificate == NULL)
+        return false;
+    X509_NAME *name = X509_get_subject_name(certificate);
+    copy_serial(certificate, ret->serial, sizeof(ret->serial));
+    copy_subject(name, ret->subject, sizeof(ret->subject));
+    copy_common_name(name, ret->common_name, sizeof(ret->common_name));
+    ERR_clear_error();
+    return true;
+}
+
+const char *rc_stream_tls_version(const struct rc_stream *stream)
+{
+    const SSL *ssl = find_ssl(stream);
+    return ssl != NULL ? SSL_get_version(ssl) : NULL;
+}
+
+const char *rc_stream_tls_cipher(const struct rc_stream *stream)
+{
+    const SSL *ssl = find_ssl(stream);
+    return ssl != NULL ? SSL_get_cipher_name(ssl) : NULL;
+}

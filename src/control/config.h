@@ -93,9 +93,37 @@ struct rc_config_instance {
     struct rc_config_limits limits;
 };
 
-struct rc_config_listener {
-    struct rc_config_text name, bind;
+struct rc_config_certificate {
+    struct rc_config_text certificate, key;
 };
+
+struct rc_config_tls {
+    struct rc_config_list certificates; /* struct rc_config_certificate */
+    struct rc_config_text client_ca;
+    int client_certificate;         /* enum rc_tls_client_certificate (net/tls_context.h) */
+    struct rc_config_list versions; /* struct rc_config_text: tls1.2, tls1.3; none: both */
+    struct rc_config_text ciphers, ciphersuites;
+    bool kernel_tls;
+};
+
+struct rc_config_listener {
+    struct rc_config_text name, bind; /* complete: filled in where the file leaves them out */
+    int transport;                    /* enum rc_transport_kind (net/transport.h) */
+    int zone;                         /* enum rc_config_zone */
+    struct rc_config_list domains;    /* struct rc_config_text */
+    struct rc_config_tls tls;
+    struct {
+        struct rc_config_text path;
+    } websocket;
+    struct {
+        struct rc_config_list trusted; /* struct rc_config_text: blocks of addresses */
+    } proxy_protocol;
+    struct {
+        int64_t connections, connections_per_second, handshakes, bytes_per_second;
+    } limits;
+};
+
+enum rc_config_zone { RC_CONFIG_ZONE_PUBLIC, RC_CONFIG_ZONE_VPC };
 
 struct rc_config_store {
     struct rc_config_text dir;

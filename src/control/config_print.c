@@ -5,7 +5,7 @@
 
 /* ---- effective configuration ---- */
 static void print_section(const struct rc_config_section *section, const void *in, int indent, bool is_item,
-                          struct rc_buf *out);
+                          bool fixed_only, struct rc_buf *out);
 
 static void print_indent(struct rc_buf *out, int indent)
 {
@@ -24,7 +24,9 @@ static void print_strings(const struct rc_config_entry *entry, const struct rc_c
     rc_buf_put_str(out, "]\n");
 }
 
-static void print_entry(const struct rc_config_entry *entry, const void *in, int indent, struct rc_buf *out)
+/* `fixed_only`: without what a reload can change. */
+static void print_entry(const struct rc_config_entry *entry, const void *in, int indent, bool fixed_only,
+                        struct rc_buf *out)
 {
     const void *field = (const char *)in + entry->offset;
     rc_buf_printf(out, "%s:", entry->key);
@@ -34,7 +36,7 @@ static void print_entry(const struct rc_config_entry *entry, const void *in, int
         rc_buf_put_u8(out, '\n');
     } else if (entry->type == RC_CONFIG_SECTION) {
         rc_buf_put_u8(out, '\n');
-        print_section(entry->section, field, indent + 2, false, out);
+        print_section(entry->section, field, indent + 2, false, fixed_only, out);
     } else if (entry->type == RC_CONFIG_STRINGS) {
         print_strings(entry, field, out);
     } else {
@@ -42,25 +44,27 @@ static void print_entry(const struct rc_config_entry *entry, const void *in, int
         rc_buf_put_str(out, list->count == 0 ? " []\n" : "\n");
         for (uint32_t i = 0; i < list->count; i++)
             print_section(entry->section, (const char *)list->items + i * entry->section->size, indent + 2,
-                          true, out);
+                          true, fixed_only, out);
     }
 }
 
 /* An item's first key stands behind "- ", the others below it. */
 static void print_section(const struct rc_config_section *section, const void *in, int indent, bool is_item,
-                          struct rc_buf *out)
+                          bool fixed_only, struct rc_buf *out)
 {
     for (size_t i = 0; i < section->count; i++) {
+        if (fixed_only && section->entries[i].is_live)
+            continue;
         print_indent(out, indent);
         if (is_item)
             rc_buf_put_str(out, i == 0 ? "- " : "  ");
-        print_entry(&section->entries[i], in, indent + (is_item ? 2 : 0), out);
+        print_entry(&section->entries[i], in, indent + (is_item ? 2 : 0), fixed_only, out);
     }
 }
 
 int rc_config_print(const struct rc_config *config, struct rc_buf *out)
 {
-    print_section(&rc_config_root, config, 0, false, out);
+    print_section(&rc_config_root, config, 0, false, false, out);
     /* The appends above fail only at the limit, and then so does this. */
     return rc_buf_put_str(out, "");
 }
@@ -159,8 +163,8 @@ static bool is_same(const struct rc_config_entry *entry, const void *before, con
     struct rc_buf a, b;
     rc_buf_init(&a, 1024 * 1024);
     rc_buf_init(&b, 1024 * 1024);
-    print_entry(entry, before, 0, &a);
-    print_entry(entry, after, 0, &b);
+    print_entry(entry, before, 0, true, &a);
+    print_entry(entry, after, 0, true, &b);
     bool same = rc_slice_eq(rc_buf_slice(&a), rc_buf_slice(&b));
     rc_buf_free(&a);
     rc_buf_free(&b);

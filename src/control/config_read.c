@@ -102,7 +102,7 @@ static void read_scalar(struct reader *reader, const struct rc_config_entry *ent
                              RC_SLICE_FMT(rc_buf_slice(&why)));
     else if (entry->type == RC_CONFIG_STRING || entry->type == RC_CONFIG_SECRET ||
              entry->type == RC_CONFIG_STRINGS || entry->type == RC_CONFIG_ADDRESS ||
-             entry->type == RC_CONFIG_HOSTPORT)
+             entry->type == RC_CONFIG_LISTEN || entry->type == RC_CONFIG_HOSTPORT)
         ((struct rc_config_text *)field)->at = at;
     rc_buf_free(&why);
 }
@@ -259,6 +259,8 @@ static void read_section(struct reader *reader, const struct rc_config_section *
         read_default(reader, &section->entries[i], at, out);
         path_pop(reader, before);
     }
+    if (section->complete != NULL)
+        section->complete(out);
 }
 
 struct rc_config *rc_config_parse(const char *file, struct rc_slice yaml, struct rc_config_errors *errors)

@@ -150,28 +150,12 @@ static const struct rc_config_entry store_entries[] = {
 SECTION(store, struct rc_config_store, store_entries);
 
 /* ---- mqtt ---- */
-static const struct rc_config_entry listener_entries[] = {
-    {.key = "name",
-     .type = RC_CONFIG_STRING,
-     .offset = offsetof(struct rc_config_listener, name),
-     .min = 1,
-     .max = 64,
-     .default_text = "mqtt",
-     .doc = "What the listener is called in the server's log."},
-    {.key = "bind",
-     .type = RC_CONFIG_ADDRESS,
-     .offset = offsetof(struct rc_config_listener, bind),
-     .default_text = "0.0.0.0:1883",
-     .doc = "Where it listens; an IPv6 address stands in brackets, `[::]:1883`. Port 0 takes any free port."},
-};
-SECTION(listener, struct rc_config_listener, listener_entries);
-
 static const struct rc_config_entry mqtt_entries[] = {
     {.key = "listeners",
      .type = RC_CONFIG_SECTIONS,
      .offset = offsetof(struct rc_config_mqtt, listeners),
      .max = 16,
-     .section = &listener_section,
+     .section = &rc_config_listener_section,
      .one_by_default = true,
      .doc = "Where MQTT clients connect."},
     {.key = "default_instance",
@@ -188,7 +172,8 @@ static const struct rc_config_entry mqtt_entries[] = {
      .offset = offsetof(struct rc_config_mqtt, max_connections),
      .max = 50000000,
      .default_text = "0",
-     .doc = "Clients at a time. 0: as many as the limit on open files allows."},
+     .doc =
+         "Connections at a time, on all listeners together. 0: as many as the limit on open files allows."},
     {.key = "max_packet_size",
      .type = RC_CONFIG_SIZE,
      .offset = offsetof(struct rc_config_mqtt, max_packet_size),
@@ -202,7 +187,8 @@ static const struct rc_config_entry mqtt_entries[] = {
      .min = 100,
      .max = 600 * SECOND,
      .default_text = "10s",
-     .doc = "A connection without a complete CONNECT packet after this time is closed."},
+     .doc = "A connection without a complete CONNECT packet after this time is closed; a PROXY header, a TLS "
+            "handshake and a WebSocket upgrade count in."},
     {.key = "login_failures_per_address",
      .type = RC_CONFIG_INTEGER,
      .offset = offsetof(struct rc_config_mqtt, login_failures_per_address),

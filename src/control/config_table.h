@@ -15,6 +15,7 @@ enum rc_config_type {
     RC_CONFIG_SIZE,     /* int64_t bytes; min..max */
     RC_CONFIG_DURATION, /* int64_t milliseconds; min..max */
     RC_CONFIG_ADDRESS,  /* struct rc_config_text: numeric host:port */
+    RC_CONFIG_LISTEN,   /* struct rc_config_text: numeric host:port, or unix:/path; may be empty */
     RC_CONFIG_HOSTPORT, /* struct rc_config_text: host:port, the host may be a name; may be empty */
     RC_CONFIG_ENUM,     /* int: index into names */
     RC_CONFIG_SECTION,  /* the struct of `section`, in place */
@@ -41,12 +42,15 @@ struct rc_config_entry {
 
 struct rc_config_section {
     const char *name;
+    void (*complete)(
+        void *values); /* fills in defaults that depend on other keys, with literals; may be NULL */
     size_t size;
     const struct rc_config_entry *entries;
     size_t count;
 };
 
 extern const struct rc_config_section rc_config_root;
+extern const struct rc_config_section rc_config_listener_section; /* config_table_listener.c */
 
 /* ---- memory of one configuration: released all at once ---- */
 void *rc_config_alloc(struct rc_config_memory **memory, size_t size); /* zeroed */

@@ -83,15 +83,20 @@ static bool is_port(struct rc_slice text)
     return take_number(&text, &port) && text.len == 0 && port >= 1 && port <= 65535;
 }
 
-/* An IP address and a port, as net takes them. */
-static bool is_ip_address(struct rc_slice text, struct rc_address *ret)
+static bool is_address(struct rc_slice text, struct rc_address *ret)
 {
     char copy[RC_ADDRESS_TEXT_MAX];
     if (text.len >= sizeof(copy) || memchr(text.ptr, 0, text.len) != NULL)
         return false;
     memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
-    return rc_address_parse(copy, ret, NULL) == RC_OK && rc_address_is_ip(ret);
+    return rc_address_parse(copy, ret, NULL) == RC_OK;
+}
+
+/* An IP address and a port, as net takes them. */
+static bool is_ip_address(struct rc_slice text, struct rc_address *ret)
+{
+    return is_address(text, ret) && rc_address_is_ip(ret);
 }
 
 static bool is_host_name(struct rc_slice host)
@@ -185,6 +190,8 @@ static bool parse_text(const struct rc_config_entry *entry, struct rc_slice text
     struct rc_address address;
     if (entry->type == RC_CONFIG_ADDRESS)
         is_right = is_ip_address(text, &address);
+    else if (entry->type == RC_CONFIG_LISTEN)
+        is_right = text.len == 0 || is_address(text, &address);
     else if (entry->type == RC_CONFIG_HOSTPORT)
         is_right = text.len == 0 || is_host_port(text);
     else
@@ -235,6 +242,7 @@ bool rc_config_value_parse(const struct rc_config_entry *entry, struct rc_slice 
     case RC_CONFIG_STRING:
     case RC_CONFIG_STRINGS:
     case RC_CONFIG_ADDRESS:
+    case RC_CONFIG_LISTEN:
     case RC_CONFIG_HOSTPORT:
         is_right = parse_text(entry, text, memory, field);
         break;
@@ -307,6 +315,9 @@ void rc_config_value_expected(const struct rc_config_entry *entry, struct rc_buf
     case RC_CONFIG_ADDRESS:
         rc_buf_put_str(out, "an IP address and a port such as 127.0.0.1:1883 or [::1]:1883");
         break;
+    case RC_CONFIG_LISTEN:
+        rc_buf_put_str(out, "an IP address and a port such as 127.0.0.1:1883 or [::]:1883, or unix:/path");
+        break;
     case RC_CONFIG_HOSTPORT:
         rc_buf_put_str(out, "a host and a port such as mq.example.com:9876");
         break;
@@ -365,6 +376,7 @@ void rc_config_value_print(const struct rc_config_entry *entry, const void *fiel
     case RC_CONFIG_STRING:
     case RC_CONFIG_STRINGS:
     case RC_CONFIG_ADDRESS:
+    case RC_CONFIG_LISTEN:
     case RC_CONFIG_HOSTPORT:
         print_text(((const struct rc_config_text *)field)->text, out);
         break;

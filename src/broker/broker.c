@@ -89,6 +89,7 @@ static void on_turn_end(struct rc_hook *hook)
             flush_conn(rc_container_of(broker->dirty.next, struct rc_conn, dirty));
     } while (!rc_list_is_empty(&broker->wills));
     free_dead(broker);
+    broker->opening_ns = 0;
 }
 
 static void on_sweep(struct rc_timer *timer)

@@ -12,12 +12,16 @@
 #include "presence/presence.h"
 
 struct rc_broker;
+struct rc_admission;
+struct rc_transport;
 struct rc_password_pool;
 
 enum {
     RC_BROKER_SHARDS_MAX = 64,
     RC_BROKER_CONNECT_BYTES_MAX = 128 * 1024,  /* what may come before a client is known */
     RC_BROKER_CONNECTING_MAX = 16384,          /* connections of a shard that have not sent CONNECT */
+    RC_BROKER_HANDSHAKES_SEEN_MAX = 64,        /* looked at for one that may be dropped */
+    RC_BROKER_OPENING_TURN_NS = 2000000,       /* for handshakes in one turn of the loop */
     RC_BROKER_CONNECTING_BYTES_MAX = 16 << 20, /* half-sent CONNECTs of a shard, in all */
     RC_BROKER_LINGERING_MAX = 1024,         /* closed connections of a shard whose last word is under way */
     RC_BROKER_INFLIGHT_MAX = 32,            /* QoS 1 messages sent and not acknowledged, of one session */
@@ -38,9 +42,10 @@ struct rc_broker_options {
     struct rc_catalog *catalog; /* the broker takes a reference of its own */
     const char *node;
     struct rc_host store_host;
-    int64_t floor_ms;         /* the greatest time in the log */
-    uint32_t max_connections; /* of this shard */
-    uint32_t max_connecting;  /* of those, without a client; default RC_BROKER_CONNECTING_MAX */
+    int64_t floor_ms;               /* the greatest time in the log */
+    uint32_t max_connections;       /* of all shards together */
+    struct rc_admission *admission; /* counts them, outlives the brokers; NULL: that of the first broker */
+    uint32_t max_connecting;        /* of those, without a client; default RC_BROKER_CONNECTING_MAX */
     uint32_t max_packet_size;
     uint32_t connect_timeout_ms;
     size_t max_queued_bytes;            /* in this shard's sessions; default RC_BROKER_QUEUED_BYTES_MAX */
@@ -56,8 +61,13 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
 /* After rc_broker_stop has reported and the loop has ended. */
 void rc_broker_destroy(struct rc_broker *broker);
 
-/* Takes a connection that was accepted on this loop; owns fd from here on. */
+/*
+ * Takes a connection that was accepted on this loop; owns fd from here on. `transport` is that of the
+ * listener, with its admission; NULL, or without it: plain TCP without limits of its own.
+ */
 void rc_broker_accept(struct rc_broker *broker, int fd, const struct rc_address *peer);
+void rc_broker_accept_on(struct rc_broker *broker, int fd, const struct rc_address *peer,
+                         struct rc_transport *transport);
 
 /* Any thread: publishes a new catalog to this broker (which takes a reference of its own). */
 void rc_broker_post_catalog(struct rc_broker *broker, struct rc_catalog *catalog);

@@ -4,8 +4,6 @@
  * channel, else when its channel's tcpclean is in the log.
  * - It is put on epoll only when it has to be waited for: a CONNECT that arrives with the accept is read at
  * once, and nothing is read between CONNECT and CONNACK.
- * - Strangers may be many and silent: those without a CONNECT stand in a list of their own, and when that is
- * full the longest silent makes room for the newest, so a flood does not keep out who logs in at once.
  */
 #include "broker/private.h"
 
@@ -82,6 +80,7 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
         else
             rc_stream_close(&conn->stream);
     }
+    rc_conn_leave(conn);
     rc_conn_unlist(conn);
     drop_buffers(conn);
     if (conn->is_dirty)
@@ -212,66 +211,51 @@ static void consume_with_partial(struct rc_conn *conn, struct rc_slice in)
     free(all);
 }
 
-static void lost(struct rc_conn *conn)
+/* `why`: what the read returned. */
+static void lost(struct rc_conn *conn, ssize_t why)
 {
+    if (why == RC_ERR_PROTOCOL) { /* of a layer: WebSocket, TLS */
+        RC_COUNT(&conn->broker->counters, protocol_errors);
+        rc_conn_close(conn, false, "protocol-error");
+        return;
+    }
     if (conn->session != NULL)
         RC_COUNT(&conn->broker->counters, connection_lost);
     rc_conn_close(conn, false, "connection-lost");
 }
 
-/* Reads what is there; the connection may be gone or elsewhere afterwards. */
-static void read_some(struct rc_conn *conn)
+void rc_conn_read(struct rc_conn *conn)
 {
     struct rc_broker *broker = conn->broker;
-    for (int i = 0; i < RC_READS_PER_WAKE; i++) {
+    bool is_more = true; /* bytes that a layer holds are told by no event: they are taken beyond the limit */
+    for (int i = 0; is_more && (i < RC_READS_PER_WAKE || rc_stream_pending(&conn->stream) > 0); i++) {
         ssize_t len = rc_stream_read(&conn->stream, broker->scratch, sizeof(broker->scratch));
         if (len == RC_ERR_AGAIN)
             return;
         if (len <= 0) {
-            lost(conn);
+            lost(conn, len);
             return;
         }
         conn->active_ms = rc_loop_now_ms(broker->options.loop);
-        bool was_short = len < (ssize_t)sizeof(broker->scratch), was_client = conn->session != NULL;
+        bool was_client = conn->session != NULL;
         consume_with_partial(conn, rc_slice(broker->scratch, (size_t)len));
-        /* After a short read the socket is empty; after a CONNECT the connection may be another shard's. */
-        if (was_short || !was_client || conn->is_dead)
+        /* After a CONNECT the connection may be another shard's. */
+        if (!was_client || conn->is_dead || rc_conn_throttle(conn, (size_t)len))
             return;
+        is_more = len == (ssize_t)sizeof(broker->scratch) || rc_stream_pending(&conn->stream) > 0;
     }
 }
 
-static void on_ready(struct rc_watch *watch, uint32_t events)
+void rc_conn_on_ready(struct rc_watch *watch, uint32_t events)
 {
     struct rc_conn *conn = rc_container_of(watch, struct rc_conn, stream.watch);
     if (events & EPOLLOUT)
         rc_conn_touch(conn);
-    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-        read_some(conn);
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || rc_stream_reads_on_out(&conn->stream))
+        rc_conn_read(conn);
 }
 
-/* ---- accepting ---- */
-
-static void on_connect_timeout(struct rc_timer *timer)
-{
-    struct rc_conn *conn = rc_container_of(timer, struct rc_conn, timer);
-    RC_COUNT(&conn->broker->counters, connect_timeouts);
-    rc_conn_close(conn, false, "no-connect");
-}
-
-static void set_peer(struct rc_channel *channel, const struct rc_address *peer)
-{
-    if (rc_address_ipv4(peer, channel->addr)) {
-        channel->port = rc_address_port(peer);
-    } else if (peer->any.sa_family == AF_INET6) {
-        channel->is_v6 = true;
-        channel->port = rc_address_port(peer);
-        memcpy(channel->addr, &((const struct sockaddr_in6 *)&peer->storage)->sin6_addr, 16);
-    } else {
-        channel->is_local = true;
-    }
-}
-
-static void list_conn(struct rc_broker *broker, struct rc_conn *conn, struct rc_list *list)
+void rc_conn_list(struct rc_broker *broker, struct rc_conn *conn, struct rc_list *list)
 {
     conn->broker = broker;
     conn->is_listed = true;
@@ -279,61 +263,9 @@ static void list_conn(struct rc_broker *broker, struct rc_conn *conn, struct rc_
     RC_COUNT(&broker->counters, connections);
 }
 
-/* The longest silent stranger goes when there are too many. */
-static void list_connecting(struct rc_broker *broker, struct rc_conn *conn)
-{
-    if (broker->connecting_count >= broker->options.max_connecting) {
-        RC_COUNT(&broker->counters, dropped_connecting);
-        rc_log_warn("mqtt", "connection closed: more than %u have sent no CONNECT",
-                    broker->options.max_connecting);
-        rc_conn_close(rc_container_of(broker->connecting.next, struct rc_conn, node), false, "no-connect");
-    }
-    list_conn(broker, conn, &broker->connecting);
-    conn->is_connecting = true;
-    broker->connecting_count++;
-}
-
-static bool may_accept(struct rc_broker *broker)
-{
-    if (broker->is_stopping)
-        return false;
-    if (atomic_load_explicit(&broker->counters.connections, memory_order_relaxed) <
-        broker->options.max_connections)
-        return true;
-    RC_COUNT(&broker->counters, refused_limit);
-    rc_log_warn("mqtt", "connection refused: this server has its %u connections (max_connections)",
-                broker->options.max_connections * broker->options.shards);
-    return false;
-}
-
-void rc_broker_accept(struct rc_broker *broker, int fd, const struct rc_address *peer)
-{
-    RC_COUNT(&broker->counters, accepted);
-    if (!may_accept(broker)) {
-        close(fd);
-        return;
-    }
-    struct rc_conn *conn = rc_new(struct rc_conn);
-    rc_stream_open(&conn->stream, fd);
-    conn->stream.watch.on_ready = on_ready;
-    set_peer(&conn->channel, peer);
-    conn->max_packet_out = UINT32_MAX;
-    list_connecting(broker, conn);
-    conn->active_ms = rc_loop_now_ms(broker->options.loop);
-    conn->timer.on_due = on_connect_timeout;
-    rc_timer_start(broker->options.loop, &conn->timer, broker->options.connect_timeout_ms);
-    ssize_t len = rc_stream_read(&conn->stream, broker->scratch, sizeof(broker->scratch));
-    if (len > 0)
-        rc_conn_consume(conn, rc_slice(broker->scratch, (size_t)len));
-    else if (len != RC_ERR_AGAIN)
-        rc_conn_close(conn, false, "connection-lost");
-    else if (rc_stream_attach(&conn->stream, broker->options.loop, EPOLLIN) != RC_OK)
-        rc_conn_close(conn, false, "internal-error");
-}
-
 void rc_conn_arrive(struct rc_broker *broker, struct rc_conn *conn)
 {
-    list_conn(broker, conn, &broker->conns);
+    rc_conn_list(broker, conn, &broker->conns);
     conn->active_ms = rc_loop_now_ms(broker->options.loop);
     struct rc_buf *in = conn->partial;
     conn->partial = NULL;
@@ -372,7 +304,7 @@ void rc_conn_opening(struct rc_conn *conn)
     struct rc_broker *broker = conn->broker;
     if (conn->is_connecting) {
         rc_conn_unlist(conn);
-        list_conn(broker, conn, &broker->conns);
+        rc_conn_list(broker, conn, &broker->conns);
     }
     conn->timer.on_due = on_opening_timeout;
     rc_timer_start(broker->options.loop, &conn->timer, broker->options.connect_timeout_ms);
@@ -404,4 +336,6 @@ void rc_conn_online(struct rc_conn *conn)
     rc_delivery_resume(conn->session);
     if (conn->partial != NULL)
         consume_with_partial(conn, rc_slice(NULL, 0));
+    if (!conn->is_dead && rc_stream_pending(&conn->stream) > 0)
+        rc_conn_read(conn);
 }

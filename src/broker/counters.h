@@ -19,6 +19,8 @@
     X(refused_log, "CONNECTs refused: the log takes no more")                                                \
     X(refused_limit, "connections refused: the limit on connections")                                        \
     X(dropped_connecting, "connections closed: too many without CONNECT")                                    \
+    X(openings_failed, "connections closed before MQTT: PROXY header, TLS, WebSocket")                       \
+    X(throttled, "times that reading from a client rested: more than it may send in a second")               \
     X(connect_timeouts, "connections closed: no CONNECT in time")                                            \
     X(disconnects, "clients that left with DISCONNECT")                                                      \
     X(connection_lost, "clients whose connection was lost")                                                  \

@@ -13,8 +13,10 @@
 #include "broker/subscriptions.h"
 #include "broker/topic_alias.h"
 #include "mqtt/packet.h"
+#include "net/admission.h"
 #include "net/output.h"
 #include "net/stream.h"
+#include "net/transport.h"
 
 enum {
     RC_SCRATCH_BYTES = 64 * 1024,
@@ -57,6 +59,12 @@ struct rc_conn {
     /* What CONNACK tells because it is not as the client asked. */
     bool is_id_assigned, is_keep_alive_ours, is_expiry_ours;
     bool session_present;
+    struct rc_transport *transport; /* of the listener that it came by; NULL: plain TCP without limits */
+    union {
+        struct rc_opening *opening;   /* while is_in_handshake */
+        struct rc_throttle *throttle; /* later; NULL while the client is within its rate */
+    };
+    bool is_in_handshake;
     bool is_on_roll;
     bool is_listed, is_dirty, is_dead, is_connecting;
     bool has_last_word; /* something was sent that tells why it is closed */
@@ -72,7 +80,9 @@ struct rc_broker {
     struct rc_map identities;    /* struct rc_identity */
     struct rc_map sessions;
     struct rc_subscriptions subscriptions;
-    struct rc_list connecting; /* connections without a client, the oldest first */
+    struct rc_admission own_admission; /* where the options name none */
+    uint64_t opening_ns;               /* spent on handshakes in this turn */
+    struct rc_list connecting;         /* connections without a client, the oldest first */
     uint32_t connecting_count;
     size_t connecting_bytes; /* of first packets that have not come whole */
     struct rc_list conns, dirty, dead;
@@ -113,8 +123,20 @@ void rc_conn_online(struct rc_conn *conn);
 /* It leaves this shard: nothing here knows of it any more. */
 void rc_conn_unlist(struct rc_conn *conn);
 void rc_conn_free(struct rc_conn *conn);
+/* Puts it among the connections of `list`, on its owner's thread. */
+void rc_conn_list(struct rc_broker *broker, struct rc_conn *conn, struct rc_list *list);
+/* Reads what is there; the connection may be gone or elsewhere afterwards. */
+void rc_conn_read(struct rc_conn *conn);
+/* Of its watch, once MQTT has begun. */
+void rc_conn_on_ready(struct rc_watch *watch, uint32_t events);
 /* Handles what was read: whole packets at once, the rest is kept. */
 void rc_conn_consume(struct rc_conn *conn, struct rc_slice in);
+
+/* ---- accept.c ---- */
+/* It ends: others may come in its place. */
+void rc_conn_leave(struct rc_conn *conn);
+/* `len` bytes came from the client: true when nothing is read now, because that was faster than it may. */
+bool rc_conn_throttle(struct rc_conn *conn, size_t len);
 
 /* ---- connect.c ---- */
 /* The first packet(s) of a connection that is not a client yet: bytes used, 0 needs more, < 0 it was closed,

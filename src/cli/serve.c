@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/server.h"
 #include "control/control.h"
+#include "control/control_transports.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -82,14 +83,18 @@ static int print_config(const struct rc_config *config)
     return write_out(&text, rc_config_print(config, &text));
 }
 
-/* Configuration and catalog both, or neither with all that is wrong in `errors`. */
+/* Configuration, catalog and transports, or nothing with all that is wrong in `errors`. */
 static bool load(const char *file, struct rc_config **config, struct rc_catalog **catalog,
-                 struct rc_config_errors *errors)
+                 struct rc_transports *transports, struct rc_config_errors *errors)
 {
+    *transports = (struct rc_transports){0};
     *config = rc_config_load(file, errors);
     *catalog = *config != NULL ? rc_control_build_catalog(*config, errors) : NULL;
-    if (*catalog != NULL)
+    bool is_right = *config != NULL && rc_control_build_transports(*config, transports, errors);
+    if (is_right && *catalog != NULL)
         return true;
+    rc_transports_free(transports);
+    rc_catalog_unref(*catalog);
     rc_config_free(*config);
     *config = NULL;
     return false;
@@ -174,14 +179,15 @@ static void reload(struct rc_server *server, const struct rc_config *started)
     struct rc_config_errors errors;
     struct rc_config *config;
     struct rc_catalog *catalog;
+    struct rc_transports transports;
     struct rc_error error = {0};
     rc_config_errors_init(&errors);
     rc_notify_reloading();
-    if (!load(started->file, &config, &catalog, &errors)) {
+    if (!load(started->file, &config, &catalog, &transports, &errors)) {
         log_errors(&errors);
         rc_log_error("config", "the configuration was not reloaded, the old one stays: errors=%u",
                      errors.count);
-    } else if (rc_server_reload(server, catalog, &error) != RC_OK) {
+    } else if (rc_server_reload(server, catalog, &transports, &error) != RC_OK) {
         rc_log_error("config", "the configuration was not reloaded, the old one stays: %s", error.text);
     } else {
         rc_config_each_fixed_change(started, config, report_fixed, NULL);
@@ -208,18 +214,19 @@ static void wait_for_stop(struct rc_server *server, const struct rc_config *conf
     }
 }
 
-static int run_server(const struct rc_config *config, struct rc_catalog *catalog, bool hints)
+static int run_server(const struct rc_config *config, struct rc_catalog *catalog,
+                      struct rc_transports *transports, bool hints)
 {
     struct rc_server *server;
     struct rc_error error = {0};
     sigset_t waited;
-    char where[256];
+    char where[1024];
     uint64_t begun_ns = rc_clock_mono_ns();
     tzset(); /* before there are threads that ask for local time, so that none of them sees it being read */
     block_signals(&waited);
     raise_file_limit();
     rc_log_set_level((enum rc_log_level)config->log.level);
-    if (rc_server_start(config, catalog, &server, &error) != RC_OK) {
+    if (rc_server_start(config, catalog, transports, &server, &error) != RC_OK) {
         fprintf(stderr, "rollcall serve: %s\n", error.text);
         return RC_EXIT_FAILURE;
     }
@@ -243,24 +250,27 @@ static int run(int argc, char **argv)
     struct rc_config_errors errors;
     struct rc_config *config;
     struct rc_catalog *catalog;
+    struct rc_transports transports;
     int code = rc_cli_parse(&usage, argc, argv, &options);
     if (code != RC_CLI_GO_ON)
         return code;
     if (options.print_reference)
         return print_reference();
     rc_config_errors_init(&errors);
-    if (!load(options.config_file, &config, &catalog, &errors)) {
+    if (!load(options.config_file, &config, &catalog, &transports, &errors)) {
         print_errors(&errors);
         code = RC_EXIT_USAGE;
     } else if (options.print_config) {
         code = print_config(config);
         rc_catalog_unref(catalog);
+        rc_transports_free(&transports);
     } else if (options.test_config) {
         printf("%s: OK\n", options.config_file);
         code = RC_EXIT_OK;
         rc_catalog_unref(catalog);
+        rc_transports_free(&transports);
     } else {
-        code = run_server(config, catalog, options.hints || config->hints);
+        code = run_server(config, catalog, &transports, options.hints || config->hints);
     }
     rc_config_free(config);
     rc_config_errors_free(&errors);

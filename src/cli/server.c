@@ -10,7 +10,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "broker/broker.h"
+#include "cli/listeners.h"
 #include "control/control.h"
+#include "control/control_transports.h"
 #include "net/listener.h"
 #include "presence/recovery.h"
 #include "rocketmq/endpoint.h"
@@ -20,12 +22,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { LISTENERS_MAX = 16 };
-
 struct shard {
     struct rc_loop *loop;
     struct rc_broker *broker;
-    struct rc_listener listeners[LISTENERS_MAX];
     bool is_running;
 };
 
@@ -42,9 +41,8 @@ struct rc_server {
     struct rc_broker **brokers;
     uint32_t shards_count;
     struct rc_api *api;
-    struct rc_address mqtt[LISTENERS_MAX], rocketmq, http;
-    uint32_t mqtt_count;
-    int *mqtt_fds; /* [listener * shards + shard], -1 once a listener owns it */
+    struct rc_listeners *listeners;
+    struct rc_address rocketmq, http;
     int rocketmq_fd, http_fd;
     struct rc_host store_host;
     char *snapshot;
@@ -69,37 +67,17 @@ static void find_store_host(struct rc_server *server)
         memcpy(host->addr, loopback, sizeof(loopback));
 }
 
-static int open_mqtt_listener(struct rc_server *server, const struct rc_config_listener *listener,
-                              struct rc_error *error)
-{
-    struct rc_address *address = &server->mqtt[server->mqtt_count];
-    int err = rc_address_parse(listener->bind.text, address, error);
-    err = err ? err
-              : rc_listen_open(address, &server->mqtt_fds[server->mqtt_count * server->shards_count],
-                               server->shards_count, error);
-    if (err == RC_OK)
-        server->mqtt_count++;
-    return err;
-}
-
 /* All sockets are opened before anything else starts: a port in use is told at once. They accept later. */
-static int open_sockets(struct rc_server *server, struct rc_error *error)
+static int open_sockets(struct rc_server *server, struct rc_transports *transports, struct rc_error *error)
 {
     const struct rc_config *config = server->config;
-    const struct rc_config_listener *listeners = config->mqtt.listeners.items;
-    if (config->mqtt.listeners.count > LISTENERS_MAX)
-        return rc_error_set(error, RC_ERR_FULL, "more than %d MQTT listeners", LISTENERS_MAX);
-    server->mqtt_fds = rc_calloc(LISTENERS_MAX * server->shards_count, sizeof(int));
-    for (uint32_t i = 0; i < LISTENERS_MAX * server->shards_count; i++)
-        server->mqtt_fds[i] = -1;
-    int err = rc_address_parse(config->rocketmq.bind.text, &server->rocketmq, error);
+    int err = rc_listeners_open(config, server->shards_count, transports, &server->listeners, error);
+    err = err ? err : rc_address_parse(config->rocketmq.bind.text, &server->rocketmq, error);
     err = err ? err : rc_listen_open(&server->rocketmq, &server->rocketmq_fd, 1, error);
     if (err == RC_OK && config->http.is_enabled) {
         err = rc_address_parse(config->http.bind.text, &server->http, error);
         err = err ? err : rc_listen_open(&server->http, &server->http_fd, 1, error);
     }
-    for (uint32_t i = 0; err == RC_OK && i < config->mqtt.listeners.count; i++)
-        err = open_mqtt_listener(server, &listeners[i], error);
     return err;
 }
 
@@ -153,11 +131,6 @@ static int start_log(struct rc_server *server, struct rc_error *error)
 
 /* ---- shards ---- */
 
-static void on_accept(struct rc_listener *listener, int fd, const struct rc_address *peer)
-{
-    rc_broker_accept(listener->owner, fd, peer);
-}
-
 static int create_shard(struct rc_server *server, uint32_t i, struct rc_error *error)
 {
     static const char *const name = "rc-shard";
@@ -177,9 +150,9 @@ static int create_shard(struct rc_server *server, uint32_t i, struct rc_error *e
     options.node = config->node.text;
     options.store_host = server->store_host;
     options.floor_ms = rc_presence_recovery_greatest_ms(server->recovery);
+    options.admission = rc_listeners_admission(server->listeners);
     if (config->mqtt.max_connections > 0) /* 0: as many as the process may have files */
-        options.max_connections =
-            (uint32_t)((config->mqtt.max_connections + server->shards_count - 1) / server->shards_count);
+        options.max_connections = (uint32_t)config->mqtt.max_connections;
     options.max_packet_size = (uint32_t)config->mqtt.max_packet_size;
     options.connect_timeout_ms = (uint32_t)config->mqtt.connect_timeout;
     options.passwords = server->passwords;
@@ -193,17 +166,10 @@ static int create_shard(struct rc_server *server, uint32_t i, struct rc_error *e
 static int start_shard(struct rc_server *server, uint32_t i, struct rc_error *error)
 {
     struct shard *shard = &server->shards[i];
-    for (uint32_t l = 0; l < server->mqtt_count; l++) {
-        struct rc_listener *listener = &shard->listeners[l];
-        int *fd = &server->mqtt_fds[l * server->shards_count + i];
-        listener->on_accept = on_accept;
-        listener->owner = shard->broker;
-        int err = rc_listener_start(listener, shard->loop, *fd);
-        if (err != RC_OK)
-            return rc_error_set(error, err, "a shard cannot listen: %s", rc_err_text(err));
-        *fd = -1;
-    }
-    int err = rc_loop_start_thread(shard->loop);
+    int err = rc_listeners_start(server->listeners, i, shard->loop, shard->broker);
+    if (err != RC_OK)
+        return rc_error_set(error, err, "a shard cannot listen: %s", rc_err_text(err));
+    err = rc_loop_start_thread(shard->loop);
     if (err != RC_OK)
         return rc_error_set(error, err, "no thread for a shard: %s", rc_err_text(err));
     shard->is_running = true;
@@ -267,8 +233,8 @@ static uint32_t choose_shards(const struct rc_config *config)
     return shards > RC_BROKER_SHARDS_MAX ? RC_BROKER_SHARDS_MAX : (uint32_t)shards;
 }
 
-int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog, struct rc_server **ret,
-                    struct rc_error *error)
+int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog,
+                    struct rc_transports *transports, struct rc_server **ret, struct rc_error *error)
 {
     struct rc_server *server = rc_new(struct rc_server);
     server->config = config;
@@ -277,7 +243,7 @@ int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog, 
     server->shards_count = choose_shards(config);
     server->shards = rc_calloc(server->shards_count, sizeof(*server->shards));
     server->brokers = rc_calloc(server->shards_count, sizeof(struct rc_broker *));
-    int err = open_sockets(server, error);
+    int err = open_sockets(server, transports, error);
     if (err == RC_OK) {
         find_store_host(server);
         err = start_log(server, error);
@@ -296,10 +262,7 @@ int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog, 
 void rc_server_describe(const struct rc_server *server, char *out, size_t size)
 {
     char text[RC_ADDRESS_TEXT_MAX];
-    size_t len = 0;
-    for (uint32_t i = 0; i < server->mqtt_count && len < size; i++)
-        len += (size_t)snprintf(out + len, size - len, "%s%s",
-                                i ? "," : "mqtt=", rc_address_format(&server->mqtt[i], text));
+    size_t len = rc_listeners_describe(server->listeners, out, size);
     if (len < size)
         len += (size_t)snprintf(out + len, size - len, "%srocketmq=%s", len ? " " : "",
                                 rc_address_format(&server->rocketmq, text));
@@ -311,7 +274,7 @@ void rc_server_describe(const struct rc_server *server, char *out, size_t size)
 
 uint16_t rc_server_mqtt_port(const struct rc_server *server)
 {
-    return server->mqtt_count ? rc_address_port(&server->mqtt[0]) : 0;
+    return rc_listeners_mqtt_port(server->listeners);
 }
 
 uint16_t rc_server_rocketmq_port(const struct rc_server *server)
@@ -319,15 +282,18 @@ uint16_t rc_server_rocketmq_port(const struct rc_server *server)
     return rc_address_port(&server->rocketmq);
 }
 
-int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struct rc_error *error)
+int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struct rc_transports *transports,
+                     struct rc_error *error)
 {
     int err = rc_control_resolve_topics(catalog, server->store, error);
     if (err != RC_OK) {
+        rc_transports_free(transports);
         rc_catalog_unref(catalog);
         return err;
     }
     for (uint32_t i = 0; i < server->shards_count; i++)
         rc_broker_post_catalog(server->brokers[i], catalog);
+    rc_listeners_post(server->listeners, transports);
     rc_endpoint_post_catalog(server->endpoint, catalog);
     for (uint32_t i = 0; i < server->shards_count; i++)
         rc_loop_sync(server->shards[i].loop);
@@ -345,20 +311,6 @@ int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struc
 
 enum { STOP_SECONDS = 10 }; /* a full disk must not hold the stop for ever: the next start tells the rest */
 
-struct close_mail {
-    struct rc_mail mail;
-    struct shard *shard;
-    uint32_t listeners;
-};
-
-static void on_close_listeners(struct rc_mail *mail, struct rc_loop *loop)
-{
-    struct close_mail *letter = rc_container_of(mail, struct close_mail, mail);
-    for (uint32_t i = 0; i < letter->listeners; i++)
-        rc_listener_stop(&letter->shard->listeners[i]);
-    free(letter);
-}
-
 static void on_shard_stopped(void *arg)
 {
     sem_post(arg);
@@ -375,10 +327,7 @@ static void stop_shards(struct rc_server *server)
     for (uint32_t i = 0; i < server->shards_count; i++) {
         if (!server->shards[i].is_running)
             continue;
-        struct close_mail *letter = rc_new(struct close_mail);
-        *letter = (struct close_mail){
-            .mail.deliver = on_close_listeners, .shard = &server->shards[i], .listeners = server->mqtt_count};
-        rc_loop_post(server->shards[i].loop, &letter->mail);
+        rc_listeners_post_stop(server->listeners, i);
         rc_broker_post_stop(server->shards[i].broker, on_shard_stopped, &stopped);
         running++;
     }
@@ -433,15 +382,12 @@ void rc_server_stop(struct rc_server *server)
     rc_presence_recovery_destroy(server->recovery);
     if (server->store != NULL)
         rc_store_close(server->store);
-    for (uint32_t i = 0; server->mqtt_fds != NULL && i < LISTENERS_MAX * server->shards_count; i++)
-        if (server->mqtt_fds[i] != -1)
-            close(server->mqtt_fds[i]);
+    rc_listeners_free(server->listeners);
     if (server->rocketmq_fd != -1)
         close(server->rocketmq_fd);
     if (server->http_fd != -1)
         close(server->http_fd);
     rc_catalog_unref(server->catalog);
-    free(server->mqtt_fds);
     free(server->snapshot);
     free(server);
 }

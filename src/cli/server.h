@@ -9,14 +9,15 @@
 
 struct rc_catalog;
 struct rc_server;
+struct rc_transports;
 
 /*
  * Starts all of it: store, log writer, recovery of channels, shards, RocketMQ endpoint, listeners. Takes over
- * the reference to `catalog` in any case; `config` must outlive the server. 0, or a negative rc_err with
- * `error` saying what to do and nothing left running.
+ * the reference to `catalog` and what `transports` holds in any case; `config` must outlive the server. 0, or
+ * a negative rc_err with `error` saying what to do and nothing left running.
  */
-int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog, struct rc_server **ret,
-                    struct rc_error *error);
+int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog,
+                    struct rc_transports *transports, struct rc_server **ret, struct rc_error *error);
 
 /* What the ready line says: where it listens. */
 void rc_server_describe(const struct rc_server *server, char *out, size_t size);
@@ -25,10 +26,11 @@ uint16_t rc_server_mqtt_port(const struct rc_server *server);
 uint16_t rc_server_rocketmq_port(const struct rc_server *server);
 
 /*
- * Resolves the catalog's topics and publishes it: when this returns, every shard and the endpoint go by it.
- * Takes over the reference in any case.
+ * Resolves the catalog's topics and publishes it and the transports: when this returns, every shard and the
+ * endpoint go by them. Takes over both in any case.
  */
-int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struct rc_error *error);
+int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struct rc_transports *transports,
+                     struct rc_error *error);
 
 /* Stops in order: no new connections, every open channel's end in the log, files closed. */
 void rc_server_stop(struct rc_server *server);

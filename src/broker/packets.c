@@ -144,6 +144,9 @@ static bool handle_publish(struct rc_conn *conn, const struct rc_mqtt_publish *p
 {
     struct rc_mqtt_publish publish = *packet;
     RC_COUNT(&conn->broker->counters, publishes_received);
+    if (rc_mqtt_props_has(&publish.props, RC_MQTT_PROP_SUBSCRIPTION_ID)) /* only servers send those */
+        return rc_packet_protocol_error(conn, RC_MQTT_PROTOCOL_ERROR,
+                                        "client closed: a PUBLISH with a subscription identifier");
     if (!resolve_alias(conn, &publish) || !is_within_limits(conn, &publish))
         return false;
     enum rc_access_result access = rc_access_publish(conn, publish.topic, publish.qos, publish.retain);

@@ -64,7 +64,7 @@ static const struct row rows[] = {
     {"PUBLISH to a wildcard", 4, "30060003612f2368", RC_MQTT_TOPIC_NAME_INVALID},
     {"PUBLISH 5.0 without topic or alias", 5, "300400000068", RC_MQTT_PROTOCOL_ERROR},
     {"PUBLISH 5.0 with an alias", 5, "300700000323000168", 0},
-    {"PUBLISH 5.0 with alias 0", 5, "300700000323000068", RC_MQTT_PROTOCOL_ERROR},
+    {"PUBLISH 5.0 with alias 0", 5, "300700000323000068", RC_MQTT_TOPIC_ALIAS_INVALID},
     {"PUBLISH 5.0 with a property twice", 5,
      "300b0003612f620401000101"
      "68",

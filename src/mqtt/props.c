@@ -157,7 +157,9 @@ static uint8_t judge(uint32_t id, const struct value *value, uint8_t packet_type
         return RC_MQTT_MALFORMED_PACKET;
     if ((present >> id & 1) && !may_repeat)
         return RC_MQTT_PROTOCOL_ERROR;
-    if ((rule->is_flag && value->number > 1) || (rule->is_nonzero && value->number == 0))
+    if (rule->is_nonzero && value->number == 0)
+        return id == RC_MQTT_PROP_TOPIC_ALIAS ? RC_MQTT_TOPIC_ALIAS_INVALID : RC_MQTT_PROTOCOL_ERROR;
+    if (rule->is_flag && value->number > 1)
         return RC_MQTT_PROTOCOL_ERROR;
     if ((rule->kind == TEXT || rule->kind == TEXT_PAIR) && !rc_mqtt_is_text(value->text))
         return RC_MQTT_MALFORMED_PACKET;

@@ -379,7 +379,8 @@ static const struct rc_config_entry limits_entries[] = {
           "Messages that wait for one client; the oldest is dropped. Both 1000."),
     LIMIT("queued_bytes", RC_CONFIG_SIZE, queued_bytes, TIB, "... and their bytes. Both 64MiB."),
     LIMIT("session_keep", RC_CONFIG_DURATION, session_keep, 3650 * DAY,
-          "How long the session of an absent client, with its messages, is kept at most. Both 3d."),
+          "How long the session of an absent client of version 3.x, with its messages, is kept; clients of "
+          "version 5 name a time of their own. Both 3d."),
     LIMIT("client_id", RC_CONFIG_INTEGER, client_id, RC_CLIENT_ID_MAX,
           "Bytes of a client ID. product 64, standard 1024."),
     LIMIT("topic_length", RC_CONFIG_INTEGER, topic_length, 65535,

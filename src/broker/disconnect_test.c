@@ -69,7 +69,7 @@ static void test_a_malformed_packet_ends_with_its_reason(void **state)
         {TEST_BYTES("\x30\x07\x00\x05top/x"), 0x81},                 /* no properties */
         {TEST_BYTES("\x30\x08\x00\x05top/x\x05"), 0x81},             /* they end outside */
         {TEST_BYTES("\x30\x0a\x00\x05top/x\x02\x01\x02"), 0x82},     /* payload format 2 */
-        {TEST_BYTES("\x30\x0b\x00\x05top/x\x03\x23\x00\x00"), 0x82}, /* topic alias 0 */
+        {TEST_BYTES("\x30\x0b\x00\x05top/x\x03\x23\x00\x00"), 0x94}, /* topic alias 0 */
         {TEST_BYTES("\x30\x0d\x00\x05top/x\x05\x11\x00\x00\x00\x01"), 0x81}, /* a CONNECT's property */
         {TEST_BYTES("\x30\x0c\x00\x05top/x\x04\x01\x01\x01\x01"), 0x82},     /* one twice */
         {TEST_BYTES("\x30\x0c\x00\x05top/x\x04\x08\x00\x01#"), 0x82},        /* a wildcard to answer to */

@@ -16,6 +16,7 @@ void rc_broker_options_default(struct rc_broker_options *options)
         .max_queued_bytes = RC_BROKER_QUEUED_BYTES_MAX,
         .max_packet_size = 128 * 1024,
         .connect_timeout_ms = 10000,
+        .sys_interval_ms = 10000,
     };
 }
 
@@ -61,7 +62,7 @@ static void flush_conn(struct rc_conn *conn)
 {
     conn->is_dirty = false;
     rc_list_remove(&conn->dirty);
-    int err = rc_output_flush(&conn->output, &conn->stream);
+    int err = rc_conn_flush(conn);
     if (err != RC_OK && err != RC_ERR_AGAIN) {
         RC_COUNT(&conn->broker->counters, connection_lost);
         rc_conn_close(conn, false, "connection-lost");
@@ -83,11 +84,12 @@ static void on_turn_end(struct rc_hook *hook)
 {
     struct rc_broker *broker = rc_container_of(hook, struct rc_broker, hook);
     rc_roll_answer_waiting(broker);
-    do { /* a connection that is found broken may leave a will, which others have to be told */
+    do { /* of a connection that is found broken others have to be told, and its will */
         rc_wills_publish(broker);
+        rc_sys_publish_notices(broker);
         while (!rc_list_is_empty(&broker->dirty))
             flush_conn(rc_container_of(broker->dirty.next, struct rc_conn, dirty));
-    } while (!rc_list_is_empty(&broker->wills));
+    } while (!rc_list_is_empty(&broker->wills) || !rc_list_is_empty(&broker->sys.notices));
     free_dead(broker);
     broker->opening_ns = 0;
 }
@@ -113,6 +115,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     rc_list_init(&broker->absent);
     rc_list_init(&broker->wills);
     rc_review_init(broker);
+    rc_sys_init(broker);
     rc_list_init(&broker->lingering);
     /* Before the sender's own hook: what flushing finds broken is staged in the same turn. */
     broker->hook.run = on_turn_end;
@@ -151,6 +154,7 @@ void rc_broker_destroy(struct rc_broker *broker)
         return;
     rc_timer_stop(&broker->sweep);
     rc_review_stop(broker);
+    rc_sys_free(broker);
     rc_loop_remove_hook(&broker->hook);
     free_dead(broker);
     rc_lingering_free(broker);

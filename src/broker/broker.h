@@ -49,6 +49,7 @@ struct rc_broker_options {
     uint32_t max_packet_size;
     uint32_t connect_timeout_ms;
     size_t max_queued_bytes;            /* in this shard's sessions; default RC_BROKER_QUEUED_BYTES_MAX */
+    uint32_t sys_interval_ms;           /* how often the numbers of $SYS are published; 0: never */
     struct rc_password_pool *passwords; /* NULL: nobody can log in by password */
     /* Wrong passwords in a minute above which more are refused unseen; 0: no limit. */
     uint32_t login_failures_per_address, login_failures_per_client;

@@ -36,6 +36,8 @@ static void write_now(struct rc_conn *conn, const struct rc_buf *out)
 {
     const struct iovec iov = {.iov_base = out->data, .iov_len = out->end};
     ssize_t written = rc_stream_writev(&conn->stream, &iov, 1);
+    RC_COUNT(&conn->broker->counters, packets_sent);
+    RC_COUNT_ADD(&conn->broker->counters, bytes_sent, written > 0 ? written : 0);
     size_t done = written > 0 ? (size_t)written : 0;
     if (done == out->end)
         return;

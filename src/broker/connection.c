@@ -64,6 +64,14 @@ static void drop_buffers(struct rc_conn *conn)
     rc_output_free(&conn->output);
 }
 
+int rc_conn_flush(struct rc_conn *conn)
+{
+    size_t before = rc_output_pending(&conn->output);
+    int err = rc_output_flush(&conn->output, &conn->stream);
+    RC_COUNT_ADD(&conn->broker->counters, bytes_sent, before - rc_output_pending(&conn->output));
+    return err;
+}
+
 void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason)
 {
     struct rc_broker *broker = conn->broker;
@@ -74,7 +82,7 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
     rc_timer_stop(&conn->timer);
     if (rc_stream_is_open(&conn->stream)) {
         if (rc_output_pending(&conn->output) > 0 && conn->stream.loop != NULL)
-            rc_output_flush(&conn->output, &conn->stream); /* as far as it goes: a refusal, a last answer */
+            rc_conn_flush(conn); /* as far as it goes: a refusal, a last answer */
         if (conn->has_last_word)
             rc_linger_close(broker, &conn->stream);
         else
@@ -87,8 +95,10 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
         rc_list_remove(&conn->dirty);
     conn->is_dirty = false;
     rc_roll_leave(conn);
-    if (conn->channel.state == RC_CHANNEL_ONLINE)
+    if (conn->channel.state == RC_CHANNEL_ONLINE) {
         RC_COUNT_DOWN(&broker->counters, clients);
+        rc_sys_disconnected(conn, reason);
+    }
     /* By the wall clock of now, less the silence: readers compare it with the event's own time. */
     conn->channel.last_active_ms =
         rc_clock_wall_ms() - (int64_t)(rc_loop_now_ms(broker->options.loop) - conn->active_ms);
@@ -238,6 +248,7 @@ void rc_conn_read(struct rc_conn *conn)
         }
         conn->active_ms = rc_loop_now_ms(broker->options.loop);
         bool was_client = conn->session != NULL;
+        RC_COUNT_ADD(&broker->counters, bytes_received, len);
         consume_with_partial(conn, rc_slice(broker->scratch, (size_t)len));
         /* After a CONNECT the connection may be another shard's. */
         if (!was_client || conn->is_dead || rc_conn_throttle(conn, (size_t)len))
@@ -332,6 +343,7 @@ void rc_conn_online(struct rc_conn *conn)
         rc_conn_close(conn, false, "protocol-error");
         return;
     }
+    rc_sys_connected(conn);
     /* Before anything that the client sent ahead, which may bring it new messages. */
     rc_delivery_resume(conn->session);
     if (conn->partial != NULL)

@@ -30,6 +30,13 @@
     X(not_authorized, "clients closed: a topic they may not use")                                            \
     X(revoked, "clients closed: a reload took their right")                                                  \
     X(slow_consumers, "clients closed: too many bytes waiting for them")                                     \
+    X(sys_subscriptions, "subscriptions to $SYS")                                                            \
+    X(bytes_received, "bytes received from clients")                                                         \
+    X(bytes_sent, "bytes sent to clients")                                                                   \
+    X(publish_bytes_received, "bytes of payload received")                                                   \
+    X(publish_bytes_sent, "bytes of payload sent")                                                           \
+    X(packets_sent, "MQTT packets sent")                                                                     \
+    X(dropped_notices, "messages about clients below $SYS dropped: too many in one turn")                    \
     X(packets_received, "MQTT packets received")                                                             \
     X(publishes_received, "PUBLISH packets received")                                                        \
     X(publishes_sent, "PUBLISH packets sent")                                                                \

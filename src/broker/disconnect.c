@@ -22,6 +22,7 @@ static void put_disconnect(struct rc_conn *conn, uint8_t reason_code)
     if (rc_buf_len(&out) > conn->max_packet_out)
         return;
     rc_output_put(&conn->output, out.data, rc_buf_len(&out));
+    RC_COUNT(&conn->broker->counters, packets_sent);
     conn->has_last_word = true;
 }
 

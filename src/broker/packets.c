@@ -53,6 +53,7 @@ void rc_conn_put_ack(struct rc_conn *conn, uint8_t type, uint16_t packet_id, uin
     struct rc_buf out = {.data = bytes, .cap = sizeof(bytes), .max = sizeof(bytes)};
     rc_mqtt_put_ack(&out, conn->version, type, packet_id, reason, rc_slice(NULL, 0));
     rc_output_put(&conn->output, bytes, out.end);
+    RC_COUNT(&conn->broker->counters, packets_sent);
     rc_conn_touch(conn);
 }
 
@@ -144,6 +145,7 @@ static bool handle_publish(struct rc_conn *conn, const struct rc_mqtt_publish *p
 {
     struct rc_mqtt_publish publish = *packet;
     RC_COUNT(&conn->broker->counters, publishes_received);
+    RC_COUNT_ADD(&conn->broker->counters, publish_bytes_received, packet->payload.len);
     if (rc_mqtt_props_has(&publish.props, RC_MQTT_PROP_SUBSCRIPTION_ID)) /* only servers send those */
         return rc_packet_protocol_error(conn, RC_MQTT_PROTOCOL_ERROR,
                                         "client closed: a PUBLISH with a subscription identifier");
@@ -207,6 +209,7 @@ static bool handle_pingreq(struct rc_conn *conn)
 {
     static const uint8_t pingresp[] = {RC_MQTT_PINGRESP << 4, 0};
     rc_output_put(&conn->output, pingresp, sizeof(pingresp));
+    RC_COUNT(&conn->broker->counters, packets_sent);
     rc_conn_touch(conn);
     return true;
 }

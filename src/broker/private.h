@@ -11,6 +11,7 @@
 #include "broker/retained.h"
 #include "broker/routing.h"
 #include "broker/subscriptions.h"
+#include "broker/sys_topics.h"
 #include "broker/topic_alias.h"
 #include "mqtt/packet.h"
 #include "net/admission.h"
@@ -86,6 +87,7 @@ struct rc_broker {
     uint32_t connecting_count;
     size_t connecting_bytes; /* of first packets that have not come whole */
     struct rc_list conns, dirty, dead;
+    struct rc_sys sys;
     struct rc_list review; /* of conns: those to be gone through after a reload */
     struct rc_timer review_timer;
     struct rc_list absent; /* sessions without a connection, the longest absent first */
@@ -112,6 +114,8 @@ struct rc_conn *rc_conn_of_channel(struct rc_channel *channel);
 /* Ends it without a word (rc_conn_disconnect tells the client why). `client_said_so`: a DISCONNECT came.
  * `reason` is a literal, told in the event. Safe at any time; the memory goes later. */
 void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason);
+/* Sends what waits, as far as it goes: 0 or as rc_output_flush. */
+int rc_conn_flush(struct rc_conn *conn);
 /* Output was added: flush it at the end of the turn. */
 void rc_conn_touch(struct rc_conn *conn);
 /* Takes over a connection on its new owner's loop, or goes on where it was accepted. */

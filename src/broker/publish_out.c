@@ -95,6 +95,8 @@ bool rc_publish_out(struct rc_conn *conn, const struct rc_copy *copy, uint16_t p
         put(conn, publication, &publish, props);
     }
     RC_COUNT(&conn->broker->counters, publishes_sent);
+    RC_COUNT(&conn->broker->counters, packets_sent);
+    RC_COUNT_ADD(&conn->broker->counters, publish_bytes_sent, publication->payload_len);
     rc_conn_touch(conn);
     return true;
 }

@@ -149,6 +149,11 @@ static bool deliver_here(struct rc_broker *broker, struct rc_slice instance,
     return deliver_to_subscribers(broker, instance, publication);
 }
 
+bool rc_route_here(struct rc_broker *broker, struct rc_slice instance, struct rc_publication *publication)
+{
+    return deliver_to_subscribers(broker, instance, publication);
+}
+
 /* ---- the other shards ---- */
 
 struct forward {

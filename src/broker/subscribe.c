@@ -25,6 +25,8 @@ static struct rc_subscription *add(struct rc_broker *broker, struct rc_session *
     session->subscriptions = subscription;
     session->subscription_count++;
     RC_COUNT(&broker->counters, subscriptions);
+    if (rc_sys_is_about(filter))
+        RC_COUNT(&broker->counters, sys_subscriptions);
     rc_subscriptions_add(&broker->subscriptions, rc_session_instance(session), subscription);
     return subscription;
 }
@@ -33,6 +35,8 @@ static void take_out(struct rc_broker *broker, struct rc_session *session, struc
 {
     struct rc_subscription *subscription = *link;
     *link = subscription->session_next;
+    if (rc_sys_is_about(rc_slice(subscription->filter, subscription->filter_len)))
+        RC_COUNT_DOWN(&broker->counters, sys_subscriptions);
     rc_subscriptions_remove(subscription);
     free(subscription);
     session->subscription_count--;
@@ -155,6 +159,7 @@ static void put_suback(struct rc_conn *conn, uint16_t packet_id, const struct rc
     rc_buf_init(&out, (uint32_t)rc_buf_len(codes) + 16);
     rc_mqtt_put_suback(&out, conn->version, packet_id, rc_buf_slice(codes), rc_slice(NULL, 0));
     rc_output_put(&conn->output, rc_buf_slice(&out).ptr, rc_buf_len(&out));
+    RC_COUNT(&conn->broker->counters, packets_sent);
     rc_conn_touch(conn);
     rc_buf_free(&out);
 }
@@ -177,8 +182,10 @@ bool rc_subscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe *p
     at = 0;
     for (uint32_t i = 0; rc_mqtt_next_subscription(packet->entries, &at, &wish.filter, &wish.options); i++) {
         struct rc_subscription *subscription = *find_subscription(conn->session, wish.filter);
-        if (rc_buf_slice(&retained).ptr[i] && subscription != NULL)
-            rc_route_retained(conn->broker, subscription);
+        if (!rc_buf_slice(&retained).ptr[i] || subscription == NULL)
+            continue;
+        rc_route_retained(conn->broker, subscription);
+        rc_sys_catch_up(conn->broker, subscription);
     }
     rc_buf_free(&codes);
     rc_buf_free(&retained);
@@ -199,6 +206,7 @@ bool rc_unsubscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe 
     rc_buf_init(&out, packet->count + 16);
     rc_mqtt_put_unsuback(&out, conn->version, packet->packet_id, rc_buf_slice(&codes), rc_slice(NULL, 0));
     rc_output_put(&conn->output, rc_buf_slice(&out).ptr, rc_buf_len(&out));
+    RC_COUNT(&conn->broker->counters, packets_sent);
     rc_conn_touch(conn);
     rc_buf_free(&codes);
     rc_buf_free(&out);

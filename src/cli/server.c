@@ -155,6 +155,7 @@ static int create_shard(struct rc_server *server, uint32_t i, struct rc_error *e
         options.max_connections = (uint32_t)config->mqtt.max_connections;
     options.max_packet_size = (uint32_t)config->mqtt.max_packet_size;
     options.connect_timeout_ms = (uint32_t)config->mqtt.connect_timeout;
+    options.sys_interval_ms = (uint32_t)config->mqtt.sys_interval;
     options.passwords = server->passwords;
     options.login_failures_per_address = (uint32_t)config->mqtt.login_failures_per_address;
     options.login_failures_per_client = (uint32_t)config->mqtt.login_failures_per_client;

@@ -136,6 +136,7 @@ struct rc_config_mqtt {
     struct rc_config_list listeners; /* struct rc_config_listener */
     struct rc_config_text default_instance;
     int64_t max_connections, max_packet_size, connect_timeout;
+    int64_t sys_interval;
     int64_t login_failures_per_address, login_failures_per_client;
 };
 

@@ -189,6 +189,12 @@ static const struct rc_config_entry mqtt_entries[] = {
      .default_text = "10s",
      .doc = "A connection without a complete CONNECT packet after this time is closed; a PROXY header, a TLS "
             "handshake and a WebSocket upgrade count in."},
+    {.key = "sys_interval",
+     .type = RC_CONFIG_DURATION,
+     .offset = offsetof(struct rc_config_mqtt, sys_interval),
+     .max = 3600 * SECOND,
+     .default_text = "10s",
+     .doc = "How often the numbers below `$SYS` are published to those who may read them. 0: never."},
     {.key = "login_failures_per_address",
      .type = RC_CONFIG_INTEGER,
      .offset = offsetof(struct rc_config_mqtt, login_failures_per_address),

@@ -1,7 +1,8 @@
 /*
- * Whole connections: up to three clients of one broker come, send packets good and bad in any order, read or
- * do not, and go. Then every channel must have its tcpclean in the log, events in order, and nothing may be
- * left behind. The input is a script; each step is one byte of what to do and bytes of how.
+ * Whole connections: up to three clients of one broker come, each with any version of MQTT, send packets good
+ * and bad in any order, read or do not, and go. Then every channel must have its tcpclean in the log, events
+ * in order, and nothing may be left behind. The input is a script; each step is one byte of what to do and
+ * bytes of how.
  */
 #include "auth/sign.h"
 #include "base/error.h"
@@ -30,6 +31,8 @@ static struct {
     bool is_posted;
     int turns_left;
     int peers[PEERS];
+    uint8_t versions[PEERS];
+    int peer;      /* whose packet is being put together */
     uint64_t seen; /* the log up to here was checked */
     int64_t last_ms[CLIENTS];
 } world;
@@ -80,6 +83,10 @@ static struct rc_catalog *make_catalog(void)
     struct rc_group *group;
     struct rc_error error;
     rc_catalog_add_instance(catalog, rc_slice_str("inst"), &instance);
+    rc_catalog_set_profile(instance, RC_PROFILE_STANDARD); /* it has all that MQTT has */
+    instance->limits.queued_max = 20;
+    instance->limits.inflight_max = 4;
+    instance->limits.receive_max = 4;
     rc_catalog_add_key(catalog, instance, rc_slice_str("AK"), rc_slice_str("SK"));
     rc_catalog_add_group(catalog, instance, rc_slice_str("GID_test"), &group);
     rc_catalog_add_parent_topic(catalog, instance, rc_slice_str("top"));
@@ -182,25 +189,101 @@ static void drain(int i)
 
 /* ---- packets ---- */
 
-static const char *const topics[] = {"top",   "top/x", "top/#", "top/+", "top/x/y", "other", "+/#",
-                                     "top//", "$SYS",  "#",     "",      "top/+/#", "/top",  "top/x/+"};
+static const char *const topics[] = {"top",
+                                     "top/x",
+                                     "top/#",
+                                     "top/+",
+                                     "top/x/y",
+                                     "other",
+                                     "+/#",
+                                     "top//",
+                                     "$SYS",
+                                     "#",
+                                     "",
+                                     "top/+/#",
+                                     "/top",
+                                     "top/x/+",
+                                     "top/will",
+                                     "$share/g/top/#",
+                                     "$share/h/top/x",
+                                     "$share//x"};
 
 static struct rc_slice some_topic(void)
 {
     return rc_slice_str(topics[next_byte() % (sizeof(topics) / sizeof(topics[0]))]);
 }
 
+#define BYTES(text) rc_slice(text, sizeof(text) - 1)
+
+/* Properties as they stand on the wire, those of other packets too. */
+static struct rc_slice some_property(void)
+{
+    const struct rc_slice all[] = {
+        BYTES("\x11\0\0\0\0"),
+        BYTES("\x11\0\0\0\1"),
+        BYTES("\x11\0\0\0\x64"),
+        BYTES("\x11\xff\xff\xff\xff"),
+        BYTES("\x21\0\1"),
+        BYTES("\x21\0\2"),
+        BYTES("\x22\0\2"),
+        BYTES("\x27\0\0\0\x14"),
+        BYTES("\x27\0\0\0\x64"),
+        BYTES("\x17\0"),
+        BYTES("\x19\1"),
+        BYTES("\x15\0\1m"),
+        BYTES("\x26\0\1k\0\1v"),
+        BYTES("\x26\0\0\0\0"),
+        BYTES("\x18\0\0\0\0"),
+        BYTES("\x18\0\0\0\1"),
+        BYTES("\1\1"),
+        BYTES("\1\0"),
+        BYTES("\2\0\0\0\0"),
+        BYTES("\2\0\0\0\1"),
+        BYTES("\2\xff\xff\xff\xff"),
+        BYTES("\3\0\2ct"),
+        BYTES("\x08\0\5top/r"),
+        BYTES("\x09\0\2\0\xff"),
+        BYTES("\x0b\1"),
+        BYTES("\x0b\xff\xff\xff\x7f"),
+        BYTES("\x23\0\1"),
+        BYTES("\x23\0\2"),
+        BYTES("\x23\0\x21"),
+        BYTES("\x1f\0\3why"),
+    };
+    return all[next_byte() % (sizeof(all) / sizeof(all[0]))];
+}
+
+/* None, or up to seven. */
+static struct rc_slice put_props(struct rc_buf *props)
+{
+    rc_buf_init(props, 4096);
+    uint8_t how = next_byte();
+    for (int i = 0; how >= 0x80 && i < how % 8; i++)
+        rc_buf_put_slice(props, some_property());
+    return rc_buf_slice(props);
+}
+
+static uint8_t version(void)
+{
+    return world.versions[world.peer];
+}
+
 static void put_connect(struct rc_buf *out)
 {
+    static const uint8_t versions[] = {RC_MQTT_V311, RC_MQTT_V5, RC_MQTT_V5, RC_MQTT_V31};
     char id[16], password[RC_SIGNATURE_LEN + 1];
-    uint8_t how = next_byte();
+    uint8_t how = next_byte(), more = next_byte();
+    struct rc_buf props, will_props;
+    world.versions[world.peer] = versions[more % 4];
     snprintf(id, sizeof(id), "GID_test@@@%d", how % CLIENTS);
     struct rc_slice client_id = rc_slice_str(id);
     rc_sign(rc_slice_str(how & 0x80 ? "wrong" : "SK"), &client_id, 1, password);
     struct rc_mqtt_connect connect = {
-        .version = how & 0x40 ? RC_MQTT_V31 : RC_MQTT_V311,
+        .version = version(),
         .is_clean = (how & 0x20) == 0,
         .has_will = (how & 0x10) != 0,
+        .will_qos = how & 0x10 ? (more >> 2) % 3 : 0,
+        .will_retain = (how & 0x10) != 0 && (more & 0x40) != 0,
         .will_topic = rc_slice_str("top/will"),
         .will_payload = rc_slice_str("gone"),
         .keep_alive_s = how & 8 ? 0 : 60,
@@ -210,12 +293,16 @@ static void put_connect(struct rc_buf *out)
         .user = rc_slice_str("Signature|AK|inst"),
         .password = rc_slice_str(password),
     };
-    rc_mqtt_put_connect(out, &connect, rc_slice(NULL, 0), rc_slice(NULL, 0));
+    struct rc_slice of_connect = put_props(&props), of_will = put_props(&will_props);
+    rc_mqtt_put_connect(out, &connect, of_connect, of_will);
+    rc_buf_free(&props);
+    rc_buf_free(&will_props);
 }
 
 static void put_publish(struct rc_buf *out)
 {
     uint8_t how = next_byte();
+    struct rc_buf props;
     struct rc_mqtt_publish publish = {
         .dup = (how & 4) != 0,
         .retain = (how & 8) != 0,
@@ -224,34 +311,43 @@ static void put_publish(struct rc_buf *out)
         .topic = some_topic(),
         .payload = next_bytes(how & 0x20 ? 3000 : 8),
     };
-    rc_mqtt_put_publish(out, RC_MQTT_V311, &publish, rc_slice(NULL, 0));
+    rc_mqtt_put_publish(out, version(), &publish, put_props(&props));
+    rc_buf_free(&props);
 }
 
 static void put_subscribe(struct rc_buf *out)
 {
-    struct rc_buf entries;
+    struct rc_buf entries, props;
     uint8_t how = next_byte();
     rc_buf_init(&entries, BYTES_MAX);
-    for (int i = 0; i <= how % 3; i++)
-        rc_mqtt_put_subscription(&entries, some_topic(), (how >> 2) % 3);
-    rc_mqtt_put_subscribe(out, RC_MQTT_V311, 1 + how, rc_buf_slice(&entries), rc_slice(NULL, 0));
+    for (int i = 0; i <= how % 3; i++) {
+        uint8_t options = (how >> 2) % 3;
+        if (version() == RC_MQTT_V5)
+            options |= next_byte() & 0x2c;
+        rc_mqtt_put_subscription(&entries, some_topic(), options);
+    }
+    rc_mqtt_put_subscribe(out, version(), 1 + how, rc_buf_slice(&entries), put_props(&props));
+    rc_buf_free(&props);
     rc_buf_free(&entries);
 }
 
 static void put_unsubscribe(struct rc_buf *out)
 {
-    struct rc_buf entries;
+    struct rc_buf entries, props;
     rc_buf_init(&entries, BYTES_MAX);
     rc_mqtt_put_text(&entries, some_topic());
-    rc_mqtt_put_unsubscribe(out, RC_MQTT_V311, 9, rc_buf_slice(&entries), rc_slice(NULL, 0));
+    rc_mqtt_put_unsubscribe(out, version(), 9, rc_buf_slice(&entries), put_props(&props));
+    rc_buf_free(&props);
     rc_buf_free(&entries);
 }
 
 static void put_ack(struct rc_buf *out)
 {
     static const uint8_t types[] = {RC_MQTT_PUBACK, RC_MQTT_PUBREC, RC_MQTT_PUBREL, RC_MQTT_PUBCOMP};
-    uint8_t how = next_byte();
-    rc_mqtt_put_ack(out, RC_MQTT_V311, types[how % 4], how >> 2, 0, rc_slice(NULL, 0));
+    uint8_t how = next_byte(), reason = version() == RC_MQTT_V5 && how >= 0xc0 ? next_byte() : 0;
+    struct rc_buf props;
+    rc_mqtt_put_ack(out, version(), types[how % 4], (how >> 2) % 16, reason, put_props(&props));
+    rc_buf_free(&props);
 }
 
 /* Puts one packet; some are damaged, cut or sent in two pieces with a turn between. */
@@ -259,6 +355,7 @@ static void send_packet(int i, void (*make)(struct rc_buf *out))
 {
     struct rc_buf out;
     rc_buf_init(&out, BYTES_MAX);
+    world.peer = i;
     make(&out);
     uint8_t how = next_byte();
     if (how < 16 && out.end > 0)
@@ -274,7 +371,10 @@ static void send_packet(int i, void (*make)(struct rc_buf *out))
 
 static void put_disconnect(struct rc_buf *out)
 {
-    rc_mqtt_put_disconnect(out, RC_MQTT_V311, 0, rc_slice(NULL, 0));
+    static const uint8_t reasons[] = {0, 4, 0x80, 0x8e};
+    struct rc_buf props;
+    rc_mqtt_put_disconnect(out, version(), reasons[next_byte() % 4], put_props(&props));
+    rc_buf_free(&props);
 }
 
 static void step(uint8_t what)
@@ -358,12 +458,16 @@ static void check_end(void)
     world.seen = rc_store_max_physical(world.store);
     for (int i = 0; i < CLIENTS; i++)
         check(!channels.is_open[i], "a connect without tcpclean");
-    rc_session_sweep(world.broker, true);
+    rc_sessions_free_absent(world.broker);
+    rc_retained_free(&world.broker->retained); /* each input begins without any */
+    rc_retained_init(&world.broker->retained);
     check(atomic_load(&counters->connections) == 0, "a connection is left");
     check(atomic_load(&counters->clients) == 0, "a client is left");
     check(atomic_load(&counters->sessions) == 0, "a session is left");
     check(atomic_load(&counters->subscriptions) == 0, "a subscription is left");
     check(world.broker->queued_bytes == 0, "a message is left");
+    check(world.broker->lingering_count == 0, "a last word is left");
+    check(rc_list_is_empty(&world.broker->wills), "a will is left");
     check(world.broker->connecting_count == 0, "a stranger is left");
     check(world.broker->connecting_bytes == 0, "a stranger's bytes are left");
     check(world.broker->sessions.count == 0, "a session is in the table");

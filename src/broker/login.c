@@ -133,7 +133,7 @@ enum rc_auth_result rc_login_check(struct rc_conn *conn, const struct rc_auth_lo
                                    struct rc_slice in, struct rc_auth_client *ret_client)
 {
     enum rc_auth_result result = rc_auth_mqtt(conn->broker->catalog, login, ret_client);
-    if (conn->login != NULL && result == RC_AUTH_NEEDS_PASSWORD)
+    if (conn->login != NULL && conn->login->is_answered && result == RC_AUTH_NEEDS_PASSWORD)
         return take_answer(conn, ret_client);
     rc_login_abandon(conn);
     if (result != RC_AUTH_NEEDS_PASSWORD)

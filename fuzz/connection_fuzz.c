@@ -467,7 +467,7 @@ static void check_end(void)
     check(atomic_load(&counters->subscriptions) == 0, "a subscription is left");
     check(world.broker->queued_bytes == 0, "a message is left");
     check(world.broker->lingering_count == 0, "a last word is left");
-    check(rc_list_is_empty(&world.broker->wills), "a will is left");
+    check(world.broker->will_bytes == 0, "a will is left");
     check(world.broker->connecting_count == 0, "a stranger is left");
     check(world.broker->connecting_bytes == 0, "a stranger's bytes are left");
     check(world.broker->sessions.count == 0, "a session is in the table");

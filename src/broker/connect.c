@@ -296,8 +296,18 @@ static int64_t check_will(struct rc_conn *conn, const struct rc_mqtt_connect *co
         return 0;
     if (connect->version >= RC_MQTT_V5 && check_will_of_v5(conn, connect, limits) < 0)
         return -1;
-    if (!limits->has_wills || rc_access_publish(conn, connect->will_topic, connect->will_qos,
-                                                connect->will_retain) == RC_ACCESS_ALLOWED)
+    if (!limits->has_wills)
+        return 0;
+    if (connect->will_payload.len > limits->payload_max)
+        return refuse(conn, RC_MQTT_PACKET_TOO_LARGE, "the will's payload is too large");
+    if (!rc_will_has_room(conn->broker, connect)) {
+        rc_log_error("mqtt", "login refused: the wills of this shard's clients take %d MiB",
+                     RC_BROKER_WILLS_BYTES_MAX >> 20);
+        RC_COUNT(&conn->broker->counters, refused_will);
+        return refuse(conn, RC_MQTT_QUOTA_EXCEEDED, "the server holds too many wills");
+    }
+    if (rc_access_publish(conn, connect->will_topic, connect->will_qos, connect->will_retain) ==
+        RC_ACCESS_ALLOWED)
         return 0;
     char client[128], topic[128];
     RC_COUNT(&conn->broker->counters, refused_auth);
@@ -314,7 +324,7 @@ static void set_will(struct rc_conn *conn, const struct rc_mqtt_connect *connect
 {
     if (connect->has_will && !limits->has_wills)
         RC_COUNT(&conn->broker->counters, wills_ignored);
-    rc_will_set(conn->session, limits->has_wills ? connect : NULL);
+    rc_will_set(conn->broker, conn->session, limits->has_wills ? connect : NULL);
 }
 
 static int open_channel(struct rc_conn *conn, struct rc_session *session)

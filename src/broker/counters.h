@@ -51,6 +51,7 @@
     X(subscriptions_refused, "subscriptions refused: the limit of the client, or an invalid filter")         \
     X(sessions_dropped, "sessions of absent clients dropped: the limit")                                     \
     X(sessions_expired, "sessions of absent clients that have expired")                                      \
+    X(refused_will, "CONNECTs refused: there is no room for the will")                                       \
     X(wills_sent, "wills published")                                                                         \
     X(wills_ignored, "wills ignored: the instance has none")
 

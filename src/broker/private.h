@@ -92,6 +92,7 @@ struct rc_broker {
     struct rc_timer review_timer;
     struct rc_list absent; /* sessions without a connection, the longest absent first */
     struct rc_list wills;  /* those that are due */
+    size_t will_bytes;     /* of all wills */
     struct rc_list lingering;
     uint32_t lingering_count;
     struct rc_roll roll;
@@ -259,6 +260,7 @@ void rc_sessions_free_absent(struct rc_broker *broker);
 struct rc_will {
     struct rc_list node;        /* among the broker's, when it is due */
     struct rc_session *session; /* when it is due: whose it was, with a reference */
+    struct rc_broker *broker;
     uint32_t delay_s;
     uint32_t props_len;
     uint16_t topic_len, payload_len;
@@ -267,7 +269,9 @@ struct rc_will {
     uint8_t bytes[]; /* topic, payload, properties as in a PUBLISH */
 };
 /* The will of the session's new connection (NULL: none) in the place of the old one, which is not sent. */
-void rc_will_set(struct rc_session *session, const struct rc_mqtt_connect *connect);
+void rc_will_set(struct rc_broker *broker, struct rc_session *session, const struct rc_mqtt_connect *connect);
+/* Whether the shard holds one more will such as this. */
+bool rc_will_has_room(const struct rc_broker *broker, const struct rc_mqtt_connect *connect);
 void rc_will_drop(struct rc_session *session);
 /* Whether the connection's client may (still) publish its will; true without one. */
 bool rc_will_is_allowed(struct rc_conn *conn);

@@ -108,6 +108,20 @@ static void test_an_expired_session_is_gone(void **state)
     stop(&server);
 }
 
+static void test_a_session_of_3_x_is_kept_as_long_as_its_instance_says(void **state)
+{
+    struct test_server server = {.shards = 1, .session_keep_ms = 1000};
+    test_server_start(&server);
+    struct test_login login = {.client_id = "GID_test@@@a", .is_persistent = true};
+    struct visit one = visit(&server, &login);
+    leave(&one, TEST_BYTES("\xe0\0"));
+    TEST_WAIT(TEST_COUNTER(&server, sessions_expired) == 1);
+    struct visit two = visit(&server, &login);
+    assert_false(two.connack.session_present);
+    end(&two);
+    stop(&server);
+}
+
 static void test_a_takeover_keeps_the_session_unless_it_is_to_start_clean(void **state)
 {
     struct test_server server = {.shards = 2, .is_standard = true};
@@ -228,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_session_lives_as_long_as_was_agreed),
         cmocka_unit_test(test_an_expired_session_is_gone),
+        cmocka_unit_test(test_a_session_of_3_x_is_kept_as_long_as_its_instance_says),
         cmocka_unit_test(test_a_takeover_keeps_the_session_unless_it_is_to_start_clean),
         cmocka_unit_test(test_a_client_without_an_id_gets_one_where_that_is_allowed),
         cmocka_unit_test(test_an_assigned_id_is_a_client_id_like_any_other),

@@ -37,7 +37,8 @@ struct test_server {
     uint32_t connect_timeout_ms, max_connecting;
     uint64_t quota_bytes;
     size_t max_queued_bytes;
-    bool is_standard; /* the instance's profile, which takes anonymous clients; else the product's */
+    uint64_t session_keep_ms; /* the instance's limit */
+    bool is_standard;         /* the instance's profile, which takes anonymous clients; else the product's */
 
     char dir[64];
     char snapshot[96];
@@ -64,6 +65,8 @@ static inline void test_server_catalog(struct test_server *server)
         rc_catalog_set_profile(instance, RC_PROFILE_STANDARD);
     rc_catalog_add_key(server->catalog, instance, rc_slice_str("AK"), rc_slice_str("SK"));
     rc_catalog_add_group(server->catalog, instance, rc_slice_str("GID_test"), &group);
+    if (server->session_keep_ms > 0)
+        instance->limits.session_keep_ms = server->session_keep_ms;
     if (server->is_standard) {
         server->catalog->default_instance = instance;
         instance->takes_anonymous = true;

@@ -22,7 +22,26 @@ static int put_props(struct rc_buf *out, const struct rc_mqtt_props *props)
     return err ? err : rc_mqtt_props_copy_forwarded(out, props->raw);
 }
 
-static struct rc_will *create(const struct rc_mqtt_connect *connect)
+static size_t cost_of(size_t topic_len, size_t payload_len, size_t props_len)
+{
+    return sizeof(struct rc_will) + topic_len + payload_len + props_len;
+}
+
+static void free_will(struct rc_will *will)
+{
+    will->broker->will_bytes -= cost_of(will->topic_len, will->payload_len, will->props_len);
+    if (will->session != NULL)
+        rc_session_unref(will->session);
+    free(will);
+}
+
+bool rc_will_has_room(const struct rc_broker *broker, const struct rc_mqtt_connect *connect)
+{
+    size_t cost = cost_of(connect->will_topic.len, connect->will_payload.len, connect->will_props.raw.len);
+    return broker->will_bytes + cost <= RC_BROKER_WILLS_BYTES_MAX;
+}
+
+static struct rc_will *create(struct rc_broker *broker, const struct rc_mqtt_connect *connect)
 {
     struct rc_slice topic = connect->will_topic, payload = connect->will_payload;
     struct rc_buf props;
@@ -31,6 +50,8 @@ static struct rc_will *create(const struct rc_mqtt_connect *connect)
         rc_buf_free(&props); /* never happens: it is a part of what was decoded */
     size_t props_len = rc_buf_len(&props);
     struct rc_will *will = rc_calloc(1, sizeof(*will) + topic.len + payload.len + props_len);
+    broker->will_bytes += cost_of(topic.len, payload.len, props_len);
+    will->broker = broker;
     will->qos = connect->will_qos;
     will->retain = connect->will_retain;
     will->delay_s = rc_mqtt_props_number(&connect->will_props, RC_MQTT_PROP_WILL_DELAY, 0);
@@ -46,16 +67,17 @@ static struct rc_will *create(const struct rc_mqtt_connect *connect)
     return will;
 }
 
-void rc_will_set(struct rc_session *session, const struct rc_mqtt_connect *connect)
+void rc_will_set(struct rc_broker *broker, struct rc_session *session, const struct rc_mqtt_connect *connect)
 {
     rc_will_drop(session);
     if (connect != NULL && connect->has_will)
-        session->will = create(connect);
+        session->will = create(broker, connect);
 }
 
 void rc_will_drop(struct rc_session *session)
 {
-    free(session->will);
+    if (session->will != NULL)
+        free_will(session->will);
     session->will = NULL;
 }
 
@@ -92,12 +114,6 @@ static void publish(struct rc_broker *broker, const struct rc_will *will)
         return; /* never happens: they were checked with the CONNECT */
     RC_COUNT(&broker->counters, wills_sent);
     rc_publish_internal(broker, rc_session_instance(will->session), &message, will->session);
-}
-
-static void free_will(struct rc_will *will)
-{
-    rc_session_unref(will->session);
-    free(will);
 }
 
 bool rc_wills_publish(struct rc_broker *broker)

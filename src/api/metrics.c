@@ -15,7 +15,8 @@ static const struct counter counters[] = {RC_BROKER_COUNTER_MAP(X)};
 /* Those that also go down. */
 static bool is_gauge(const struct counter *counter)
 {
-    static const char *const gauges[] = {"connections", "clients", "sessions", "subscriptions"};
+    static const char *const gauges[] = {"connections", "clients", "sessions", "subscriptions",
+                                         "shared_groups"};
     for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
         if (strcmp(gauges[i], counter->name) == 0)
             return true;

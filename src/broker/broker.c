@@ -142,6 +142,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     rc_roll_init(&broker->roll);
     rc_subscriptions_init(&broker->subscriptions);
     rc_retained_init(&broker->retained);
+    rc_shares_init(&broker->shares);
     broker->sweep.on_due = on_sweep;
     rc_timer_start(options->loop, &broker->sweep, RC_SWEEP_MS);
     *ret = broker;
@@ -165,6 +166,7 @@ void rc_broker_destroy(struct rc_broker *broker)
     rc_map_free(&broker->sessions);
     rc_subscriptions_free(&broker->subscriptions);
     rc_retained_free(&broker->retained);
+    rc_shares_free(&broker->shares);
     rc_presence_destroy(broker->presence);
     rc_log_sender_destroy(broker->sender);
     rc_catalog_unref(broker->catalog);

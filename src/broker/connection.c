@@ -345,6 +345,7 @@ void rc_conn_online(struct rc_conn *conn)
     }
     rc_sys_connected(conn);
     /* Before anything that the client sent ahead, which may bring it new messages. */
+    rc_share_presence(broker, conn->session, true);
     rc_delivery_resume(conn->session);
     if (conn->partial != NULL)
         consume_with_partial(conn, rc_slice(NULL, 0));

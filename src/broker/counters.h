@@ -47,6 +47,8 @@
     X(retained_refused, "messages refused: no room for another retained one")                                \
     X(publishes_refused, "PUBLISH packets refused: not authorized")                                          \
     X(payload_too_large, "clients closed: a payload above the limit")                                        \
+    X(shared_groups, "groups of shared subscriptions")                                                       \
+    X(dropped_shared, "messages dropped: no member of a shared subscription could take them")                \
     X(dropped_forward, "messages dropped: another shard was too far behind")                                 \
     X(subscriptions_refused, "subscriptions refused: the limit of the client, or an invalid filter")         \
     X(sessions_dropped, "sessions of absent clients dropped: the limit")                                     \

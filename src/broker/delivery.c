@@ -13,6 +13,7 @@ enum outgoing_state {
 struct outgoing {
     struct outgoing *next; /* in the line */
     struct rc_publication *publication;
+    struct rc_share_name *share; /* NULL: a plain subscription */
     uint16_t packet_id, ids_count;
     uint8_t qos, state; /* enum outgoing_state */
     bool retain;
@@ -69,6 +70,7 @@ static struct outgoing *outgoing_create(struct rc_delivery *delivery, const stru
 {
     struct outgoing *out = rc_calloc(1, sizeof(*out) + copy->ids_count * sizeof(out->ids[0]));
     out->publication = rc_publication_ref(copy->publication);
+    out->share = rc_share_name_ref(copy->share);
     out->qos = copy->qos;
     out->retain = copy->retain;
     out->ids_count = copy->ids_count;
@@ -87,10 +89,11 @@ static void let_go_of_message(struct rc_delivery *delivery, struct outgoing *out
     delivery->broker->queued_bytes += cost_of(out);
 }
 
-static void outgoing_free(struct rc_delivery *delivery, struct outgoing *out)
+static void outgoing_free(struct rc_broker *broker, struct outgoing *out)
 {
-    delivery->broker->queued_bytes -= cost_of(out);
+    broker->queued_bytes -= cost_of(out);
     rc_publication_unref(out->publication);
+    rc_share_name_unref(out->share);
     free(out);
 }
 
@@ -123,9 +126,9 @@ void rc_delivery_free(struct rc_session *session)
     if (delivery == NULL)
         return;
     while (delivery->first != NULL)
-        outgoing_free(delivery, take_first(delivery));
+        outgoing_free(delivery->broker, take_first(delivery));
     for (uint32_t i = 0; i < delivery->inflight_count; i++)
-        outgoing_free(delivery, delivery->inflight[i]);
+        outgoing_free(delivery->broker, delivery->inflight[i]);
     free(delivery->inflight);
     free(delivery->incoming);
     free(delivery);
@@ -170,7 +173,7 @@ static void add_inflight(struct rc_delivery *delivery, struct outgoing *out)
 
 static void remove_inflight(struct rc_delivery *delivery, uint32_t at)
 {
-    outgoing_free(delivery, delivery->inflight[at]);
+    outgoing_free(delivery->broker, delivery->inflight[at]);
     delivery->inflight_count--;
     memmove(&delivery->inflight[at], &delivery->inflight[at + 1],
             (delivery->inflight_count - at) * sizeof(delivery->inflight[0]));
@@ -229,7 +232,7 @@ static void pump(struct rc_session *session)
         struct outgoing *out = take_first(delivery);
         if (rc_publication_is_expired(out->publication, rc_loop_now_ms(broker->options.loop))) {
             RC_COUNT(&broker->counters, dropped_expired);
-            outgoing_free(delivery, out);
+            outgoing_free(delivery->broker, out);
             continue;
         }
         out->packet_id = next_id(delivery);
@@ -237,7 +240,7 @@ static void pump(struct rc_session *session)
         if (send_out(session->conn, out))
             add_inflight(delivery, out);
         else
-            outgoing_free(delivery, out);
+            outgoing_free(delivery->broker, out);
     }
 }
 
@@ -264,7 +267,7 @@ static bool make_room(struct rc_delivery *delivery, const struct rc_limits *limi
         RC_COUNT(&broker->counters, dropped_queue);
         if (delivery->first == NULL)
             return false;
-        outgoing_free(delivery, take_first(delivery));
+        outgoing_free(delivery->broker, take_first(delivery));
     }
     return true;
 }
@@ -304,6 +307,53 @@ void rc_delivery_resume(struct rc_session *session)
     }
     pump(session);
     free_if_idle(session);
+}
+
+/* ---- shared subscriptions ---- */
+
+/* Takes those that came through shared subscriptions out of the line; the order of the others stays. */
+static struct outgoing *take_shared(struct rc_delivery *delivery)
+{
+    struct outgoing *taken = NULL, **end = &taken;
+    for (uint32_t left = delivery->waiting_count; left > 0; left--) {
+        struct outgoing *out = take_first(delivery);
+        if (out->share == NULL) {
+            put_last(delivery, out);
+            continue;
+        }
+        *end = out;
+        end = &out->next;
+    }
+    return taken;
+}
+
+/* A QoS 2 message that was sent may have arrived: it goes to nobody else. */
+static void give_back_inflight(struct rc_session *session)
+{
+    struct rc_delivery *delivery = session->delivery;
+    for (uint32_t i = 0; i < delivery->inflight_count; i++) {
+        struct outgoing *out = delivery->inflight[i];
+        if (out->share != NULL && out->qos == 1)
+            rc_share_return(delivery->broker, session, out->share, out->publication);
+    }
+}
+
+void rc_delivery_give_back(struct rc_session *session, bool session_ends)
+{
+    if (session->delivery == NULL)
+        return;
+    struct rc_broker *broker = session->delivery->broker;
+    if (session_ends)
+        give_back_inflight(session);
+    struct outgoing *taken = take_shared(session->delivery);
+    if (!session_ends)
+        free_if_idle(session);
+    while (taken != NULL) { /* one may come back, when nobody is there: the line is not ours any more */
+        struct outgoing *out = taken;
+        taken = out->next;
+        rc_share_return(broker, session, out->share, out->publication);
+        outgoing_free(broker, out);
+    }
 }
 
 /* ---- acknowledgements ---- */

@@ -10,6 +10,7 @@
 struct rc_broker;
 struct rc_conn;
 struct rc_session;
+struct rc_share_name;
 
 enum { RC_COPY_IDS_MAX = 1024 }; /* subscription identifiers that one copy bears; more are left out */
 
@@ -19,7 +20,8 @@ struct rc_copy {
     uint8_t qos; /* as it goes to this session */
     bool retain; /* likewise */
     uint16_t ids_count;
-    const uint32_t *ids; /* subscription identifiers */
+    const uint32_t *ids;         /* subscription identifiers */
+    struct rc_share_name *share; /* the shared subscription that it came through; NULL: none */
 };
 
 /* Sends or holds a copy; takes references of its own. */
@@ -27,6 +29,11 @@ void rc_delivery_send(struct rc_broker *broker, struct rc_session *session, cons
 /* The client is back: what was under way goes again (DUP), then what waits. */
 void rc_delivery_resume(struct rc_session *session);
 void rc_delivery_free(struct rc_session *session);
+/*
+ * The client has left: what came through shared subscriptions and was not sent goes to other members; when
+ * the session ends, also what was sent at QoS 1 and not acknowledged.
+ */
+void rc_delivery_give_back(struct rc_session *session, bool session_ends);
 
 enum rc_ack {
     RC_ACK_TAKEN,

@@ -10,6 +10,7 @@
 #include "broker/roll_private.h"
 #include "broker/retained.h"
 #include "broker/routing.h"
+#include "broker/shared.h"
 #include "broker/subscriptions.h"
 #include "broker/sys_topics.h"
 #include "broker/topic_alias.h"
@@ -101,6 +102,7 @@ struct rc_broker {
     atomic_uint forwards_in; /* publishes posted to this broker and not yet delivered */
     size_t queued_bytes;     /* of messages that sessions hold, waiting or under way */
     struct rc_retained retained;
+    struct rc_shares shares;
     uint64_t publish_stamp;
     uint64_t session_numbers;   /* given so far */
     struct rc_matches *matches; /* scratch of routing */
@@ -213,6 +215,9 @@ bool rc_subscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe *p
 bool rc_unsubscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet);
 /* False when there was no such subscription. */
 bool rc_session_unsubscribe(struct rc_broker *broker, struct rc_session *session, struct rc_slice filter);
+/* NULL when there is none. */
+struct rc_subscription *rc_session_subscription(struct rc_session *session, struct rc_slice filter);
+void rc_conn_put_suback(struct rc_conn *conn, uint16_t packet_id, struct rc_slice codes);
 void rc_session_drop_subscriptions(struct rc_broker *broker, struct rc_session *session);
 
 /* ---- session.c ---- */
@@ -227,7 +232,7 @@ struct rc_session {
     uint32_t match_at;                     /* where, among that one's matches */
     uint32_t refs;                         /* the table, the connection, wills that are due */
     uint32_t expiry_s; /* how long it outlives its connection; 0: not at all; UINT32_MAX: for ever */
-    uint16_t subscription_count;
+    uint16_t subscription_count, shared_count;
     bool is_listed; /* it is in the table: it has not ended */
     uint16_t instance_len;
     uint16_t key_len;

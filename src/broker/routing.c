@@ -146,7 +146,8 @@ static bool deliver_here(struct rc_broker *broker, struct rc_slice instance,
         return deliver_p2p(broker, instance, publication);
     if (publication->stamp != 0)
         rc_retained_set(&broker->retained, instance, publication, rc_loop_now_ms(broker->options.loop));
-    return deliver_to_subscribers(broker, instance, publication);
+    bool is_wanted = deliver_to_subscribers(broker, instance, publication);
+    return rc_share_route(broker, instance, publication) || is_wanted;
 }
 
 bool rc_route_here(struct rc_broker *broker, struct rc_slice instance, struct rc_publication *publication)
@@ -205,7 +206,8 @@ static void post_forward(struct rc_broker *from, struct rc_broker *to, struct rc
 static bool may_concern(const struct rc_broker *to, const struct rc_publication *publication)
 {
     return publication->stamp != 0 ||
-           atomic_load_explicit(&to->counters.subscriptions, memory_order_relaxed) > 0;
+           atomic_load_explicit(&to->counters.subscriptions, memory_order_relaxed) > 0 ||
+           atomic_load_explicit(&to->counters.shared_groups, memory_order_relaxed) > 0;
 }
 
 static bool route_p2p(struct rc_broker *broker, struct rc_slice instance, struct rc_publication *publication)

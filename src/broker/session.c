@@ -48,6 +48,7 @@ static void end_absence(struct rc_session *session)
 static void discard(struct rc_broker *broker, struct rc_session *session)
 {
     rc_session_drop_subscriptions(broker, session);
+    rc_delivery_give_back(session, true);
     rc_delivery_free(session);
     rc_will_send(broker, session);
     end_absence(session);
@@ -130,6 +131,8 @@ void rc_session_leave(struct rc_broker *broker, struct rc_session *session)
     }
     if (session->will != NULL && session->will->delay_s == 0)
         rc_will_send(broker, session);
+    rc_share_presence(broker, session, false);
+    rc_delivery_give_back(session, false);
     begin_absence(broker, session);
     bound_absent(broker);
 }

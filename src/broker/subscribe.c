@@ -14,6 +14,17 @@ static struct rc_subscription **find_subscription(struct rc_session *session, st
     return at;
 }
 
+static bool is_shared(struct rc_slice filter)
+{
+    struct rc_slice name, inner;
+    return rc_topic_filter_split_shared(filter, &name, &inner);
+}
+
+struct rc_subscription *rc_session_subscription(struct rc_session *session, struct rc_slice filter)
+{
+    return *find_subscription(session, filter);
+}
+
 static struct rc_subscription *add(struct rc_broker *broker, struct rc_session *session,
                                    struct rc_slice filter)
 {
@@ -25,6 +36,11 @@ static struct rc_subscription *add(struct rc_broker *broker, struct rc_session *
     session->subscriptions = subscription;
     session->subscription_count++;
     RC_COUNT(&broker->counters, subscriptions);
+    if (is_shared(filter)) {
+        subscription->share = rc_share_name_create(filter);
+        session->shared_count++;
+        return subscription;
+    }
     if (rc_sys_is_about(filter))
         RC_COUNT(&broker->counters, sys_subscriptions);
     rc_subscriptions_add(&broker->subscriptions, rc_session_instance(session), subscription);
@@ -35,9 +51,15 @@ static void take_out(struct rc_broker *broker, struct rc_session *session, struc
 {
     struct rc_subscription *subscription = *link;
     *link = subscription->session_next;
-    if (rc_sys_is_about(rc_slice(subscription->filter, subscription->filter_len)))
-        RC_COUNT_DOWN(&broker->counters, sys_subscriptions);
-    rc_subscriptions_remove(subscription);
+    if (subscription->share != NULL) {
+        rc_share_leave(broker, subscription);
+        rc_share_name_unref(subscription->share);
+        session->shared_count--;
+    } else {
+        if (rc_sys_is_about(rc_slice(subscription->filter, subscription->filter_len)))
+            RC_COUNT_DOWN(&broker->counters, sys_subscriptions);
+        rc_subscriptions_remove(subscription);
+    }
     free(subscription);
     session->subscription_count--;
     RC_COUNT_DOWN(&broker->counters, subscriptions);
@@ -71,11 +93,9 @@ struct wish {
 static uint8_t refusal_of(struct rc_conn *conn, const struct wish *wish)
 {
     const struct rc_limits *limits = rc_conn_limits(conn);
-    struct rc_slice group, inner;
-    bool is_shared = rc_topic_filter_split_shared(wish->filter, &group, &inner);
     if (rc_access_subscribe(conn, wish->filter, wish->options & RC_MQTT_SUB_QOS) != RC_ACCESS_ALLOWED)
         return RC_MQTT_NOT_AUTHORIZED;
-    if (is_shared && !limits->has_shared)
+    if (is_shared(wish->filter) && !limits->has_shared)
         return RC_MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
     if (!limits->has_wildcards && rc_topic_filter_has_wildcard(wish->filter))
         return RC_MQTT_WILDCARDS_NOT_SUPPORTED;
@@ -125,7 +145,7 @@ static uint8_t subscribe(struct rc_conn *conn, const struct wish *wish, bool *re
  */
 static bool may_subscribe(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet)
 {
-    struct rc_slice filter, group, inner;
+    struct rc_slice filter;
     uint8_t options;
     if (rc_mqtt_props_has(&packet->props, RC_MQTT_PROP_SUBSCRIPTION_ID) &&
         !rc_conn_limits(conn)->has_subscription_ids)
@@ -135,7 +155,7 @@ static bool may_subscribe(struct rc_conn *conn, const struct rc_mqtt_subscribe *
         if (!rc_topic_filter_is_valid(filter))
             return rc_packet_protocol_error(conn, RC_MQTT_TOPIC_FILTER_INVALID,
                                             "client closed: it subscribed to an invalid filter");
-        if ((options & RC_MQTT_SUB_NO_LOCAL) && rc_topic_filter_split_shared(filter, &group, &inner))
+        if ((options & RC_MQTT_SUB_NO_LOCAL) && is_shared(filter))
             return rc_packet_protocol_error(conn, RC_MQTT_PROTOCOL_ERROR,
                                             "client closed: no local with a shared subscription");
         if (rc_access_subscribe(conn, filter, options & RC_MQTT_SUB_QOS) == RC_ACCESS_CLOSE)
@@ -153,15 +173,35 @@ static uint32_t id_of(const struct rc_mqtt_subscribe *packet)
     return id;
 }
 
-static void put_suback(struct rc_conn *conn, uint16_t packet_id, const struct rc_buf *codes)
+void rc_conn_put_suback(struct rc_conn *conn, uint16_t packet_id, struct rc_slice codes)
 {
     struct rc_buf out;
-    rc_buf_init(&out, (uint32_t)rc_buf_len(codes) + 16);
-    rc_mqtt_put_suback(&out, conn->version, packet_id, rc_buf_slice(codes), rc_slice(NULL, 0));
+    rc_buf_init(&out, (uint32_t)codes.len + 16);
+    rc_mqtt_put_suback(&out, conn->version, packet_id, codes, rc_slice(NULL, 0));
     rc_output_put(&conn->output, rc_buf_slice(&out).ptr, rc_buf_len(&out));
     RC_COUNT(&conn->broker->counters, packets_sent);
     rc_conn_touch(conn);
     rc_buf_free(&out);
+}
+
+/* SUBACK goes out when every group of a shared subscription knows its new member. */
+static void acknowledge(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet, struct rc_slice codes)
+{
+    struct rc_session *session = conn->session;
+    struct rc_slice filter;
+    uint8_t options;
+    uint32_t i = 0;
+    if (session->shared_count == 0) {
+        rc_conn_put_suback(conn, packet->packet_id, codes);
+        return;
+    }
+    struct rc_suback_wait *wait = rc_suback_wait_create(session, packet->packet_id, codes);
+    for (size_t at = 0; rc_mqtt_next_subscription(packet->entries, &at, &filter, &options); i++) {
+        const struct rc_subscription *subscription = *find_subscription(session, filter);
+        if (subscription != NULL && subscription->share != NULL && codes.ptr[i] < RC_MQTT_UNSPECIFIED_ERROR)
+            rc_share_join(conn->broker, subscription, wait, i);
+    }
+    rc_suback_wait_seal(conn->broker, wait);
 }
 
 bool rc_subscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet)
@@ -178,11 +218,11 @@ bool rc_subscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe *p
         rc_buf_put_u8(&codes, subscribe(conn, &wish, &wants));
         rc_buf_put_u8(&retained, wants);
     }
-    put_suback(conn, packet->packet_id, &codes);
+    acknowledge(conn, packet, rc_buf_slice(&codes));
     at = 0;
     for (uint32_t i = 0; rc_mqtt_next_subscription(packet->entries, &at, &wish.filter, &wish.options); i++) {
         struct rc_subscription *subscription = *find_subscription(conn->session, wish.filter);
-        if (!rc_buf_slice(&retained).ptr[i] || subscription == NULL)
+        if (!rc_buf_slice(&retained).ptr[i] || subscription == NULL || subscription->share != NULL)
             continue;
         rc_route_retained(conn->broker, subscription);
         rc_sys_catch_up(conn->broker, subscription);

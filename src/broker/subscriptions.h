@@ -8,14 +8,16 @@
 #include "base/map.h"
 
 struct rc_session;
+struct rc_share_name;
 
 struct rc_subscription {
     struct rc_subscription *session_next; /* the session's others */
     struct rc_subscription *next, **prev; /* in the tree's node */
     struct rc_topic_node *node;
     struct rc_session *session;
-    uint32_t id;     /* subscription identifier, 0: none */
-    uint8_t options; /* as on the wire, with the QoS that was granted */
+    struct rc_share_name *share; /* a shared one: it stands in no tree here; NULL: plain */
+    uint32_t id;                 /* subscription identifier, 0: none */
+    uint8_t options;             /* as on the wire, with the QoS that was granted */
     uint16_t filter_len;
     char filter[];
 };

@@ -298,3 +298,83 @@ def test_wildcards_do_not_take_topics_that_begin_with_a_dollar(server, clients):
     named.subscribe("$mine/#", 1)
     assert named.message().payload == b"1"
     publisher.publish("$mine/x", "", 1, retain=True)
+
+
+# ---- shared subscriptions ----
+
+def share(clients, group, filter, count, qos=1, **more):
+    members = [clients(f"{group}-{i}", **more) for i in range(count)]
+    for member in members:
+        assert member.subscribe(f"$share/{group}/{filter}", qos) == qos
+    return members
+
+
+def drained(members):
+    return [[members[i].messages.get().payload.decode() for _ in range(members[i].messages.qsize())]
+            for i in range(len(members))]
+
+
+def wait_for(members, count):
+    deadline = time.monotonic() + WAIT
+    while sum(member.messages.qsize() for member in members) < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("version", [V311, V5])
+def test_each_message_goes_to_one_member_and_they_share_evenly(clients, version):
+    members, publisher = share(clients, f"even{version}", "shared/+", 4, version=version), clients("pub")
+    plain = clients("plain")
+    plain.subscribe("shared/#", 1)
+    for i in range(80):
+        publisher.publish(f"shared/{i % 3}", f"{i}", 1)
+    wait_for(members, 80)
+    time.sleep(0.1)
+    got = drained(members)
+    assert sorted(sum(got, []), key=int) == [f"{i}" for i in range(80)]
+    assert [len(texts) for texts in got] == [20] * 4
+    assert plain.texts(80) == [f"{i}" for i in range(80)]
+
+
+def test_two_groups_get_each_their_copy_and_nothing_retained(server, clients):
+    publisher = clients("pub")
+    publisher.publish("groups/x", "kept", 1, retain=True)
+    a, b = share(clients, "ga", "groups/x", 1), share(clients, "gb", "groups/x", 1)
+    publisher.publish("groups/x", "new", 1)
+    assert a[0].message().payload == b[0].message().payload == b"new"
+    publisher.publish("groups/x", "", 1, retain=True)
+
+
+def test_a_member_that_leaves_gives_back_what_it_did_not_acknowledge(clients):
+    lazy = clients("lazy", manual=True, ReceiveMaximum=2)
+    lazy.subscribe("$share/back/back/x", 1)
+    publisher = clients("pub")
+    for i in range(10):
+        publisher.publish("back/x", f"{i}", 1)
+    assert lazy.texts(2) == ["0", "1"]
+    diligent = clients("diligent")
+    diligent.subscribe("$share/back/back/x", 1)
+    lazy.cut()
+    assert sorted(diligent.texts(10)) == [f"{i}" for i in range(10)]
+
+
+def test_absent_members_get_messages_only_when_nobody_is_there(clients):
+    for i in range(2):
+        member = clients(f"away-{i}", clean=False, expiry=100)
+        member.subscribe("$share/away/away/x", 1)
+        member.close()
+    publisher = clients("pub")
+    for i in range(10):
+        publisher.publish("away/x", f"{i}", 1)
+    back = [clients(f"away-{i}", clean=False, expiry=0) for i in range(2)]
+    got = [member.texts(5) for member in back]
+    assert sorted(sum(got, []), key=int) == [f"{i}" for i in range(10)]
+    for i in range(10):
+        publisher.publish("away/x", f"later {i}", 1)
+    wait_for(back, 10)
+    assert [len(texts) for texts in drained(back)] == [5, 5]
+
+
+def test_no_local_is_not_for_shared_subscriptions(clients):
+    client = clients("wrong")
+    client.paho.subscribe("$share/g/x", options=SubscribeOptions(qos=1, noLocal=True))
+    assert client.ends.get(timeout=WAIT) == 0x82

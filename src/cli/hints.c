@@ -26,36 +26,67 @@ static bool find_example(const struct rc_config *config, struct example *ret)
     return false;
 }
 
-void rc_hints_print(const struct rc_config *config, uint16_t mqtt_port, uint16_t rocketmq_port, FILE *out)
+/* Who listens on every address is reached on this machine by the loopback one. */
+static void format_reachable(const struct rc_address *address, char out[RC_ADDRESS_TEXT_MAX])
+{
+    if (!rc_address_is_wildcard(address))
+        rc_address_format(address, out);
+    else
+        snprintf(out, RC_ADDRESS_TEXT_MAX, "%s:%u",
+                 address->any.sa_family == AF_INET6 ? "[::1]" : "127.0.0.1", rc_address_port(address));
+}
+
+/* The options of mosquitto's programs that name a server. */
+static void format_mosquitto(const struct rc_address *address, char *out, size_t size)
+{
+    char text[RC_ADDRESS_TEXT_MAX], *host = text;
+    format_reachable(address, text);
+    char *end = strrchr(text, ':');
+    if (!rc_address_is_ip(address) || end == NULL) {
+        snprintf(out, size, "--unix '%s'", end ? end + 1 : text);
+        return;
+    }
+    *end = '\0';
+    if (*host == '[') { /* of an IPv6 address */
+        host++;
+        end[-1] = '\0';
+    }
+    snprintf(out, size, "-h %s -p %s", host, end + 1);
+}
+
+static void put_device(const char *name, const char *program, const char *where,
+                       const struct example *example, const char *more, FILE *out)
+{
+    char client_id[128], password[RC_SIGNATURE_LEN + 1];
+    snprintf(client_id, sizeof(client_id), "%s@@@%s", example->rule->group.text, name);
+    struct rc_slice signed_text = rc_slice_str(client_id);
+    rc_sign(rc_slice_str(example->key->secret_key.text), &signed_text, 1, password);
+    const struct rc_config_text *topics = example->instance->topics.items;
+    fprintf(out, "  %s %s -i '%s' -u 'Signature|%s|%s' -P '%s' -t '%s/%s\n", program, where, client_id,
+            example->key->access_key.text, example->instance->id.text, password,
+            example->instance->topics.count > 0 ? topics[0].text : "topic", more);
+}
+
+void rc_hints_print(const struct rc_config *config, const struct rc_address *mqtt,
+                    const struct rc_address *rocketmq, FILE *out)
 {
     struct example example;
-    char client_id[128], password[RC_SIGNATURE_LEN + 1];
-    if (!find_example(config, &example)) {
+    char endpoint[RC_ADDRESS_TEXT_MAX], where[RC_ADDRESS_TEXT_MAX + 16];
+    const char *program = program_invocation_name; /* works where it is not on the PATH */
+    if (mqtt == NULL || !find_example(config, &example)) {
         fputs("\nNo commands to try: no instance has both a key and an enabled rule.\n", out);
         return;
     }
-    const char *instance = example.instance->id.text, *access_key = example.key->access_key.text;
-    const struct rc_config_text *topics = example.instance->topics.items;
-    const char *program = program_invocation_name; /* works where it is not on the PATH */
-    const char *topic = example.instance->topics.count > 0 ? topics[0].text : "topic";
-    snprintf(client_id, sizeof(client_id), "%s@@@device001", example.rule->group.text);
-    struct rc_slice signed_text = rc_slice_str(client_id);
-    rc_sign(rc_slice_str(example.key->secret_key.text), &signed_text, 1, password);
+    format_reachable(rocketmq, endpoint);
+    format_mosquitto(mqtt, where, sizeof(where));
     fprintf(out,
             "\nWatch clients come and go, in a second terminal:\n"
-            "  %s watch --endpoint 127.0.0.1:%u --key-file '%s' --topic '%s'\n",
-            program, rocketmq_port, config->file, example.rule->topic.text);
-    fprintf(out,
-            "\nBe a device, in a third one, until Ctrl-C (%s sign makes other passwords):\n"
-            "  mosquitto_sub -h 127.0.0.1 -p %u -i '%s' -u 'Signature|%s|%s' -P '%s' -t '%s/#' -v\n",
-            program, mqtt_port, client_id, access_key, instance, password, topic);
-    snprintf(client_id, sizeof(client_id), "%s@@@device002", example.rule->group.text);
-    signed_text = rc_slice_str(client_id);
-    rc_sign(rc_slice_str(example.key->secret_key.text), &signed_text, 1, password);
-    fprintf(
-        out,
-        "\nBe another that comes, says something and goes:\n"
-        "  mosquitto_pub -h 127.0.0.1 -p %u -i '%s' -u 'Signature|%s|%s' -P '%s' -t '%s/hello' -m hello\n\n",
-        mqtt_port, client_id, access_key, instance, password, topic);
+            "  %s watch --endpoint %s --key-file '%s' --topic '%s'\n",
+            program, endpoint, config->file, example.rule->topic.text);
+    fprintf(out, "\nBe a device, in a third one, until Ctrl-C (%s sign makes other passwords):\n", program);
+    put_device("device001", "mosquitto_sub", where, &example, "#' -v", out);
+    fputs("\nBe another that comes, says something and goes:\n", out);
+    put_device("device002", "mosquitto_pub", where, &example, "hello' -m hello", out);
+    fputs("\n", out);
     fflush(out);
 }

@@ -258,11 +258,11 @@ size_t rc_listeners_describe(const struct rc_listeners *listeners, char *out, si
     return len < size ? len : size;
 }
 
-uint16_t rc_listeners_mqtt_port(const struct rc_listeners *listeners)
+const struct rc_address *rc_listeners_mqtt_address(const struct rc_listeners *listeners)
 {
     for (uint32_t i = 0; i < listeners->count; i++) {
         if (listeners->kinds[i] == RC_TRANSPORT_TCP && rc_address_is_ip(&listeners->addresses[i]))
-            return rc_address_port(&listeners->addresses[i]);
+            return &listeners->addresses[i];
     }
-    return 0;
+    return NULL;
 }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "control/config.h"
 
+struct rc_address;
 struct rc_admission;
 struct rc_broker;
 struct rc_loop;
@@ -45,7 +46,7 @@ void rc_listeners_free(struct rc_listeners *listeners);
 struct rc_admission *rc_listeners_admission(struct rc_listeners *listeners);
 /* "mqtt=ip:port,ip:port mqtts=... ws=... wss=...": where it listens; the length without its NUL. */
 size_t rc_listeners_describe(const struct rc_listeners *listeners, char *out, size_t size);
-/* The port of the first listener for plain MQTT, 0 when there is none. */
-uint16_t rc_listeners_mqtt_port(const struct rc_listeners *listeners);
+/* Of the first listener for plain MQTT over TCP, as it came out; NULL when there is none. */
+const struct rc_address *rc_listeners_mqtt_address(const struct rc_listeners *listeners);
 
 #endif

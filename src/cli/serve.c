@@ -235,7 +235,7 @@ static int run_server(const struct rc_config *config, struct rc_catalog *catalog
                 (unsigned long long)((rc_clock_mono_ns() - begun_ns) / 1000000u));
     rc_notify("READY=1");
     if (hints)
-        rc_hints_print(config, rc_server_mqtt_port(server), rc_server_rocketmq_port(server), stdout);
+        rc_hints_print(config, rc_server_mqtt_address(server), rc_server_rocketmq_address(server), stdout);
     wait_for_stop(server, config, &waited);
     rc_notify("STOPPING=1");
     let_second_signal_through();

@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "auth/password_pool.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "broker/broker.h"
 #include "cli/listeners.h"
@@ -40,6 +41,7 @@ struct rc_server {
     struct shard *shards;
     struct rc_broker **brokers;
     uint32_t shards_count;
+    sem_t shards_stopped; /* posted by each, by one that is late while it is drained */
     struct rc_api *api;
     struct rc_listeners *listeners;
     struct rc_address rocketmq, http;
@@ -240,6 +242,7 @@ int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog,
     struct rc_server *server = rc_new(struct rc_server);
     server->config = config;
     server->catalog = catalog;
+    sem_init(&server->shards_stopped, 0, 0);
     server->rocketmq_fd = server->http_fd = -1;
     server->shards_count = choose_shards(config);
     server->shards = rc_calloc(server->shards_count, sizeof(*server->shards));
@@ -273,14 +276,14 @@ void rc_server_describe(const struct rc_server *server, char *out, size_t size)
         snprintf(out + len, size - len, " shards=%u", server->shards_count);
 }
 
-uint16_t rc_server_mqtt_port(const struct rc_server *server)
+const struct rc_address *rc_server_mqtt_address(const struct rc_server *server)
 {
-    return rc_listeners_mqtt_port(server->listeners);
+    return rc_listeners_mqtt_address(server->listeners);
 }
 
-uint16_t rc_server_rocketmq_port(const struct rc_server *server)
+const struct rc_address *rc_server_rocketmq_address(const struct rc_server *server)
 {
-    return rc_address_port(&server->rocketmq);
+    return &server->rocketmq;
 }
 
 int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struct rc_transports *transports,
@@ -310,40 +313,68 @@ int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struc
 
 /* ---- stop ---- */
 
-enum { STOP_SECONDS = 10 }; /* a full disk must not hold the stop for ever: the next start tells the rest */
+/*
+ * How long shards may take to write their channels' ends. A full disk must not hold the stop for as long: the
+ * next start tells the rest.
+ */
+enum { STOP_MS = 10 * 1000, STOP_BLOCKED_MS = 1000, STOP_LOOK_MS = 50 };
 
 static void on_shard_stopped(void *arg)
 {
     sem_post(arg);
 }
 
+/* False when it did not happen within a moment. */
+static bool happens(sem_t *what)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += STOP_LOOK_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    return sem_timedwait(what, &until) == 0;
+}
+
+/* Waits for `running` shards, as long as there is hope. */
+static void wait_for_shards(struct rc_server *server, uint32_t running)
+{
+    uint64_t begun = rc_clock_mono_ms(), worked = begun;
+    while (running > 0) {
+        if (happens(&server->shards_stopped)) {
+            running--;
+            continue;
+        }
+        uint64_t now = rc_clock_mono_ms();
+        if (!rc_log_writer_is_blocked(server->writer))
+            worked = now;
+        if (now - begun < STOP_MS && now - worked < STOP_BLOCKED_MS)
+            continue;
+        rc_log_error("serve",
+                     "%u shards did not stop in time: what is missing in the log is added at the next start",
+                     running);
+        return;
+    }
+}
+
 static void stop_shards(struct rc_server *server)
 {
-    sem_t stopped;
-    struct timespec deadline;
-    sem_init(&stopped, 0, 0);
-    clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += STOP_SECONDS;
     uint32_t running = 0;
     for (uint32_t i = 0; i < server->shards_count; i++) {
         if (!server->shards[i].is_running)
             continue;
         rc_listeners_post_stop(server->listeners, i);
-        rc_broker_post_stop(server->shards[i].broker, on_shard_stopped, &stopped);
+        rc_broker_post_stop(server->shards[i].broker, on_shard_stopped, &server->shards_stopped);
         running++;
     }
-    for (; running > 0; running--)
-        if (sem_timedwait(&stopped, &deadline) != 0)
-            rc_log_error(
-                "serve",
-                "a shard did not stop in time: what is missing in the log is added at the next start");
+    wait_for_shards(server, running);
     for (uint32_t i = 0; i < server->shards_count; i++) {
         if (!server->shards[i].is_running)
             continue;
         rc_loop_stop(server->shards[i].loop);
         rc_loop_join_thread(server->shards[i].loop);
     }
-    sem_destroy(&stopped);
 }
 
 /* What shards had posted to each other when they ended: delivered while all of them are still there. */
@@ -390,5 +421,6 @@ void rc_server_stop(struct rc_server *server)
         close(server->http_fd);
     rc_catalog_unref(server->catalog);
     free(server->snapshot);
+    sem_destroy(&server->shards_stopped);
     free(server);
 }

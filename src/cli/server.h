@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "control/config.h"
+#include "net/address.h"
 
 struct rc_catalog;
 struct rc_server;
@@ -21,9 +22,10 @@ int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog,
 
 /* What the ready line says: where it listens. */
 void rc_server_describe(const struct rc_server *server, char *out, size_t size);
-/* The ports that clients connect to, as they came out (a configured port 0 takes any). */
-uint16_t rc_server_mqtt_port(const struct rc_server *server);
-uint16_t rc_server_rocketmq_port(const struct rc_server *server);
+/* Where clients connect, as it came out (a configured port 0 takes any). The first MQTT listener's; NULL
+ * without one. */
+const struct rc_address *rc_server_mqtt_address(const struct rc_server *server);
+const struct rc_address *rc_server_rocketmq_address(const struct rc_server *server);
 
 /*
  * Resolves the catalog's topics and publishes it and the transports: when this returns, every shard and the

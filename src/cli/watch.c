@@ -1,4 +1,7 @@
-/* rollcall watch: a consumer that prints each event and, when it changes, the client's status. */
+/*
+ * rollcall watch: a consumer that prints each event and, when it changes, the client's status. Without a
+ * group of its own it broadcasts: any number of watches at once see everything, and leave no offsets behind.
+ */
 #include "base/json_write.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -40,7 +43,9 @@ static const struct rc_cli_option rows[] = {
      .kind = RC_CLI_TEXT,
      .offset = offsetof(struct watch_options, group),
      .value = "GROUP",
-     .help = "consumer group (default GID_rollcall_watch); watches of\none group share the events"},
+     .help = "share the events with the others of this consumer group,\nand go on where it was (default: all "
+             "events from "
+             "now on)"},
     {.name = "tags",
      .kind = RC_CLI_TEXT,
      .offset = offsetof(struct watch_options, tags),
@@ -59,7 +64,7 @@ static const struct rc_cli_option rows[] = {
     {.name = "from-first",
      .kind = RC_CLI_FLAG,
      .offset = offsetof(struct watch_options, from_first),
-     .help = "a new group begins with the oldest event that is kept"},
+     .help = "begin with the oldest event that is kept; a group that\nis known goes on where it was"},
     {.name = "json",
      .kind = RC_CLI_FLAG,
      .offset = offsetof(struct watch_options, json),
@@ -159,18 +164,33 @@ static void on_error(const char *text, void *arg)
     fprintf(stderr, "rollcall watch: %s; trying again\n", text);
 }
 
+/* 0 when the time is over before a signal comes. */
+static int wait_for_signal(const sigset_t *signals, uint64_t ms)
+{
+    struct timespec period = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+    int number = ms > 0 ? sigtimedwait(signals, NULL, &period) : sigwaitinfo(signals, NULL);
+    return number > 0 ? number : 0;
+}
+
+/* Says when it has begun: until something happens nothing else is to be seen. False when it is to end. */
+static bool wait_until_reading(const struct rc_consumer *consumer, const struct watch_options *options,
+                               const sigset_t *signals)
+{
+    while (rc_consumer_queues(consumer) == 0)
+        if (wait_for_signal(signals, 100) != 0)
+            return false;
+    fprintf(stderr, "rollcall watch: reading %s at %s, Ctrl-C ends\n", options->topic, options->endpoint);
+    return true;
+}
+
 /* Waits for Ctrl-C; prints the client's status meanwhile when that was asked for. */
 static void wait_for_end(struct watch *watch, const sigset_t *signals)
 {
     const struct watch_options *options = watch->options;
     bool is_asked = options->client != NULL && options->every_ms > 0;
-    struct timespec period = {(time_t)(options->every_ms / 1000), (long)(options->every_ms % 1000) * 1000000};
-    for (;;) {
-        int number = is_asked ? sigtimedwait(signals, NULL, &period) : sigwaitinfo(signals, NULL);
-        if (number > 0)
-            return;
+    while (wait_for_signal(signals, is_asked ? options->every_ms : 0) == 0) {
         if (!is_asked)
-            continue;
+            continue; /* another thing woke it */
         pthread_mutex_lock(&watch->lock);
         printf("ClientStatus :%s\n",
                rc_client_status_is_online(watch->status, options->client) ? "true" : "false");
@@ -179,17 +199,26 @@ static void wait_for_end(struct watch *watch, const sigset_t *signals)
     }
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static int run_watch(const struct watch_options *options)
 {
     struct watch watch = {.options = options, .lock = PTHREAD_MUTEX_INITIALIZER};
     struct rc_consumer_options consumer_options = {
         .namesrv = options->endpoint,
-        .group = options->group,
+        .group = options->group ? options->group : "GID_rollcall_watch",
         .topic = options->topic,
         .tags = options->tags,
         .access_key = options->keys.access[0] ? options->keys.access : NULL,
         .secret_key = options->keys.secret[0] ? options->keys.secret : NULL,
+        .broadcasting = options->group == NULL,
         .from_first = options->from_first,
+        .from_ms = options->group == NULL ? now_ms() : 0,
         .on_message = on_message,
         .on_error = on_error,
         .arg = &watch,
@@ -204,7 +233,8 @@ static int run_watch(const struct watch_options *options)
     watch.status = rc_client_status_create(NULL);
     int code = RC_EXIT_OK;
     if (rc_consumer_start(&consumer_options, &consumer, error, sizeof(error)) == 0) {
-        wait_for_end(&watch, &signals);
+        if (wait_until_reading(consumer, options, &signals))
+            wait_for_end(&watch, &signals);
         rc_consumer_stop(consumer);
     } else {
         code = rc_cli_fail(usage.command, "%s", error);
@@ -217,7 +247,6 @@ static int run(int argc, char **argv)
 {
     struct watch_options options = {
         .endpoint = "127.0.0.1:9876",
-        .group = "GID_rollcall_watch",
         .tags = "connect||disconnect||tcpclean",
     };
     int code = rc_cli_parse(&usage, argc, argv, &options);

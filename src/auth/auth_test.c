@@ -61,11 +61,56 @@ static void test_only_the_right_login_is_accepted(void **state)
     rc_catalog_unref(c);
 }
 
+static void test_standard_logins_find_their_instance_user_and_group(void **state)
+{
+    struct rc_catalog *c = rc_catalog_create();
+    struct rc_instance *home, *other, *cloud;
+    rc_catalog_add_instance(c, rc_slice_str("home"), &home);
+    rc_catalog_add_instance(c, rc_slice_str("other"), &other);
+    rc_catalog_add_instance(c, rc_slice_str("cloud"), &cloud);
+    rc_catalog_set_profile(home, RC_PROFILE_STANDARD);
+    rc_catalog_set_profile(other, RC_PROFILE_STANDARD);
+    rc_catalog_add_group(c, home, rc_slice_str("GID_home"), &home->group);
+    rc_catalog_add_group(c, other, rc_slice_str("GID_other"), &other->group);
+    rc_catalog_add_user(c, home, rc_slice_str("alice"), rc_slice_str("x"), false);
+    rc_catalog_add_key(c, home, rc_slice_str("AK"), rc_slice_str("secret"));
+    struct rc_group *group;
+    rc_catalog_add_group(c, home, rc_slice_str("GID_Demo"), &group);
+    assert_int_equal(login(c, "x", NULL, NULL), RC_AUTH_NO_USER); /* no default instance */
+    assert_int_equal(login(c, "x", "alice", "pw"), RC_AUTH_BAD_USER);
+    c->default_instance = home;
+    assert_int_equal(login(c, "x", NULL, NULL), RC_AUTH_NO_USER); /* nobody may be anonymous */
+    home->takes_anonymous = other->takes_anonymous = true;
+    assert_int_equal(login(c, "x", NULL, NULL), RC_AUTH_OK);
+    assert_int_equal(login(c, "x", "", "ignored"), RC_AUTH_OK);
+    assert_int_equal(login(c, "x", "any|other", "ignored"), RC_AUTH_OK); /* it has no users */
+    assert_int_equal(login(c, "x", "any|cloud", "ignored"), RC_AUTH_BAD_USER);
+    assert_int_equal(login(c, "x", "any|nowhere", "ignored"), RC_AUTH_BAD_USER);
+    assert_int_equal(login(c, "a\tb", NULL, NULL), RC_AUTH_BAD_CLIENT_ID);
+    assert_int_equal(login(c, "GID_Demo@@@device001", "Signature|AK|home", "CXEKjKQezyR/dYBimcgxZqxgohA="),
+                     RC_AUTH_OK);
+    struct rc_auth_client client;
+    struct rc_auth_login alice = {
+        .client_id = rc_slice_str("x"), .has_user = true, .user = rc_slice_str("alice")};
+    assert_int_equal(rc_auth_mqtt(c, &alice, &client), RC_AUTH_NEEDS_PASSWORD);
+    assert_true(client.user != NULL && client.instance == home && client.group == home->group);
+    assert_int_equal(rc_auth_identify(c, &alice, &client), RC_AUTH_OK);
+    alice.user = rc_slice_str("bob"); /* nobody, which must take as long to say */
+    assert_int_equal(rc_auth_mqtt(c, &alice, &client), RC_AUTH_NEEDS_PASSWORD);
+    assert_null(client.user);
+    assert_int_equal(rc_auth_identify(c, &alice, &client), RC_AUTH_NEEDS_PASSWORD);
+    alice = (struct rc_auth_login){.client_id = rc_slice_str("GID_Demo@@@1")};
+    assert_int_equal(rc_auth_mqtt(c, &alice, &client), RC_AUTH_OK);
+    assert_ptr_equal(client.group, group); /* its id names it */
+    rc_catalog_unref(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signatures_agree_with_the_products_documents),
         cmocka_unit_test(test_only_the_right_login_is_accepted),
+        cmocka_unit_test(test_standard_logins_find_their_instance_user_and_group),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,17 +81,18 @@ static const char reference_head[] =
     "    rollcall serve -c FILE --test-config     checks the file, says OK, exits\n"
     "    rollcall serve -c FILE --print-config    the same, and prints what is in effect, defaults "
     "included\n\n"
-    "After a change send SIGHUP (`systemctl reload`). Keys marked *live* take effect then, for connections "
-    "made from\n"
-    "then on; of a change to any other key the server says that it needs a restart. A file with an error "
-    "changes\n"
-    "nothing.\n\n"
+    "After a change send SIGHUP (`systemctl reload`). Keys marked *live* take effect then, for connected "
+    "clients too:\n"
+    "who has lost his right is disconnected (see [access.md](access.md)). Of a change to any other key the "
+    "server says\n"
+    "that it needs a restart. A file with an error changes nothing.\n\n"
     "Sizes are written with a unit: `64MiB` (B, KiB, MiB, GiB, TiB). Durations too: `500ms`, `72h` (ms, s, "
     "m, h, d).\n"
     "A secret may stand in the file, or elsewhere: `env:NAME` takes an environment variable, `file:PATH` the "
     "content\n"
     "of a file without its last line end. Anchors, aliases and tags of YAML are refused.\n\n"
-    "A whole example is [examples/quickstart.yaml](../examples/quickstart.yaml).\n";
+    "Whole examples are [examples/quickstart.yaml](../examples/quickstart.yaml) and, for an ordinary MQTT "
+    "broker,\n[examples/standard.yaml](../examples/standard.yaml).\n";
 
 static void print_bounds(const struct rc_config_entry *entry, struct rc_buf *out)
 {

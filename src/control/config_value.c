@@ -176,7 +176,7 @@ static bool parse_secret(const struct rc_config_entry *entry, struct rc_slice te
         return false;
     }
     if (entry->is_valid != NULL && !entry->is_valid(text)) {
-        rc_buf_printf(why, "the secret is something else, %s was expected", entry->expected);
+        rc_buf_printf(why, "the secret has another form, %s was expected", entry->expected);
         return false;
     }
     set_text(memory, text, field);

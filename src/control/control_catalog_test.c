@@ -125,6 +125,115 @@ static void test_topics_are_found_or_created_in_the_store(void **state)
     nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+#define ENTRY                                                                                                \
+    "'$7$101$E1ZcU4PHiUchmuJy$T1J6anTElAwVL6lBE/MwuAeAOC6NxcZs6WoHWSsZmLrtgEE6toYPzrIXmEW+"                  \
+    "OIu2lwTPj23JVa7mxT7PAR8+3Q=='"
+
+static void test_an_instance_of_profile_standard_has_users_rules_and_limits(void **state)
+{
+    struct rc_catalog *catalog = build("instances:\n"
+                                       "  - id: home\n"
+                                       "    profile: standard\n"
+                                       "    group: GID_home\n"
+                                       "    anonymous: true\n"
+                                       "    keys: [{access_key: a, secret_key: s, admin: true}]\n"
+                                       "    users: [{name: bob, password: " ENTRY ", admin: true}]\n"
+                                       "    acl:\n"
+                                       "      - {user: bob, access: deny-write, topics: ['a/%u', b]}\n"
+                                       "      - {client: 'x*', access: read, topics: ['#']}\n"
+                                       "    limits: {subscriptions: 7, keep_alive: 1500ms, retained: false, "
+                                       "qos: 1, session_keep: 1h}\n"
+                                       "    rules: [{id: r-1, group: GID_home, topic: t}]\n"
+                                       "  - id: cloud\n");
+    assert_non_null(catalog);
+    const struct rc_instance *home = rc_catalog_instance(catalog, rc_slice_str("home"));
+    const struct rc_instance *cloud = rc_catalog_instance(catalog, rc_slice_str("cloud"));
+    assert_int_equal(home->profile, RC_PROFILE_STANDARD);
+    assert_int_equal(cloud->profile, RC_PROFILE_PRODUCT);
+    assert_ptr_equal(catalog->default_instance, home);
+    assert_true(home->takes_anonymous && !cloud->takes_anonymous);
+    assert_true(rc_slice_eq_str(home->group->id, "GID_home"));
+    assert_non_null(home->group->status_rule);
+    assert_null(cloud->group);
+    assert_true(rc_instance_key(home, rc_slice_str("a"))->is_admin);
+    const struct rc_user *bob = rc_instance_user(home, rc_slice_str("bob"));
+    assert_true(bob != NULL && bob->is_admin && bob->password.len == 112);
+    assert_int_equal(home->rules_count, 2);
+    assert_true(home->rules[0].denies && !home->rules[1].denies);
+    assert_int_equal(home->rules[0].actions, RC_ACL_WRITE);
+    assert_int_equal(home->rules[1].actions, RC_ACL_READ);
+    assert_int_equal(home->rules[0].topics_count, 2);
+    assert_true(rc_slice_eq_str(home->rules[0].topics[1], "b"));
+    assert_true(rc_slice_eq_str(home->rules[1].client, "x*"));
+    assert_int_equal(home->limits.subscriptions_max, 7);
+    assert_int_equal(home->limits.keep_alive_max_s, 2);
+    assert_int_equal(home->limits.qos_max, 1);
+    assert_int_equal(home->limits.session_keep_ms, 3600000);
+    assert_false(home->limits.has_retained);
+    assert_true(home->limits.has_wills);
+    assert_int_equal(cloud->limits.subscriptions_max, 30);
+    assert_int_equal(cloud->limits.payload_max, 65536);
+    assert_int_equal(cloud->limits.keep_alive_max_s, 480);
+    rc_catalog_unref(catalog);
+}
+
+static void test_the_default_instance_is_the_named_one_or_the_only_standard_one(void **state)
+{
+    struct rc_catalog *catalog =
+        build("instances: [{id: a, profile: standard}, {id: b, profile: standard}]\n");
+    assert_non_null(catalog);
+    assert_null(catalog->default_instance);
+    assert_true(rc_slice_eq_str(rc_catalog_instance(catalog, rc_slice_str("a"))->group->id, "GID_standard"));
+    rc_catalog_unref(catalog);
+    catalog = build("mqtt: {default_instance: b}\n"
+                    "instances: [{id: a, profile: standard}, {id: b, profile: standard}]\n");
+    assert_non_null(catalog);
+    assert_true(rc_slice_eq_str(catalog->default_instance->id, "b"));
+    rc_catalog_unref(catalog);
+    assert_null(build("mqtt: {default_instance: c}\ninstances: [{id: a}]\n"));
+    assert_non_null(strstr(messages, "mqtt.default_instance: 'c' was given, the ID of one of the instances"));
+}
+
+static void test_what_goes_with_profile_standard_alone_is_refused_elsewhere(void **state)
+{
+    static const char *const texts[] = {"anonymous: true", "group: GID_home", "acl: [{topics: [a]}]",
+                                        "users: [{name: bob, password: " ENTRY "}]"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char yaml[512];
+        snprintf(yaml, sizeof(yaml), "instances:\n  - id: one\n    %s\n", texts[i]);
+        assert_null(build(yaml));
+        assert_non_null(strstr(messages, "which goes with `profile: standard` alone"));
+    }
+}
+
+static void test_users_and_rules_that_cannot_work_are_refused(void **state)
+{
+    assert_null(build("instances:\n"
+                      "  - id: home\n"
+                      "    profile: standard\n"
+                      "    users:\n"
+                      "      - {name: bob, password: plain}\n"
+                      "      - {name: 'a|b', password: " ENTRY "}\n"
+                      "    acl:\n"
+                      "      - {topics: ['a/%x']}\n"
+                      "      - {topics: ['a/#/b'], access: all}\n"));
+    assert_non_null(strstr(messages, ":5:31: instances[0].users[0].password: the secret has another form, "
+                                     "a hashed password as `rollcall passwd`"));
+    assert_null(strstr(messages, "plain"));
+    assert_non_null(strstr(messages, "users[1].name: 'a|b' was given"));
+    assert_non_null(
+        strstr(messages, "acl[0].topics[0]: 'a/%x' was given, an MQTT topic filter, in which a % is"));
+    assert_non_null(strstr(messages, "acl[1].topics[0]: 'a/#/b' was given"));
+    assert_non_null(strstr(messages,
+                           "acl[1].access: 'all' was given, read, write, readwrite, deny, deny-read or "
+                           "deny-write was expected"));
+    assert_null(build("instances:\n"
+                      "  - id: home\n"
+                      "    profile: standard\n"
+                      "    users: [{name: bob, password: " ENTRY "}, {name: bob, password: " ENTRY "}]\n"));
+    assert_non_null(strstr(messages, "the user 'bob' was given before, once was expected"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +241,10 @@ int main(void)
         cmocka_unit_test(test_what_is_there_twice_is_refused_with_its_place),
         cmocka_unit_test(test_a_rule_for_a_group_that_is_not_there_is_refused),
         cmocka_unit_test(test_topics_are_found_or_created_in_the_store),
+        cmocka_unit_test(test_an_instance_of_profile_standard_has_users_rules_and_limits),
+        cmocka_unit_test(test_the_default_instance_is_the_named_one_or_the_only_standard_one),
+        cmocka_unit_test(test_what_goes_with_profile_standard_alone_is_refused_elsewhere),
+        cmocka_unit_test(test_users_and_rules_that_cannot_work_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

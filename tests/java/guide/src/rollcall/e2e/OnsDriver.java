@@ -13,10 +13,16 @@ import com.aliyun.openservices.ons.api.SendResult;
 import com.aliyun.openservices.ons.api.order.OrderAction;
 import com.aliyun.openservices.ons.api.order.OrderConsumer;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.locks.LockSupport;
 
 /** The official ons-client under remote control. */
 public final class OnsDriver {
@@ -29,6 +35,7 @@ public final class OnsDriver {
         commands.on("push", this::push);
         commands.on("producer", this::producer);
         commands.on("send", this::send);
+        commands.on("flood", this::flood);
         commands.on("answer", this::answer);
         commands.on("stop", this::stop);
         commands.on("online", arguments -> demo.online(arguments.getString("client")));
@@ -122,6 +129,29 @@ public final class OnsDriver {
         shape.put("msgId", sent.getMessageId());
         shape.put("topic", sent.getTopic());
         return shape;
+    }
+
+    /** Many events at a steady rate; each body says when its sending began, by the clock of `mono`. */
+    private Object flood(JSONObject arguments) throws Exception {
+        Producer producer = (Producer) running.get(arguments.getString("name"));
+        int count = arguments.getIntValue("count");
+        long everyNs = (long) (1e9 / arguments.getDoubleValue("rate"));
+        ExecutorService senders = Executors.newFixedThreadPool(4);
+        List<Future<?>> sent = new ArrayList<>();
+        long begun = System.nanoTime();
+        for (int i = 0; i < count; i++) {
+            LockSupport.parkNanos(begun + i * everyNs - System.nanoTime());
+            String head = "{\"clientId\":\"GID_test@@@flood" + i + "\",\"time\":" + System.currentTimeMillis()
+                + ",\"eventType\":\"tcpclean\",\"channelId\":\"" + String.format("%032x", i)
+                + "\",\"clientIp\":\"127.0.0.1:1234\",\"mono\":";
+            sent.add(senders.submit(() -> producer.send(new Message(arguments.getString("topic"),
+                arguments.getString("tags"), (head + System.nanoTime() + "}").getBytes(StandardCharsets.UTF_8)))));
+        }
+        for (Future<?> each : sent) {
+            each.get();
+        }
+        senders.shutdown();
+        return null;
     }
 
     private Object answer(JSONObject arguments) {

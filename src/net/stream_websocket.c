@@ -2,9 +2,11 @@
  * Design notes
  * - wslay takes frames apart. Its context carries a buffer of 4 KiB, so it exists only while a frame has come
  * in part: between two frames it knows nothing that matters.
- * - A frame that goes out is announced by its length. What was offered once to the layer below is offered
- * again unchanged until it is taken, as a layer of TLS demands: first what is left of a control frame or of
- * the header, then the payload that was announced.
+ * - Each MQTT packet goes out as a frame of its own: there are clients that look no further than the first
+ * packet of a frame. A packet says itself how long it is, so a frame can be announced before all of it is
+ * there, and many go in one write.
+ * - What was offered once to the layer below is offered again unchanged until it is taken, as a layer of TLS
+ * demands: first what is left of a control frame or of a header, then the payload that was announced.
  * - Of several pings that wait for their pong the last is answered, as the protocol allows: what a peer can
  * make us keep is one pong.
  */
@@ -25,7 +27,8 @@
 enum {
     CONTROL_MAX = 125, /* payload of a control frame */
     HEADER_MAX = 10,   /* of a frame that is not masked */
-    PIECES_MAX = 64,
+    PIECES_MAX = 96,
+    FRAMES_MAX = 32, /* in one write */
     CLOSE_NORMAL = 1000,
     CLOSE_PROTOCOL = 1002,
     CLOSE_UNSUPPORTED = 1003,
@@ -50,6 +53,7 @@ struct layer {
     uint8_t header[HEADER_MAX], header_len, header_done;
     struct control *control; /* owned; NULL but within a control frame */
     int ended;               /* 1: the peer's end; < 0: what every later call returns */
+    uint16_t close_code;     /* what a close frame of ours says; 0 for none */
     bool is_in_message;      /* a fragment came, its last has not */
     bool is_close_sent;
 };
@@ -166,7 +170,7 @@ static int handle_control(struct rc_stream *stream, struct layer *layer, const s
     if (payload.len == 1 || (payload.len >= 2 && !is_close_code(code)))
         return fail(stream, layer, CLOSE_PROTOCOL);
     layer->ended = 1;
-    send_close(stream, layer, code);
+    layer->close_code = code; /* answered when the owner closes: it may have answers to what came before */
     return RC_OK;
 }
 
@@ -300,64 +304,163 @@ static ssize_t websocket_read(struct rc_stream *stream, void *state, void *to, s
     return layer->ended == 0 ? RC_ERR_AGAIN : layer->ended > 0 ? 0 : layer->ended;
 }
 
-/* What of `iov` belongs to the frame that is announced, behind what is left of its header. */
-static int gather(struct layer *layer, const struct iovec *iov, int count, struct iovec *out)
+/* ---- writing packets, each as a frame ---- */
+
+/* Where in the owner's pieces the next byte is. */
+struct cursor {
+    const struct iovec *iov;
+    int count;
+    size_t at; /* in iov[0] */
+};
+
+/* A frame of a call: its header, and what of its payload is there. */
+struct frame {
+    uint8_t header[HEADER_MAX];
+    size_t header_len;
+    uint64_t size; /* of the payload that is still to come, all of it */
+    uint64_t here;
+};
+
+struct batch {
+    struct frame frames[FRAMES_MAX];
+    struct iovec pieces[PIECES_MAX];
+    int frames_count, pieces_count;
+};
+
+static size_t peek(const struct cursor *from, uint8_t *out, size_t len)
 {
-    uint64_t left = layer->out_left;
-    int pieces = 0;
-    if (layer->header_len > 0)
-        out[pieces++] = (struct iovec){.iov_base = layer->header + layer->header_done,
-                                       .iov_len = (size_t)(layer->header_len - layer->header_done)};
-    for (int i = 0; i < count && pieces < PIECES_MAX && left > 0; i++) {
-        size_t len = iov[i].iov_len < left ? iov[i].iov_len : (size_t)left;
-        out[pieces++] = (struct iovec){.iov_base = iov[i].iov_base, .iov_len = len};
-        left -= len;
+    struct cursor cursor = *from;
+    size_t done = 0;
+    for (; done < len && cursor.count > 0; cursor.iov++, cursor.count--, cursor.at = 0) {
+        for (; done < len && cursor.at < cursor.iov->iov_len; cursor.at++)
+            out[done++] = ((const uint8_t *)cursor.iov->iov_base)[cursor.at];
     }
-    return pieces;
+    return done;
 }
 
-static uint64_t announce(struct layer *layer, const struct iovec *iov, int count)
+static uint64_t bytes_left(const struct cursor *cursor)
 {
-    uint64_t len = 0;
-    for (int i = 0; i < count && i < PIECES_MAX - 1; i++)
-        len += iov[i].iov_len;
-    if (len > RC_WEBSOCKET_FRAME_MAX)
-        len = RC_WEBSOCKET_FRAME_MAX;
-    if (len > 0)
-        layer->header_len = put_header(layer->header, WSLAY_BINARY_FRAME, len);
+    uint64_t left = 0;
+    for (int i = 0; i < cursor->count; i++)
+        left += cursor->iov[i].iov_len;
+    return left - (cursor->count > 0 ? cursor->at : 0);
+}
+
+/* The size of the packet that begins there, by its own header. What is no packet goes as it is. */
+static uint64_t packet_size(const struct cursor *cursor)
+{
+    uint8_t head[5];
+    size_t len = peek(cursor, head, sizeof(head));
+    uint64_t size = 0;
+    for (size_t i = 1; i < len; i++) {
+        size |= (uint64_t)(head[i] & 0x7f) << (7 * (i - 1));
+        if ((head[i] & 0x80) == 0)
+            return size + i + 1;
+    }
+    return bytes_left(cursor);
+}
+
+/* Moves up to `len` bytes into the batch, as far as it has pieces left: how many. */
+static uint64_t take(struct cursor *cursor, uint64_t len, struct batch *batch)
+{
+    uint64_t taken = 0;
+    while (taken < len && cursor->count > 0 && batch->pieces_count < PIECES_MAX) {
+        size_t part = cursor->iov->iov_len - cursor->at;
+        if (part > len - taken)
+            part = (size_t)(len - taken);
+        if (part > 0)
+            batch->pieces[batch->pieces_count++] =
+                (struct iovec){.iov_base = (uint8_t *)cursor->iov->iov_base + cursor->at, .iov_len = part};
+        taken += part;
+        cursor->at += part;
+        if (cursor->at == cursor->iov->iov_len) {
+            cursor->iov++;
+            cursor->count--;
+            cursor->at = 0;
+        }
+    }
+    return taken;
+}
+
+static void add_frame(struct batch *batch, struct frame frame, struct cursor *cursor)
+{
+    struct frame *added = &batch->frames[batch->frames_count++];
+    *added = frame;
+    if (added->header_len > 0)
+        batch->pieces[batch->pieces_count++] =
+            (struct iovec){.iov_base = added->header, .iov_len = added->header_len};
+    added->here = take(cursor, added->size, batch);
+}
+
+static void fill_batch(struct layer *layer, struct cursor *cursor, struct batch *batch)
+{
+    if (layer->header_len > 0 || layer->out_left > 0) { /* one that has begun */
+        struct frame frame = {.header_len = (size_t)(layer->header_len - layer->header_done),
+                              .size = layer->out_left};
+        memcpy(frame.header, layer->header + layer->header_done, frame.header_len);
+        add_frame(batch, frame, cursor);
+    }
+    while (bytes_left(cursor) > 0 && batch->frames_count < FRAMES_MAX &&
+           batch->pieces_count + 1 < PIECES_MAX) {
+        struct frame frame = {.size = packet_size(cursor)};
+        frame.header_len = put_header(frame.header, WSLAY_BINARY_FRAME, frame.size);
+        add_frame(batch, frame, cursor);
+    }
+}
+
+/* The frame that is under way from now on, `done` bytes of its header gone. */
+static void go_on_with(struct layer *layer, const struct frame *frame, size_t done, uint64_t left)
+{
+    layer->header_len = (uint8_t)(frame->header_len - done);
     layer->header_done = 0;
-    layer->out_left = len;
-    return len;
+    memcpy(layer->header, frame->header + done, layer->header_len);
+    layer->out_left = left;
+}
+
+/* `sent` bytes of the batch were taken: how many of them are the owner's. */
+static size_t account(struct layer *layer, const struct batch *batch, size_t sent)
+{
+    size_t accepted = 0;
+    layer->header_len = layer->header_done = 0;
+    layer->out_left = 0;
+    for (int i = 0; i < batch->frames_count; i++) {
+        const struct frame *frame = &batch->frames[i];
+        size_t of_header = sent < frame->header_len ? sent : frame->header_len;
+        uint64_t of_payload = sent - of_header < frame->here ? sent - of_header : frame->here;
+        accepted += (size_t)of_payload;
+        sent -= of_header + (size_t)of_payload;
+        if (of_header < frame->header_len || of_payload < frame->size) {
+            go_on_with(layer, frame, of_header, frame->size - of_payload);
+            break;
+        }
+    }
+    return accepted;
 }
 
 static ssize_t websocket_writev(struct rc_stream *stream, void *state, const struct iovec *iov, int count)
 {
     struct layer *layer = state;
-    struct iovec out[PIECES_MAX];
+    struct cursor cursor = {.iov = iov, .count = count};
+    struct batch batch;
+    batch.frames_count = batch.pieces_count = 0;
     if (layer->is_close_sent && layer->out_left == 0)
         return RC_ERR_CLOSED; /* nothing may follow a close frame */
-    if (layer->header_len == 0 && layer->out_left == 0) {
-        int err = write_waiting(stream, layer);
-        if (err != RC_OK)
-            return err;
-        if (announce(layer, iov, count) == 0)
-            return 0;
-    }
-    int pieces = gather(layer, iov, count, out);
-    ssize_t sent = layer->below.ops->writev(stream, layer->below.state, out, pieces);
-    if (sent < 0)
+    int err = layer->header_len == 0 && layer->out_left == 0 ? write_waiting(stream, layer) : RC_OK;
+    if (err != RC_OK)
+        return err;
+    fill_batch(layer, &cursor, &batch);
+    if (batch.pieces_count == 0)
+        return 0;
+    ssize_t sent = layer->below.ops->writev(stream, layer->below.state, batch.pieces, batch.pieces_count);
+    if (sent < 0 && sent != RC_ERR_AGAIN)
         return sent;
-    size_t of_header = (size_t)(layer->header_len - layer->header_done);
-    if ((size_t)sent < of_header) {
-        layer->header_done = (uint8_t)(layer->header_done + sent);
-        return RC_ERR_AGAIN;
-    }
-    layer->header_len = layer->header_done = 0;
-    sent -= (ssize_t)of_header;
-    layer->out_left -= (uint64_t)sent;
+    /* Refused whole, the first frame still counts as begun: it was offered. */
+    size_t accepted = account(layer, &batch, sent > 0 ? (size_t)sent : 0);
     write_waiting(stream, layer);
-    return sent > 0 ? sent : RC_ERR_AGAIN;
+    return accepted > 0 ? (ssize_t)accepted : RC_ERR_AGAIN;
 }
+
+/* ---- the layer ---- */
 
 /* An end that has come behind bytes that were read: no event tells of it. */
 static size_t websocket_pending(const struct rc_stream *stream, void *state)
@@ -377,7 +480,7 @@ static bool websocket_reads_on_out(void *state)
 static int websocket_shutdown(struct rc_stream *stream, void *state)
 {
     struct layer *layer = state;
-    send_close(stream, layer, CLOSE_NORMAL);
+    send_close(stream, layer, layer->close_code);
     return layer->below.ops->shutdown(stream, layer->below.state);
 }
 
@@ -393,7 +496,7 @@ static int websocket_want(struct rc_stream *stream, void *state, uint32_t events
 static void websocket_close(struct rc_stream *stream, void *state)
 {
     struct layer *layer = state;
-    send_close(stream, layer, CLOSE_NORMAL);
+    send_close(stream, layer, layer->close_code);
     struct rc_stream_layer below = layer->below;
     wslay_frame_context_free(layer->frames);
     free(layer->control);
@@ -422,5 +525,6 @@ static const struct rc_stream_ops websocket_ops = {
 void rc_stream_push_websocket(struct rc_stream *stream)
 {
     struct layer *layer = rc_new(struct layer);
+    layer->close_code = CLOSE_NORMAL;
     rc_stream_push(stream, &websocket_ops, layer, &layer->below);
 }

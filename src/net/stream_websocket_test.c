@@ -263,11 +263,25 @@ static void test_a_close_frame_is_answered_and_is_the_end(void **state)
         continue;
     assert_true(rc_stream_pending(&link.near) > 0);
     assert_int_equal(rc_stream_read(&link.near, bytes, sizeof(bytes)), 0);
-    expect_sent(&link, "\x88\2\3\xe8", 4);
-    const struct iovec iov = {.iov_base = bytes, .iov_len = 1};
+    const struct iovec iov = {.iov_base = (void *)"\xd0\0", .iov_len = 2};
+    assert_int_equal(rc_stream_writev(&link.near, &iov, 1), 2); /* an answer to what came before */
+    rc_stream_close(&link.near);
+    expect_sent(&link,
+                "\x82\2\xd0\0"
+                "\x88\2\3\xe8",
+                8);
+    rc_stream_close(&link.far);
+}
+
+static void test_nothing_follows_a_close_frame(void **state)
+{
+    struct link link;
+    const struct iovec iov = {.iov_base = (void *)"no", .iov_len = 2};
+    open_link(&link, ROOM);
+    rc_stream_shutdown(&link.near);
     assert_int_equal(rc_stream_writev(&link.near, &iov, 1), RC_ERR_CLOSED);
     rc_stream_close(&link.near);
-    assert_int_equal(rc_stream_read(&link.far, bytes, sizeof(bytes)), 0); /* and no second one */
+    expect_sent(&link, "\x88\2\3\xe8", 4); /* and no second one */
     rc_stream_close(&link.far);
 }
 
@@ -278,8 +292,9 @@ static void test_a_close_frame_without_a_code_is_answered_alike(void **state)
     open_link(&link, ROOM);
     put_frame(&link, FIN | CLOSE, "");
     assert_int_equal(rc_stream_read(&link.near, bytes, sizeof(bytes)), 0);
+    rc_stream_close(&link.near);
     expect_sent(&link, "\x88\0", 2);
-    close_link(&link);
+    rc_stream_close(&link.far);
 }
 
 static void test_closing_says_so(void **state)
@@ -327,6 +342,26 @@ static size_t unframe(struct rc_buf *in, uint8_t *out, size_t *pongs)
     return done;
 }
 
+/* Packets of all sizes, `total` bytes in all. */
+static void make_packets(uint8_t *out, size_t total)
+{
+    size_t at = 0, size = 2;
+    while (at < total) {
+        size_t left = total - at, len = left < size + 5 ? left : size;
+        size_t body = len - (len < 130 ? 2 : len < 16387 ? 3 : 4), more = body;
+        out[at++] = 0x30;
+        do {
+            out[at++] = (uint8_t)(more % 128 | (more >= 128 ? 0x80 : 0));
+            more /= 128;
+        } while (more > 0);
+        for (size_t i = 0; i < body; i++, at++)
+            out[at] = (uint8_t)(at * 13 + at / 251);
+        size = size * 3 / 2 + 1;
+        if (size > 60000 || (size > 127 && size < 135) || (size > 16380 && size < 16400))
+            size = 7;
+    }
+}
+
 static void check_output_through(uint32_t room, size_t total, bool with_pings)
 {
     struct link link;
@@ -335,15 +370,14 @@ static void check_output_through(uint32_t room, size_t total, bool with_pings)
     struct rc_buf raw;
     uint8_t *sent = rc_malloc(total), *got = rc_malloc(total + 1), piece[4096], skip[16];
     size_t len = 0, pongs = 0, pings = 0;
-    for (size_t i = 0; i < total; i++)
-        sent[i] = (uint8_t)(i * 13 + i / 251);
+    make_packets(sent, total);
     assert_int_equal(rc_loop_create("test", &loop), 0);
     open_link(&link, room);
     rc_buf_init(&raw, 4 * ROOM);
     assert_int_equal(rc_stream_attach(&link.near, loop, 1), 0);
     rc_output_put(&output, sent, total);
-    while (len < total || pongs == 0) {
-        if (with_pings && room > 12 && pings < 100) {
+    while (len < total || (with_pings && pongs == 0)) {
+        if (with_pings && pings < 100) {
             put_frame(&link, FIN | PING, "ping");
             pings++;
         }
@@ -353,11 +387,7 @@ static void check_output_through(uint32_t room, size_t total, bool with_pings)
         ssize_t part = rc_stream_read(&link.far, piece, sizeof(piece));
         if (part > 0)
             rc_buf_put(&raw, piece, (size_t)part);
-        else if (!with_pings && len >= total)
-            break;
         len += unframe(&raw, got + len, &pongs);
-        if (!with_pings && len >= total)
-            break;
     }
     assert_int_equal(len, total);
     assert_memory_equal(got, sent, total);
@@ -378,7 +408,25 @@ static void test_what_is_written_arrives_through_any_bottleneck(void **state)
     check_output_through(1, 700, false);
     check_output_through(3, 70000, false);
     check_output_through(7, 300, false);
-    check_output_through(ROOM, 3 * RC_WEBSOCKET_FRAME_MAX / 2, false);
+    check_output_through(ROOM, 3 * ROOM / 2, false);
+}
+
+static void test_each_packet_is_a_frame(void **state)
+{
+    struct link link;
+    const struct iovec iov[] = {{.iov_base = (void *)"\xd0", .iov_len = 1},
+                                {.iov_base = (void *)"\0\x40\2", .iov_len = 3},
+                                {.iov_base = NULL, .iov_len = 0},
+                                {.iov_base = (void *)"\0\7\x30\5\0\1", .iov_len = 6},
+                                {.iov_base = (void *)"t", .iov_len = 1}};
+    open_link(&link, ROOM);
+    assert_int_equal(rc_stream_writev(&link.near, iov, 5), 11);
+    /* Of the last one some is missing, and comes later. */
+    expect_sent(&link, "\x82\2\xd0\0\x82\4\x40\2\0\7\x82\7\x30\5\0\1t", 17);
+    const struct iovec rest = {.iov_base = (void *)"xy\xd0\0", .iov_len = 4};
+    assert_int_equal(rc_stream_writev(&link.near, &rest, 1), 4);
+    expect_sent(&link, "xy\x82\2\xd0\0", 6);
+    close_link(&link);
 }
 
 static void test_pongs_stand_between_frames(void **state)
@@ -420,10 +468,12 @@ int main(void)
         cmocka_unit_test(test_what_breaks_the_protocol_ends_with_a_close_frame),
         cmocka_unit_test(test_each_of_them_is_found_byte_by_byte_too),
         cmocka_unit_test(test_a_close_frame_is_answered_and_is_the_end),
+        cmocka_unit_test(test_nothing_follows_a_close_frame),
         cmocka_unit_test(test_a_close_frame_without_a_code_is_answered_alike),
         cmocka_unit_test(test_closing_says_so),
         cmocka_unit_test(test_a_peer_that_goes_without_a_word_is_gone),
         cmocka_unit_test(test_what_is_written_arrives_through_any_bottleneck),
+        cmocka_unit_test(test_each_packet_is_a_frame),
         cmocka_unit_test(test_pongs_stand_between_frames),
         cmocka_unit_test(test_a_flood_of_pings_keeps_one_pong),
     };

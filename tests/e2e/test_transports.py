@@ -354,7 +354,7 @@ def test_frames_need_not_be_packets(server):
     assert stream.recv(6, socket.MSG_WAITALL) == b"\x8a\x04ping"
     assert stream.recv(6, socket.MSG_WAITALL) == b"\x82\x04\x20\x02\x00\x00"
     stream.sendall(frame(0x82, b"\xc0\x00\xc0\x00") + frame(0x88, b"\x03\xe8"))
-    assert receive_all(stream) == b"\x82\x04\xd0\x00\xd0\x00\x88\x02\x03\xe8"
+    assert receive_all(stream) == b"\x82\x02\xd0\x00\x82\x02\xd0\x00\x88\x02\x03\xe8"
 
 
 def test_a_text_frame_ends_the_connection(server):

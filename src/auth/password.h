@@ -13,7 +13,7 @@ enum {
     RC_PASSWORD_SALT_MIN = 8,
     RC_PASSWORD_SALT_LEN = 16, /* of those that we make */
     RC_PASSWORD_SALT_MAX = 64,
-    RC_PASSWORD_ITERATIONS = 20000, /* some 10 ms of one core */
+    RC_PASSWORD_ITERATIONS = 20000, /* some 20 ms of one core */
     RC_PASSWORD_ITERATIONS_MAX = 1000000,
     RC_PASSWORD_ENTRY_MAX = 256, /* with the NUL */
 };

@@ -274,6 +274,14 @@ static bool set_identity(struct rc_conn *conn, const struct rc_mqtt_connect *con
     return rc_review_verdict(conn) == RC_MQTT_SUCCESS;
 }
 
+/* Who takes over a client id does not get what waits for somebody else. */
+static bool session_is_anothers(const struct rc_conn *conn)
+{
+    const struct rc_session *session =
+        rc_session_find(conn->broker, conn->group->instance->id, rc_slice_str(conn->login_id));
+    return session != NULL && session->owner != 0 && session->owner != conn->identity->owner;
+}
+
 /* What a will of version 5 may not ask for is named; an older client is not told, and gets less. */
 static int64_t check_will_of_v5(struct rc_conn *conn, const struct rc_mqtt_connect *connect,
                                 const struct rc_limits *limits)
@@ -356,9 +364,9 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     }
     if (check_will(conn, connect) < 0)
         return;
-    bool present;
-    struct rc_session *session = rc_session_open(broker, conn->group->instance->id,
-                                                 rc_slice_str(conn->login_id), connect->is_clean, &present);
+    bool present, is_clean = connect->is_clean || session_is_anothers(conn);
+    struct rc_session *session =
+        rc_session_open(broker, conn->group->instance->id, rc_slice_str(conn->login_id), is_clean, &present);
     if (open_channel(conn, session) != RC_OK) {
         rc_session_leave(broker, session);
         rc_session_unref(session);
@@ -368,6 +376,7 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     const struct rc_limits *limits = rc_conn_limits(conn);
     conn->session = session;
     session->conn = conn;
+    session->owner = conn->identity->owner;
     set_keep_alive(conn, connect->keep_alive_s, limits->keep_alive_max_s);
     set_expiry(conn, connect, limits);
     set_will(conn, connect, limits);

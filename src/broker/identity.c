@@ -4,6 +4,8 @@
 #include "base/hash.h"
 #include "broker/private.h"
 
+#include <openssl/sha.h>
+
 enum { KEY_MAX = RC_CATALOG_ID_MAX + 2 + RC_CATALOG_USER_MAX };
 
 static struct rc_slice identity_key(const void *item)
@@ -42,6 +44,21 @@ static uint64_t secret_mark(const struct rc_key_pair *key, const struct rc_user 
     return key != NULL ? rc_hash(key->secret_key) : user != NULL ? rc_hash(user->password) : 0;
 }
 
+/*
+ * A user's sessions are his own: another one who calls himself by the same client id gets a new session, not
+ * what waits for the first. Keys of an instance are one owner: they are changed for each other.
+ */
+static uint32_t owner_of(enum rc_identity_kind kind, struct rc_slice name)
+{
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    uint32_t owner;
+    if (kind != RC_IDENTITY_USER)
+        return 1 + (uint32_t)kind;
+    SHA256(name.ptr, name.len, digest);
+    memcpy(&owner, digest, sizeof(owner));
+    return owner > RC_IDENTITY_USER ? owner : owner + RC_IDENTITY_USER + 1;
+}
+
 /* Looks its name up in the broker's catalog. */
 static void refresh(const struct rc_broker *broker, struct rc_identity *identity)
 {
@@ -70,6 +87,7 @@ static struct rc_identity *create(struct rc_broker *broker, const struct rc_auth
     identity->kind = kind_of(client);
     identity->is_listed = true;
     identity->secret_mark = secret_mark(client->key, client->user);
+    identity->owner = owner_of(identity->kind, name_of(client));
     identity->generation = broker->catalog_generation - 1; /* the client may be of an older catalog */
     rc_map_insert(&broker->identities, identity);
     return identity;

@@ -9,6 +9,9 @@
 #include "base/error.h"
 #include "base/hash.h"
 
+#include <openssl/evp.h>
+#include <stdio.h>
+
 struct rc_login {
     struct rc_password_job job;
     struct rc_conn *conn; /* NULL: it is gone */
@@ -17,14 +20,28 @@ struct rc_login {
     uint8_t bytes[]; /* entry, password */
 };
 
-/* What stands for a user that does not exist: it takes as long to refuse. */
-static const char no_entry[] = "none";
+/* What stands for a user that does not exist: it takes as long to refuse as one of the instance's. */
+static struct rc_slice entry_of_nobody(const struct rc_instance *instance, char out[RC_PASSWORD_ENTRY_MAX])
+{
+    uint8_t hash[RC_PASSWORD_HASH_LEN] = {0}, salt_text[32], hash_text[2 * RC_PASSWORD_HASH_LEN];
+    struct rc_password_entry like;
+    uint32_t cursor = 0;
+    const struct rc_user *user = rc_map_next(&instance->users, &cursor);
+    if (user == NULL || !rc_password_parse(user->password, &like))
+        like.iterations = RC_PASSWORD_ITERATIONS;
+    EVP_EncodeBlock(salt_text, hash, RC_PASSWORD_SALT_LEN);
+    EVP_EncodeBlock(hash_text, hash, RC_PASSWORD_HASH_LEN);
+    snprintf(out, RC_PASSWORD_ENTRY_MAX, "$7$%u$%s$%s", like.iterations, (const char *)salt_text,
+             (const char *)hash_text);
+    return rc_slice_str(out);
+}
 
 /* ---- counting wrong ones ---- */
 
 static uint64_t address_key(const struct rc_conn *conn)
 {
-    return rc_hash(rc_slice(conn->channel.addr, conn->channel.is_v6 ? 16 : 4));
+    /* Who has an IPv6 address has 2^64 of them. */
+    return rc_hash(rc_slice(conn->channel.addr, conn->channel.is_v6 ? 8 : 4));
 }
 
 /* From there for that client: nobody can shut out a client from elsewhere. */
@@ -94,7 +111,9 @@ static enum rc_auth_result ask(struct rc_conn *conn, const struct rc_auth_login 
     }
     if (broker->connecting_bytes + in.len > RC_BROKER_CONNECTING_BYTES_MAX)
         return RC_AUTH_BUSY;
-    struct rc_slice entry = client->user != NULL ? client->user->password : rc_slice_str(no_entry);
+    char nobody[RC_PASSWORD_ENTRY_MAX];
+    struct rc_slice entry =
+        client->user != NULL ? client->user->password : entry_of_nobody(client->instance, nobody);
     struct rc_login *login = rc_calloc(1, sizeof(*login) + entry.len + from->password.len);
     memcpy(login->bytes, entry.ptr, entry.len);
     if (from->password.len > 0)

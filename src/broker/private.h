@@ -231,6 +231,7 @@ struct rc_session {
     uint64_t stamp;                        /* of the last publication that matched it */
     uint32_t match_at;                     /* where, among that one's matches */
     uint32_t refs;                         /* the table, the connection, wills that are due */
+    uint32_t owner;                        /* whose it is (struct rc_identity); 0: not known */
     uint32_t expiry_s; /* how long it outlives its connection; 0: not at all; UINT32_MAX: for ever */
     uint16_t subscription_count, shared_count;
     bool is_listed; /* it is in the table: it has not ended */

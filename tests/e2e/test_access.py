@@ -125,6 +125,21 @@ def test_any_client_id_up_to_1024_bytes_and_its_presence_is_the_same(server, cli
                [b["eventType"] for b in bodies if b["clientId"] == name] == ["connect", "disconnect"], name
 
 
+def test_a_session_is_its_users_own(server, clients):
+    standard(server, users="\n".join(hashed("x", "-n", "10", name) for name in ("alice", "bob"))).start()
+    first = clients(server, "shared-id", "alice", "x", clean=False)
+    assert first.subscribe("private") == 1
+    first.close()
+    assert clients(server, "sender").publish("private", "for alice") == 0
+    bob = clients(server, "shared-id", "bob", "x", clean=False)
+    assert bob.code == 0 and not bob.present
+    assert bob.publish("private", "nobody") == 0x10
+    assert bob.messages.empty()
+    bob.close()
+    again = clients(server, "shared-id", "bob", "x", clean=False)
+    assert again.present
+
+
 # ---- profile standard: rules ----
 
 def test_rules_say_who_reads_and_writes_what(server, clients):

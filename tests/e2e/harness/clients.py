@@ -20,7 +20,7 @@ class Client:
         if name is not None:
             self.paho.username_pw_set(name, word)
         self.messages, self.connacks, self.subacks, self.acks, self.ends = (queue.Queue() for _ in range(5))
-        self.paho.on_connect = lambda c, u, flags, reason, props: self.connacks.put(reason.value)
+        self.paho.on_connect = lambda c, u, flags, reason, props: self.connacks.put((reason.value, flags.session_present))
         self.paho.on_disconnect = lambda c, u, flags, reason, props: self.ends.put(reason.value)
         self.paho.on_subscribe = lambda c, u, mid, reasons, props: self.subacks.put([r.value for r in reasons])
         self.paho.on_publish = lambda c, u, mid, reason, props: self.acks.put(reason.value)
@@ -32,7 +32,7 @@ class Client:
         start = {"clean_start": clean, "properties": properties} if version == mqtt.MQTTv5 else {}
         self.paho.connect("127.0.0.1", server.mqtt_port, 60, **start)
         self.paho.loop_start()
-        self.code = self.connacks.get(timeout=10 * PATIENCE)
+        self.code, self.present = self.connacks.get(timeout=10 * PATIENCE)
 
     def subscribe(self, filter, qos=1):
         result, _ = self.paho.subscribe(filter, qos)

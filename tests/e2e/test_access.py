@@ -2,13 +2,16 @@
 
 import json
 import signal
+import socket
+import struct
 import subprocess
+import time
 
 import paho.mqtt.client as mqtt
 import pytest
 
 from harness.clients import Client
-from harness.procs import wait_until
+from harness.procs import PATIENCE, wait_until
 from harness.rollcall import BINARY, GROUP, PARENT, SK, Device, Rollcall, password, user
 
 NOT_AUTHORIZED, ADMINISTRATIVE_ACTION, BAD_CREDENTIALS, CLIENT_ID = 0x87, 0x98, 0x86, 0x85
@@ -107,6 +110,29 @@ def test_wrong_passwords_are_slowed_down_for_that_client_alone(server, clients):
     assert codes[10:] == [0x9F] * 2
     assert clients(server, "guesser", "alice", "right").code == 0x9F
     assert clients(server, "another", "alice", "right").code == 0
+
+
+def connect_packet(client_id, name, word):
+    payload = b"".join(len(f).to_bytes(2, "big") + f.encode() for f in (client_id, name, word))
+    body = b"\x00\x04MQTT\x04\xc2\x00\x3c" + payload
+    return b"\x10" + bytes([len(body)]) + body
+
+
+def test_slow_passwords_hold_up_nobody_who_needs_none(server, clients):
+    standard(server, users=hashed("x", "-n", "1000000", "alice")).start()  # half a second or more for each
+    sockets = [socket.create_connection(("127.0.0.1", server.mqtt_port), 5) for _ in range(40)]
+    for i, one in enumerate(sockets):
+        one.sendall(connect_packet(f"slow-{i}", "alice", "wrong"))
+    begun = time.monotonic()
+    assert clients(server, "nobody").code == 0
+    assert product(clients, server, "device").code == 0
+    assert time.monotonic() - begun < 5 * PATIENCE
+    for one in sockets:  # gone before the answer, which nobody waits for then
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        one.close()
+    begun = time.monotonic()
+    server.stop()
+    assert time.monotonic() - begun < 15 * PATIENCE
 
 
 def test_any_client_id_up_to_1024_bytes_and_its_presence_is_the_same(server, clients):

@@ -64,11 +64,11 @@ static bool resolve_alias(struct rc_conn *conn, struct rc_mqtt_publish *publish)
 {
     if (!rc_mqtt_props_has(&publish->props, RC_MQTT_PROP_TOPIC_ALIAS))
         return true;
-    return rc_topic_alias_resolve(&conn->aliases, rc_conn_limits(conn)->topic_alias_max,
-                                  (uint16_t)publish->props.numbers[RC_MQTT_PROP_TOPIC_ALIAS],
-                                  &publish->topic) ||
-           rc_packet_protocol_error(conn, RC_MQTT_TOPIC_ALIAS_INVALID,
-                                    "client closed: a topic alias that is not valid");
+    uint8_t reason =
+        rc_topic_alias_resolve(&conn->aliases, rc_conn_limits(conn)->topic_alias_max,
+                               (uint16_t)publish->props.numbers[RC_MQTT_PROP_TOPIC_ALIAS], &publish->topic);
+    return reason == RC_MQTT_SUCCESS ||
+           rc_packet_protocol_error(conn, reason, "client closed: a topic alias that is not valid");
 }
 
 /* What the instance's profile has no room for; false when the connection was closed. */

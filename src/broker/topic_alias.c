@@ -1,6 +1,7 @@
 #include "broker/topic_alias.h"
 
 #include "base/alloc.h"
+#include "mqtt/types.h"
 
 struct alias {
     uint8_t *topic;
@@ -41,25 +42,25 @@ static void set(struct alias *alias, struct rc_slice topic)
     alias->len = (uint32_t)topic.len;
 }
 
-bool rc_topic_alias_resolve(struct rc_topic_aliases **aliases, uint16_t max, uint16_t alias,
-                            struct rc_slice *topic)
+uint8_t rc_topic_alias_resolve(struct rc_topic_aliases **aliases, uint16_t max, uint16_t alias,
+                               struct rc_slice *topic)
 {
     if (alias == 0 || alias > max)
-        return false;
+        return RC_MQTT_TOPIC_ALIAS_INVALID;
     struct rc_topic_aliases *all = make(aliases);
     if (all->in == NULL) {
         all->in = rc_calloc(max, sizeof(*all->in));
         all->in_count = max;
     }
     if (alias > all->in_count) /* a reload allowed more; the client was told of fewer */
-        return false;
+        return RC_MQTT_TOPIC_ALIAS_INVALID;
     struct alias *one = &all->in[alias - 1];
     if (topic->len > 0)
         set(one, *topic);
     else if (one->topic == NULL)
-        return false;
+        return RC_MQTT_PROTOCOL_ERROR;
     *topic = rc_slice(one->topic, one->len);
-    return true;
+    return RC_MQTT_SUCCESS;
 }
 
 uint16_t rc_topic_alias_assign(struct rc_topic_aliases **aliases, uint16_t max, struct rc_slice topic,

@@ -14,11 +14,11 @@ void rc_topic_aliases_free(struct rc_topic_aliases *aliases); /* NULL is harmles
 
 /*
  * A PUBLISH came with an alias: with a topic it is remembered, with an empty one *topic becomes the
- * remembered one (a view that lives until the alias is set again). False when the alias is 0, above `max`, or
- * unknown.
+ * remembered one (a view that lives until the alias is set again). The reason code: success; topic alias
+ * invalid when it is 0 or above `max`; protocol error when it is unknown.
  */
-bool rc_topic_alias_resolve(struct rc_topic_aliases **aliases, uint16_t max, uint16_t alias,
-                            struct rc_slice *topic);
+uint8_t rc_topic_alias_resolve(struct rc_topic_aliases **aliases, uint16_t max, uint16_t alias,
+                               struct rc_slice *topic);
 
 /*
  * The alias for a topic that goes out, the longest unused one taken over when all are in use; 0 when the

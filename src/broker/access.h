@@ -13,6 +13,7 @@ struct rc_instance;
 
 enum rc_access_result {
     RC_ACCESS_ALLOWED,
+    RC_ACCESS_TAKEN,  /* a message to the server itself: acknowledge it, it goes to nobody */
     RC_ACCESS_DENIED, /* answer 0x87 (not authorized) in the acknowledgement; QoS 0: drop it */
     RC_ACCESS_CLOSE,  /* the product's way: close the connection, 0x87 in version 5 */
 };

@@ -92,6 +92,7 @@ static void test_the_products_clients_keep_to_parent_topics_and_their_own_p2p(vo
     assert_int_equal(publish(world, "news/a"), RC_ACCESS_ALLOWED);
     assert_int_equal(publish(world, "other/a"), RC_ACCESS_CLOSE);
     assert_int_equal(publish(world, "$SYS/broker/uptime"), RC_ACCESS_CLOSE);
+    assert_int_equal(publish(world, "$SYS/enableOrderMsg"), RC_ACCESS_TAKEN);
     assert_int_equal(publish(world, "news/p2p/somebody"), RC_ACCESS_ALLOWED);
     assert_int_equal(publish(world, p2p), RC_ACCESS_ALLOWED); /* longer than 64, as it must be */
     assert_int_equal(subscribe(world, p2p), RC_ACCESS_ALLOWED);
@@ -136,6 +137,7 @@ static void test_standard_clients_are_denied_and_stay(void **state)
     assert_int_equal(subscribe(world, "$share/g/a"), RC_ACCESS_ALLOWED);
     assert_int_equal(publish(world, "$other/x"), RC_ACCESS_ALLOWED);
     assert_int_equal(publish(world, "$SYS/x"), RC_ACCESS_DENIED);
+    assert_int_equal(publish(world, "$SYS/enableOrderMsg"), RC_ACCESS_DENIED);
     assert_int_equal(subscribe(world, "$SYS/x"), RC_ACCESS_DENIED);
     assert_int_equal(subscribe(world, "$share/g/$SYS/#"), RC_ACCESS_DENIED);
     rc_catalog_set_acl(world->broker->catalog, world->standard, &rule, 1);

@@ -101,6 +101,8 @@ static uint8_t publish_or_refuse(struct rc_conn *conn, enum rc_access_result acc
                                  const struct rc_mqtt_publish *publish)
 {
     const struct rc_instance *instance = instance_of(conn);
+    if (access == RC_ACCESS_TAKEN)
+        return RC_MQTT_SUCCESS;
     if (access != RC_ACCESS_ALLOWED || instance == NULL) {
         RC_COUNT(&conn->broker->counters, publishes_refused);
         return RC_MQTT_NOT_AUTHORIZED;

@@ -264,6 +264,7 @@ def test_a_subscription_that_is_not_allowed_ends_the_connection(server, clients,
 def test_a_publish_that_is_not_allowed_ends_the_connection(server, clients, topic, size, code):
     server.start()
     client = product(clients, server, "me")
+    assert client.publish("$SYS/enableOrderMsg", '{"order":"true"}') == 0
     assert client.publish(f"{PARENT}/x", "x" * 64 * 1024) in (0, 0x10)
     client.paho.publish(topic, "x" * size, 1)
     assert client.end() == code

@@ -13,6 +13,7 @@ void rc_endpoint_options_default(struct rc_endpoint_options *options)
         .broker_name = "rollcall",
         .acl = true,
         .default_queues = 8,
+        .max_creations = RC_ENDPOINT_CREATIONS_MAX,
         .times = {.idle = 120000, .stranger = 60000, .lock = 60000, .sweep = 10000},
     };
 }

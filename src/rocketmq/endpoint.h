@@ -60,6 +60,7 @@ struct rc_endpoint_times {
 };
 
 struct rc_endpoint_options {
+    uint32_t max_creations; /* topics that clients make in a minute; default RC_ENDPOINT_CREATIONS_MAX */
     struct rc_store *store;
     struct rc_log_writer *writer;
     struct rc_catalog *catalog; /* the endpoint takes a reference of its own */

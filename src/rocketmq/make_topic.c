@@ -14,10 +14,10 @@ static bool may_create(struct rc_endpoint *endpoint)
         endpoint->creations_minute = minute;
         endpoint->creations = 0;
     }
-    if (endpoint->creations >= RC_ENDPOINT_CREATIONS_MAX) {
+    if (endpoint->creations >= endpoint->options.max_creations) {
         RC_COUNTER(endpoint, limits_hit);
-        rc_log_error("rocketmq", "a topic was not made: clients have asked for %d within a minute",
-                     RC_ENDPOINT_CREATIONS_MAX);
+        rc_log_error("rocketmq", "a topic was not made: clients have asked for %u within a minute",
+                     endpoint->options.max_creations);
         return false;
     }
     endpoint->creations++;

@@ -45,6 +45,14 @@ static uint64_t absent(const struct rc_broker *broker)
     return sessions > clients ? sessions - clients : 0;
 }
 
+/* The most that were seen at a time: looked at now and then, so a short peak may be missed. */
+static void see_clients(struct rc_broker *broker)
+{
+    uint64_t clients = SUM(broker, clients);
+    if (clients > broker->sys.clients_max)
+        broker->sys.clients_max = clients;
+}
+
 /* ---- rates ---- */
 
 /* In the order of `totals`. */
@@ -229,6 +237,7 @@ void rc_sys_catch_up(struct rc_broker *broker, const struct rc_subscription *sub
     struct teller teller = {.broker = broker, .tell = send_one, .subscription = subscription};
     if (!rc_sys_is_about(rc_slice(subscription->filter, subscription->filter_len)))
         return;
+    see_clients(broker);
     tell_mosquittos(&teller);
     tell_emqxs(&teller);
 }
@@ -251,9 +260,7 @@ static void publish_all(struct rc_broker *broker)
 static void on_due(struct rc_timer *timer)
 {
     struct rc_broker *broker = rc_container_of(timer, struct rc_broker, sys.timer);
-    uint64_t clients = SUM(broker, clients);
-    if (clients > broker->sys.clients_max)
-        broker->sys.clients_max = clients;
+    see_clients(broker);
     update_loads(broker);
     if (atomic_load_explicit(&broker->counters.sys_subscriptions, memory_order_relaxed) > 0)
         publish_all(broker);

@@ -23,6 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rc_params_init(&params);
     rc_params_add_form(&params, input);
     rc_params_sort(&params);
+    rc_params_get_nth(&params, "Tag", 1);
+    rc_params_get_field(&params, "Tag", 1, "Key");
     rc_api_sign_rpc("GET", &params, rc_slice_str("SK"), signature);
     if (rc_acs3_parse(text, &acs3) == RC_OK) {
         struct rc_acs3_request request = {

@@ -23,6 +23,7 @@ extern const struct rc_cli_command rc_cli_watch;
 extern const struct rc_cli_command rc_cli_sign;
 extern const struct rc_cli_command rc_cli_passwd;
 extern const struct rc_cli_command rc_cli_sim;
+extern const struct rc_cli_command rc_cli_bench;
 extern const struct rc_cli_command rc_cli_store;
 
 #endif

@@ -51,6 +51,7 @@ struct rc_config_section {
 
 extern const struct rc_config_section rc_config_root;
 extern const struct rc_config_section rc_config_listener_section; /* config_table_listener.c */
+extern const struct rc_config_section rc_config_instance_section; /* config_table_instance.c */
 
 /* ---- memory of one configuration: released all at once ---- */
 void *rc_config_alloc(struct rc_config_memory **memory, size_t size); /* zeroed */

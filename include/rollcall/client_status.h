@@ -18,6 +18,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 enum {
     RC_CLIENT_STATUS_ID_MAX = 256,     /* bytes in a clientId or channelId */
@@ -135,6 +136,7 @@ struct rc_client_status_counts {
 
 void rc_client_status_count(const struct rc_client_status *store, struct rc_client_status_counts *ret);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

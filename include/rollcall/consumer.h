@@ -18,6 +18,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct rc_consumer;
 
@@ -69,6 +70,7 @@ void rc_consumer_stop(struct rc_consumer *consumer);
 /* Any thread: queues that this consumer reads now (0 until it has found its topic and group). */
 uint32_t rc_consumer_queues(const struct rc_consumer *consumer);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

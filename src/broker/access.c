@@ -7,15 +7,17 @@
 const struct rc_limits *rc_conn_limits(const struct rc_conn *conn)
 {
     const struct rc_identity *identity = rc_conn_identity(conn);
-    const struct rc_instance *instance = identity != NULL      ? identity->instance
-                                         : conn->group != NULL ? conn->group->instance /* just checked */
-                                                               : NULL;
+    const struct rc_instance *instance = identity != NULL ? identity->instance
+                                         : conn->arrival != NULL && conn->arrival->group != NULL
+                                             ? conn->arrival->group->instance /* just checked */
+                                             : NULL;
     return instance != NULL ? &instance->limits : rc_limits_of(RC_PROFILE_PRODUCT);
 }
 
 static struct rc_slice client_id_of(const struct rc_conn *conn)
 {
-    return rc_slice_str(conn->session != NULL ? rc_session_client_id(conn->session) : conn->login_id);
+    return rc_slice_str(conn->session != NULL ? rc_session_client_id(conn->session)
+                                              : conn->arrival->client_id);
 }
 
 /* ---- P2P topics: <parent>/p2p/<client id> ---- */

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "broker/private.h"
 
 #include <stdio.h>
@@ -43,8 +44,7 @@ static void log_out(struct world *world)
 {
     rc_identity_close(world->broker, world->conn.identity);
     world->conn.identity = NULL;
-    free(world->conn.login_id);
-    world->conn.login_id = NULL;
+    rc_arrival_end(&world->conn);
 }
 
 static int tear_down(void **state)
@@ -69,7 +69,8 @@ static void log_in(struct world *world, struct rc_instance *instance, const char
     if (user != NULL)
         client.user = rc_instance_user(instance, rc_slice_str(user));
     world->conn.identity = rc_identity_open(world->broker, &client);
-    world->conn.login_id = strdup(client_id);
+    world->conn.arrival = rc_calloc(1, sizeof(*world->conn.arrival) + strlen(client_id) + 1);
+    memcpy(world->conn.arrival->client_id, client_id, strlen(client_id));
 }
 
 static enum rc_access_result publish(struct world *world, const char *topic)

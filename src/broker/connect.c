@@ -129,16 +129,26 @@ static void assign_id(struct rc_conn *conn)
     uint8_t random[ASSIGNED_RANDOM_BYTES];
     if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
         abort(); /* never happens: so few bytes are always there */
-    conn->login_id = rc_calloc(1, 3 + 2 * sizeof(random) + 1);
-    memcpy(conn->login_id, "rc-", 3);
-    rc_hex_lower(conn->login_id + 3, random, sizeof(random));
+    conn->arrival = rc_calloc(1, sizeof(*conn->arrival) + 3 + 2 * sizeof(random) + 1);
+    memcpy(conn->arrival->client_id, "rc-", 3);
+    rc_hex_lower(conn->arrival->client_id + 3, random, sizeof(random));
     conn->is_id_assigned = true;
+}
+
+void rc_arrival_end(struct rc_conn *conn)
+{
+    if (conn->arrival == NULL)
+        return;
+    rc_login_abandon(conn);
+    rc_catalog_unref(conn->arrival->catalog);
+    free(conn->arrival);
+    conn->arrival = NULL;
 }
 
 static void keep_id(struct rc_conn *conn, struct rc_slice client_id)
 {
-    conn->login_id = rc_calloc(1, client_id.len + 1);
-    memcpy(conn->login_id, client_id.ptr, client_id.len);
+    conn->arrival = rc_calloc(1, sizeof(*conn->arrival) + client_id.len + 1);
+    memcpy(conn->arrival->client_id, client_id.ptr, client_id.len);
 }
 
 /* 3.1 knows no empty client id; 3.1.1 only for a session that nobody comes back to. */
@@ -149,8 +159,8 @@ static bool may_have_no_id(const struct rc_mqtt_connect *connect)
 
 static struct rc_auth_login login_of(const struct rc_conn *conn, const struct rc_mqtt_connect *connect)
 {
-    return (struct rc_auth_login){rc_slice_str(conn->login_id), connect->has_user, connect->has_password,
-                                  connect->user, connect->password};
+    return (struct rc_auth_login){rc_slice_str(conn->arrival->client_id), connect->has_user,
+                                  connect->has_password, connect->user, connect->password};
 }
 
 /* -1: refused, or its password is being verified. */
@@ -163,7 +173,7 @@ static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connec
     if ((connect->client_id.len == 0 && !may_have_no_id(connect)) ||
         connect->client_id.len > RC_CLIENT_ID_MAX)
         return refuse_login(conn, connect, RC_AUTH_BAD_CLIENT_ID);
-    if (conn->login_id != NULL)
+    if (conn->arrival != NULL)
         ; /* it was here before: its password has been checked */
     else if (connect->client_id.len == 0)
         assign_id(conn);
@@ -176,7 +186,7 @@ static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connec
         return -1;
     if (result != RC_AUTH_OK)
         return refuse_login(conn, connect, result);
-    conn->group = client.group;
+    conn->arrival->group = client.group;
     return 0;
 }
 
@@ -207,9 +217,9 @@ int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in)
     take_options(conn, connect);
     if (log_in(conn, connect, in) < 0)
         return -1;
-    conn->catalog = rc_catalog_ref(broker->catalog);
-    uint32_t owner =
-        rc_broker_shard_of(conn->group->instance->id, rc_slice_str(conn->login_id), broker->options.shards);
+    conn->arrival->catalog = rc_catalog_ref(broker->catalog);
+    uint32_t owner = rc_broker_shard_of(conn->arrival->group->instance->id,
+                                        rc_slice_str(conn->arrival->client_id), broker->options.shards);
     if (owner != broker->options.shard)
         return move(conn, broker->options.brokers[owner], in);
     rc_connect_open(conn, in);
@@ -269,7 +279,7 @@ static bool set_identity(struct rc_conn *conn, const struct rc_mqtt_connect *con
 {
     struct rc_auth_client client;
     struct rc_auth_login login = login_of(conn, connect);
-    if (rc_auth_identify(conn->catalog, &login, &client) == RC_AUTH_OK)
+    if (rc_auth_identify(conn->arrival->catalog, &login, &client) == RC_AUTH_OK)
         conn->identity = rc_identity_open(conn->broker, &client);
     return rc_review_verdict(conn) == RC_MQTT_SUCCESS;
 }
@@ -277,8 +287,8 @@ static bool set_identity(struct rc_conn *conn, const struct rc_mqtt_connect *con
 /* Who takes over a client id does not get what waits for somebody else. */
 static bool session_is_anothers(const struct rc_conn *conn)
 {
-    const struct rc_session *session =
-        rc_session_find(conn->broker, conn->group->instance->id, rc_slice_str(conn->login_id));
+    const struct rc_session *session = rc_session_find(conn->broker, conn->arrival->group->instance->id,
+                                                       rc_slice_str(conn->arrival->client_id));
     return session != NULL && session->owner != 0 && session->owner != conn->identity->owner;
 }
 
@@ -320,7 +330,7 @@ static int64_t check_will(struct rc_conn *conn, const struct rc_mqtt_connect *co
     char client[128], topic[128];
     RC_COUNT(&conn->broker->counters, refused_auth);
     rc_log_warn("auth", "login refused: a will for a topic that it may not use client=%s topic=%s",
-                rc_log_quote(client, sizeof(client), rc_slice_str(conn->login_id)),
+                rc_log_quote(client, sizeof(client), rc_slice_str(conn->arrival->client_id)),
                 rc_log_quote(topic, sizeof(topic), connect->will_topic));
     return refuse(conn, RC_MQTT_NOT_AUTHORIZED, "the will's topic is not allowed");
 }
@@ -341,9 +351,9 @@ static int open_channel(struct rc_conn *conn, struct rc_session *session)
     conn->channel.instance = session->key;
     conn->channel.protocol = protocol_text(conn->version);
     int err = rc_presence_connect(conn->broker->presence, &conn->channel,
-                                  rc_group_event_topic(conn->catalog, conn->group));
+                                  rc_group_event_topic(conn->arrival->catalog, conn->arrival->group));
     if (err == RC_OK)
-        rc_roll_enrol(conn, conn->group->instance->id, conn->group->id);
+        rc_roll_enrol(conn, conn->arrival->group->instance->id, conn->arrival->group->id);
     return err;
 }
 
@@ -365,8 +375,8 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     if (check_will(conn, connect) < 0)
         return;
     bool present, is_clean = connect->is_clean || session_is_anothers(conn);
-    struct rc_session *session =
-        rc_session_open(broker, conn->group->instance->id, rc_slice_str(conn->login_id), is_clean, &present);
+    struct rc_session *session = rc_session_open(broker, conn->arrival->group->instance->id,
+                                                 rc_slice_str(conn->arrival->client_id), is_clean, &present);
     if (open_channel(conn, session) != RC_OK) {
         rc_session_leave(broker, session);
         rc_session_unref(session);
@@ -382,11 +392,7 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     set_will(conn, connect, limits);
     if (present) /* its rights may have changed while it was away */
         rc_review_subscriptions(conn);
-    rc_catalog_unref(conn->catalog); /* the limits and the group went by it */
-    conn->catalog = NULL;
-    conn->group = NULL;
-    free(conn->login_id);
-    conn->login_id = NULL;
+    rc_arrival_end(conn); /* the limits and the group went by its catalog */
     rc_conn_opening(conn);
     keep_rest(conn, rc_slice_from(in, (size_t)used));
     conn->session_present = present;

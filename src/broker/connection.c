@@ -29,11 +29,10 @@ void rc_conn_free(struct rc_conn *conn)
         rc_buf_free(conn->partial);
     free(conn->partial);
     rc_output_free(&conn->output);
-    free(conn->login_id);
+    rc_arrival_end(conn);
     rc_roll_strike(conn);
     rc_topic_aliases_free(conn->aliases);
     rc_identity_close(conn->broker, conn->identity);
-    rc_catalog_unref(conn->catalog);
     if (conn->session != NULL)
         rc_session_unref(conn->session);
     free(conn);

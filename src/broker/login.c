@@ -130,7 +130,7 @@ static enum rc_auth_result ask(struct rc_conn *conn, const struct rc_auth_login 
         free(login);
         return RC_AUTH_BUSY;
     }
-    conn->login = login;
+    conn->arrival->login = login;
     keep_connect(conn, in);
     return RC_AUTH_NEEDS_PASSWORD;
 }
@@ -138,12 +138,12 @@ static enum rc_auth_result ask(struct rc_conn *conn, const struct rc_auth_login 
 /* The catalog may have changed meanwhile: what was verified must still be the user's entry. */
 static enum rc_auth_result take_answer(struct rc_conn *conn, const struct rc_auth_client *client)
 {
-    struct rc_login *login = conn->login;
+    struct rc_login *login = conn->arrival->login;
     bool is_right =
         login->job.is_right && client->user != NULL && rc_slice_eq(client->user->password, login->job.entry);
     if (!is_right)
         count_failure(conn->broker, login->address_key, login->client_key);
-    conn->login = NULL;
+    conn->arrival->login = NULL;
     free(login);
     return is_right ? RC_AUTH_OK : RC_AUTH_BAD_PASSWORD;
 }
@@ -152,7 +152,7 @@ enum rc_auth_result rc_login_check(struct rc_conn *conn, const struct rc_auth_lo
                                    struct rc_slice in, struct rc_auth_client *ret_client)
 {
     enum rc_auth_result result = rc_auth_mqtt(conn->broker->catalog, login, ret_client);
-    if (conn->login != NULL && conn->login->is_answered && result == RC_AUTH_NEEDS_PASSWORD)
+    if (conn->arrival->login != NULL && conn->arrival->login->is_answered && result == RC_AUTH_NEEDS_PASSWORD)
         return take_answer(conn, ret_client);
     rc_login_abandon(conn);
     if (result != RC_AUTH_NEEDS_PASSWORD)
@@ -162,10 +162,10 @@ enum rc_auth_result rc_login_check(struct rc_conn *conn, const struct rc_auth_lo
 
 void rc_login_abandon(struct rc_conn *conn)
 {
-    struct rc_login *login = conn->login;
-    conn->login = NULL;
+    struct rc_login *login = conn->arrival != NULL ? conn->arrival->login : NULL;
     if (login == NULL)
         return;
+    conn->arrival->login = NULL;
     login->conn = NULL;
     atomic_store_explicit(&login->job.is_cancelled, true, memory_order_relaxed);
     if (login->is_answered)

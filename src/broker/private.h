@@ -29,6 +29,14 @@ enum {
 struct rc_session;
 struct rc_login;
 
+/* What is known of a client between its CONNECT and its session. */
+struct rc_arrival {
+    const struct rc_group *group; /* of `catalog`, which the login was checked against */
+    struct rc_catalog *catalog;
+    struct rc_login *login; /* while its password is being verified */
+    char client_id[];       /* NUL-terminated, never empty */
+};
+
 /* A connection: from accept to the end of its channel. `session` is set once the client is known. */
 struct rc_conn {
     struct rc_stream stream;
@@ -43,33 +51,30 @@ struct rc_conn {
         struct rc_mail mail;  /* while it moves */
     };
     struct rc_session *session;
-    const struct rc_group *group; /* while it moves: the login was checked against this catalog */
-    struct rc_catalog *catalog;
-    uint64_t active_ms; /* monotonic: the last packet's arrival */
+    struct rc_arrival *arrival; /* NULL before CONNECT, and once the session is open */
+    uint64_t active_ms;         /* monotonic: the last packet's arrival */
     struct rc_channel channel;
     struct rc_roll_tally *tally;      /* from the opening of its channel on */
     struct rc_topic_aliases *aliases; /* version 5, once one is used */
-    struct rc_login *login;           /* while its password is being verified */
-    struct rc_identity *identity;     /* likewise */
-    char *login_id;                   /* the client id, until its session is open; never empty */
+    struct rc_identity *identity;     /* from the opening of its channel on */
     uint32_t keep_alive_ms;           /* 1.5 times the client's; 0: none */
     uint32_t max_packet_out;          /* bytes that the client takes in one packet; UINT32_MAX: any */
     uint16_t receive_max;             /* QoS 1 and 2 messages that the client takes unacknowledged */
     uint16_t alias_max_out;           /* topic aliases that the client takes; 0: none */
     uint8_t version;                  /* RC_MQTT_V*, 0 before CONNECT */
-    bool problem_information;         /* version 5: reason strings may be sent */
+    bool problem_information : 1;     /* version 5: reason strings may be sent */
     /* What CONNACK tells because it is not as the client asked. */
-    bool is_id_assigned, is_keep_alive_ours, is_expiry_ours;
-    bool session_present;
+    bool is_id_assigned : 1, is_keep_alive_ours : 1, is_expiry_ours : 1;
+    bool session_present : 1;
+    bool is_in_handshake : 1;
+    bool is_on_roll : 1;
+    bool is_listed : 1, is_dirty : 1, is_dead : 1, is_connecting : 1;
+    bool has_last_word : 1;         /* something was sent that tells why it is closed */
     struct rc_transport *transport; /* of the listener that it came by; NULL: plain TCP without limits */
     union {
         struct rc_opening *opening;   /* while is_in_handshake */
         struct rc_throttle *throttle; /* later; NULL while the client is within its rate */
     };
-    bool is_in_handshake;
-    bool is_on_roll;
-    bool is_listed, is_dirty, is_dead, is_connecting;
-    bool has_last_word; /* something was sent that tells why it is closed */
 };
 
 struct rc_broker {
@@ -172,6 +177,9 @@ void rc_review_init(struct rc_broker *broker);
 void rc_review_start(struct rc_broker *broker);
 /* All connections stand in `conns` again. */
 void rc_review_stop(struct rc_broker *broker);
+
+/* The client is known, or is not to be: forgets its arrival. Harmless without one. */
+void rc_arrival_end(struct rc_conn *conn);
 
 /* ---- connack.c ---- */
 /* The session is open: false, and nothing was sent, when the client takes no packet of that size. */

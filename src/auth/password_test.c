@@ -117,6 +117,40 @@ static void test_the_pool_verifies_and_remembers_only_what_is_right(void **state
     rc_loop_destroy(loop);
 }
 
+static void test_the_pool_takes_so_many_and_no_more_and_ends_without_working_them_off(void **state)
+{
+    char entry[RC_PASSWORD_ENTRY_MAX];
+    struct rc_password_pool *pool;
+    struct rc_loop *loop;
+    sem_t answered;
+    struct ask *asks = calloc(RC_PASSWORD_POOL_WAITING_MAX + 1, sizeof(*asks)), *last;
+    sem_init(&answered, 0, 0);
+    rc_password_make(rc_slice_str("secret"), RC_PASSWORD_ITERATIONS_MAX / 4, entry); /* busy for a while */
+    assert_int_equal(rc_loop_create("test", &loop), RC_OK);
+    assert_int_equal(rc_loop_start_thread(loop), RC_OK);
+    assert_int_equal(rc_password_pool_create(1, &pool), RC_OK);
+    for (uint32_t i = 0; i <= RC_PASSWORD_POOL_WAITING_MAX; i++) {
+        asks[i].answered = &answered;
+        asks[i].job.entry = rc_slice_str(entry);
+        asks[i].job.reply_to = loop;
+        asks[i].job.on_answer = on_answer;
+        if (i < RC_PASSWORD_POOL_WAITING_MAX)
+            assert_int_equal(rc_password_pool_post(pool, &asks[i].job), RC_OK);
+    }
+    last = &asks[RC_PASSWORD_POOL_WAITING_MAX];
+    assert_int_equal(rc_password_pool_post(pool, &last->job), RC_ERR_FULL);
+    rc_password_pool_destroy(pool); /* all of them would take many minutes */
+    for (uint32_t i = 0; i < RC_PASSWORD_POOL_WAITING_MAX; i++)
+        sem_wait(&answered);
+    for (uint32_t i = 0; i < RC_PASSWORD_POOL_WAITING_MAX; i++)
+        assert_false(asks[i].job.is_right);
+    rc_loop_stop(loop);
+    rc_loop_join_thread(loop);
+    rc_loop_destroy(loop);
+    sem_destroy(&answered);
+    free(asks);
+}
+
 static void test_the_guard_counts_within_a_minute_and_per_key(void **state)
 {
     struct rc_login_guard *guard = calloc(1, sizeof(*guard));
@@ -144,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_entries_of_mosquitto_are_taken),
         cmocka_unit_test(test_what_is_no_entry_is_refused),
         cmocka_unit_test(test_the_pool_verifies_and_remembers_only_what_is_right),
+        cmocka_unit_test(test_the_pool_takes_so_many_and_no_more_and_ends_without_working_them_off),
         cmocka_unit_test(test_the_guard_counts_within_a_minute_and_per_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,7 +208,7 @@ static void begin_opening(struct rc_broker *broker, struct rc_conn *conn)
 
 static void begin_mqtt(struct rc_broker *broker, struct rc_conn *conn)
 {
-    ssize_t len = rc_stream_read(&conn->stream, broker->scratch, sizeof(broker->scratch));
+    ssize_t len = rc_conn_fill_scratch(conn);
     RC_COUNT_ADD(&broker->counters, bytes_received, len > 0 ? len : 0);
     if (len > 0)
         rc_conn_consume(conn, rc_slice(broker->scratch, (size_t)len));

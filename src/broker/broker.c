@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/poison.h"
 
 enum { RC_SWEEP_MS = 1000 };
 
@@ -171,6 +172,7 @@ void rc_broker_destroy(struct rc_broker *broker)
     rc_log_sender_destroy(broker->sender);
     rc_catalog_unref(broker->catalog);
     rc_matches_free(broker->matches);
+    rc_unpoison(broker->scratch, sizeof(broker->scratch));
     free(broker);
 }
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/poison.h"
 
 #include <netinet/in.h>
 #include <sys/epoll.h>
@@ -233,12 +234,22 @@ static void lost(struct rc_conn *conn, ssize_t why)
     rc_conn_close(conn, false, "connection-lost");
 }
 
+ssize_t rc_conn_fill_scratch(struct rc_conn *conn)
+{
+    struct rc_broker *broker = conn->broker;
+    rc_unpoison(broker->scratch, sizeof(broker->scratch));
+    ssize_t len = rc_stream_read(&conn->stream, broker->scratch, sizeof(broker->scratch));
+    if (len >= 0) /* reading behind the packets is a fault, though there is memory */
+        rc_poison(broker->scratch + len, sizeof(broker->scratch) - (size_t)len);
+    return len;
+}
+
 void rc_conn_read(struct rc_conn *conn)
 {
     struct rc_broker *broker = conn->broker;
     bool is_more = true; /* bytes that a layer holds are told by no event: they are taken beyond the limit */
     for (int i = 0; is_more && (i < RC_READS_PER_WAKE || rc_stream_pending(&conn->stream) > 0); i++) {
-        ssize_t len = rc_stream_read(&conn->stream, broker->scratch, sizeof(broker->scratch));
+        ssize_t len = rc_conn_fill_scratch(conn);
         if (len == RC_ERR_AGAIN)
             return;
         if (len <= 0) {

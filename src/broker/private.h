@@ -139,6 +139,8 @@ void rc_conn_free(struct rc_conn *conn);
 void rc_conn_list(struct rc_broker *broker, struct rc_conn *conn, struct rc_list *list);
 /* Reads what is there; the connection may be gone or elsewhere afterwards. */
 void rc_conn_read(struct rc_conn *conn);
+/* Reads into the broker's scratch, which the next read of any connection writes over: as rc_stream_read. */
+ssize_t rc_conn_fill_scratch(struct rc_conn *conn);
 /* Of its watch, once MQTT has begun. */
 void rc_conn_on_ready(struct rc_watch *watch, uint32_t events);
 /* Handles what was read: whole packets at once, the rest is kept. */

@@ -53,8 +53,10 @@ struct rc_consumer_options {
     const char *tags;       /* "a||b"; NULL or "*": all */
     const char *access_key; /* NULL: requests are not signed */
     const char *secret_key;
-    bool broadcasting; /* all queues, offsets not committed: starts anew with each start */
-    bool from_first;   /* a group without an offset starts at the beginning instead of the end */
+    bool broadcasting;       /* all queues, offsets not committed: starts anew with each start, unless: */
+    const char *offset_file; /* broadcasting: goes on where this file says, which is written every 5 s and at
+                                the stop. One consumer at a time. NULL: none */
+    bool from_first;         /* a group without an offset starts at the beginning instead of the end */
     int64_t from_ms; /* > 0: it starts at the first message stored at or after this time (since the epoch) */
     enum rc_consume_result (*on_message)(const struct rc_consumer_message *message, void *arg);
     void (*on_error)(const char *text, void *arg); /* in words, at most one a second; may be NULL */

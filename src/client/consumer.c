@@ -260,6 +260,7 @@ static void copy_options(struct rc_consumer *consumer, const struct rc_consumer_
     consumer->options.tags = rc_strdup(options->tags ? options->tags : "*");
     consumer->options.access_key = copy_or_null(options->access_key);
     consumer->options.secret_key = copy_or_null(options->secret_key);
+    consumer->options.offset_file = options->broadcasting ? copy_or_null(options->offset_file) : NULL;
 }
 
 static void make_names(struct rc_consumer *consumer)
@@ -306,6 +307,8 @@ static void free_consumer(struct rc_consumer *consumer)
     free((char *)(uintptr_t)consumer->options.tags);
     free((char *)(uintptr_t)consumer->options.access_key);
     free((char *)(uintptr_t)consumer->options.secret_key);
+    free((char *)(uintptr_t)consumer->options.offset_file);
+    rc_consumer_free_offsets(consumer);
     free(consumer);
 }
 
@@ -352,9 +355,13 @@ int rc_consumer_start(const struct rc_consumer_options *options, struct rc_consu
     rc_timer_start(consumer->loop, &consumer->rebalance, 0);
     rc_timer_start(consumer->loop, &consumer->heartbeat, HEARTBEAT_MS);
     rc_timer_start(consumer->loop, &consumer->commit, COMMIT_MS);
-    err = rc_loop_start_thread(consumer->loop);
-    if (err != RC_OK) {
+    err = rc_consumer_load_offsets(consumer);
+    if (err != RC_OK)
+        snprintf(error, error_size, "the offset file %s cannot be used: %s", consumer->options.offset_file,
+                 rc_err_text(err));
+    else if ((err = rc_loop_start_thread(consumer->loop)) != RC_OK)
         snprintf(error, error_size, "no thread: %s", rc_err_text(err));
+    if (err != RC_OK) {
         free_consumer(consumer);
         return err;
     }

@@ -6,6 +6,7 @@
 #include "client/link.h"
 #include "rollcall/consumer.h"
 
+#include <jansson.h>
 #include <stdatomic.h>
 
 enum {
@@ -48,6 +49,8 @@ struct rc_consumer {
     uint64_t told_ms;
     uint32_t goodbyes;
     bool is_group_changed, is_stopping;
+    json_t *offsets; /* by queue, of offset_file; NULL without one */
+    bool is_offset_new;
 };
 
 void rc_consumer_tell(struct rc_consumer *consumer, const char *what, const char *why);
@@ -62,6 +65,16 @@ void rc_consumer_put_heartbeat(const struct rc_consumer *consumer, struct rc_buf
 void rc_consumer_take_route(struct rc_consumer *consumer, int topic, struct rc_slice body);
 /* Takes my share of all queues, given the body of a consumer list (empty: all are mine). */
 void rc_consumer_assign(struct rc_consumer *consumer, struct rc_slice members);
+
+/* ---- consumer_offsets.c: offset_file; all but load do nothing without one ---- */
+/* RC_ERR_CORRUPT when the file is none of this topic. A file that is not there yet is an empty one. */
+int rc_consumer_load_offsets(struct rc_consumer *consumer);
+/* -1: none is known. */
+int64_t rc_consumer_kept_offset(const struct rc_consumer *consumer, const struct rc_consumer_place *place);
+void rc_consumer_keep_offset(struct rc_consumer *consumer, const struct rc_consumer_place *place,
+                             uint64_t offset);
+void rc_consumer_save_offsets(struct rc_consumer *consumer);
+void rc_consumer_free_offsets(struct rc_consumer *consumer);
 
 /* ---- consumer_queue.c: the machine of each queue ---- */
 /* Starts it unless it runs already. */

@@ -142,7 +142,11 @@ static void ask_offset(struct rc_consumer_queue *queue)
 {
     struct rc_remoting request;
     if (queue->consumer->options.broadcasting) {
-        ask_edge(queue);
+        int64_t kept = rc_consumer_kept_offset(queue->consumer, &queue->place);
+        if (kept >= 0)
+            start_at(queue, (uint64_t)kept);
+        else
+            ask_edge(queue);
         return;
     }
     rc_remoting_request(&request, RC_REQ_QUERY_OFFSET, 0);
@@ -385,6 +389,8 @@ static void let_go(struct rc_consumer_queue *queue)
 static void commit(struct rc_consumer_queue *queue)
 {
     struct rc_remoting request;
+    if (queue->has_offset && queue->consumer->options.broadcasting)
+        rc_consumer_keep_offset(queue->consumer, &queue->place, queue->done);
     if (!queue->has_offset || queue->committed == queue->done || queue->consumer->options.broadcasting)
         return;
     rc_remoting_request(&request, RC_REQ_UPDATE_OFFSET, 0);
@@ -463,6 +469,7 @@ void rc_consumer_drop_queues(struct rc_consumer *consumer, const struct rc_link 
 void rc_consumer_commit_all(struct rc_consumer *consumer)
 {
     rc_list_for_each(node, &consumer->queues) commit(rc_container_of(node, struct rc_consumer_queue, node));
+    rc_consumer_save_offsets(consumer);
 }
 
 void rc_consumer_free_queues(struct rc_consumer *consumer)

@@ -9,6 +9,7 @@
 #include "rollcall/consumer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -147,6 +148,43 @@ static void test_a_new_group_starts_where_it_was_told_to(void **state)
     assert_int_equal(request.timestamp, 1700000000123);
     rc_consumer_stop(consumer);
     stub_stop(&stub);
+}
+
+static void test_a_broadcasting_consumer_goes_on_where_its_file_says(void **state)
+{
+    struct stub stub;
+    struct seen seen = {0};
+    char dir[] = "/tmp/rc-offsets-XXXXXX", path[64], error[256];
+    struct rc_consumer *refused;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/offsets", dir);
+    struct rc_consumer_options options = {.from_first = true, .broadcasting = true, .offset_file = path};
+    stub_init(&stub, 2);
+    for (uint32_t i = 0; i < 4; i++)
+        stub_put(&stub, i % 2, "connect", "old", 3, 0, false);
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, options);
+    WAIT(count_seen(&seen) == 4);
+    rc_consumer_stop(consumer);
+    pthread_mutex_lock(&stub.lock);
+    stub_put(&stub, 0, "connect", "new", 3, 0, false);
+    stub_put(&stub, 1, "connect", "new", 3, 0, false);
+    pthread_mutex_unlock(&stub.lock);
+    consumer = start(&stub, &seen, options);
+    WAIT(count_seen(&seen) == 2);
+    assert_string_equal(seen.bodies[0], "new");
+    assert_string_equal(seen.bodies[1], "new");
+    rc_consumer_stop(consumer);
+    assert_int_equal(stub_count(&stub, RC_REQ_UPDATE_OFFSET, -1, NULL), 0);
+    stub_stop(&stub);
+    options.namesrv = "127.0.0.1:1";
+    options.group = "GID_x";
+    options.topic = "another";
+    options.on_message = on_message;
+    assert_int_equal(rc_consumer_start(&options, &refused, error, sizeof(error)), RC_ERR_CORRUPT);
+    assert_non_null(strstr(error, path));
+    unlink(path);
+    rmdir(dir);
 }
 
 static void test_tags_that_were_not_asked_for_are_dropped_here(void **state)
@@ -316,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_messages_come_in_order_and_are_committed_at_the_stop),
         cmocka_unit_test(test_a_group_goes_on_from_its_committed_offset),
         cmocka_unit_test(test_a_new_group_starts_where_it_was_told_to),
+        cmocka_unit_test(test_a_broadcasting_consumer_goes_on_where_its_file_says),
         cmocka_unit_test(test_tags_that_were_not_asked_for_are_dropped_here),
         cmocka_unit_test(test_a_message_asked_for_again_is_sent_back_and_the_next_goes_on),
         cmocka_unit_test(test_a_message_that_cannot_be_sent_back_is_tried_here_and_holds_the_offset),

@@ -117,6 +117,34 @@ def run_scenario(command, env=None):
     assert done.returncode == 0 and "done" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("listener,transport,tls", ROUTES, ids=[route[0] for route in ROUTES])
+def test_the_last_word_arrives_on_each_transport(server, listener, transport, tls):
+    ends = queue.Queue()
+    clients = []
+    for number in range(2):
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, f"last-{listener}", transport=transport, protocol=mqtt.MQTTv5)
+        client.reconnect_delay_set(3600, 3600)
+        if transport == "websockets":
+            client.ws_set_options(path="/other" if listener == "wss" else "/mqtt")
+        if tls:
+            client.tls_set(str(server.authority.ca))
+        online = threading.Event()
+        client.on_connect = lambda c, u, flags, reason, props, online=online: online.set()
+        if number == 0:
+            client.on_disconnect = lambda c, u, flags, reason, props: ends.put(reason.value)
+        if transport == "unix":
+            client.connect(str(server.unix), 1)
+        else:
+            client.connect("localhost", server.ports[listener])
+        client.loop_start()
+        clients.append(client)
+        assert online.wait(10 * PATIENCE)
+    assert ends.get(timeout=10 * PATIENCE) == 0x8E
+    for client in clients:
+        client.disconnect()
+        client.loop_stop()
+
+
 @pytest.mark.parametrize("version", [3, 4, 5])
 @pytest.mark.parametrize("listener,scheme,path", [("tcp", "mqtt", ""), ("tls", "mqtts", ""), ("ws", "ws", "/mqtt"),
                                                   ("wss", "wss", "/other")])

@@ -1,6 +1,7 @@
 #include "presence/open_channels.h"
 
 #include "base/alloc.h"
+#include "store/fs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -144,19 +145,6 @@ static void put_channel(struct rc_buf *out, const struct rc_open_channel *channe
     }
 }
 
-static bool write_all(int fd, struct rc_slice bytes)
-{
-    while (bytes.len > 0) {
-        ssize_t written = write(fd, bytes.ptr, bytes.len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        bytes = rc_slice_from(bytes, (size_t)written);
-    }
-    return true;
-}
-
 /* Streams through a small buffer: a million channels are not held a second time. */
 static bool write_snapshot(int fd, const struct rc_open_channels *open)
 {
@@ -164,7 +152,8 @@ static bool write_snapshot(int fd, const struct rc_open_channels *open)
     struct rc_buf buf;
     const struct rc_open_channel *channel;
     uint32_t crc = 0;
-    bool is_written = true;
+    uint64_t at = 0;
+    int err = RC_OK;
     rc_buf_init(&buf, 2 * PIECE);
     rc_buf_put(&buf, magic, sizeof(magic));
     rc_buf_put_u64(&buf, open->place);
@@ -179,13 +168,14 @@ static bool write_snapshot(int fd, const struct rc_open_channels *open)
             continue;
         struct rc_slice bytes = rc_buf_slice(&buf);
         crc = (uint32_t)crc32(crc, bytes.ptr, (uInt)bytes.len);
-        is_written = is_written && write_all(fd, bytes);
+        err = err ? err : rc_fs_write(fd, bytes.ptr, bytes.len, at);
+        at += bytes.len;
         rc_buf_consume(&buf, bytes.len);
     } while (channel != NULL);
     rc_buf_put_u32(&buf, crc);
-    is_written = is_written && write_all(fd, rc_buf_slice(&buf));
+    err = err ? err : rc_fs_write(fd, buf.data + buf.start, rc_buf_len(&buf), at);
     rc_buf_free(&buf);
-    return is_written;
+    return err == RC_OK;
 }
 
 static int sync_directory_of(const char *path)
@@ -277,14 +267,9 @@ int rc_open_channels_load(struct rc_open_channels *open_channels, const char *pa
         return rc_error_set(error, RC_ERR_IO, "%s: %s", path, strerror(errno));
     }
     uint8_t *bytes = rc_malloc((size_t)info.st_size);
-    size_t len = 0;
-    ssize_t got = 1;
-    while (got > 0 && len < (size_t)info.st_size) {
-        got = read(fd, bytes + len, (size_t)info.st_size - len);
-        len += got > 0 ? (size_t)got : 0;
-    }
+    bool is_good = rc_fs_read(fd, bytes, (size_t)info.st_size, 0) == RC_OK &&
+                   parse_snapshot(open_channels, rc_slice(bytes, (size_t)info.st_size));
     close(fd);
-    bool is_good = parse_snapshot(open_channels, rc_slice(bytes, len));
     free(bytes);
     if (is_good)
         return RC_OK;

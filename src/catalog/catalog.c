@@ -65,6 +65,11 @@ static struct rc_slice parent_topic_key(const void *item)
     return ((const struct rc_parent_topic *)item)->name;
 }
 
+static struct rc_slice target_key(const void *item)
+{
+    return ((const struct rc_target *)item)->name;
+}
+
 struct rc_catalog *rc_catalog_create(void)
 {
     struct rc_catalog *catalog = rc_new(struct rc_catalog);
@@ -72,6 +77,7 @@ struct rc_catalog *rc_catalog_create(void)
     catalog->memory = rc_new(struct rc_catalog_memory);
     rc_map_init(&catalog->instances, instance_key);
     rc_map_init(&catalog->key_pairs, key_pair_key);
+    rc_map_init(&catalog->targets, target_key);
     return catalog;
 }
 
@@ -93,6 +99,7 @@ static void destroy(struct rc_catalog *catalog)
     }
     rc_map_free(&catalog->instances);
     rc_map_free(&catalog->key_pairs);
+    rc_map_free(&catalog->targets);
     while (catalog->memory->chunks != NULL) {
         struct chunk *chunk = catalog->memory->chunks;
         catalog->memory->chunks = chunk->next;
@@ -247,6 +254,30 @@ int rc_catalog_set_status_rule(struct rc_catalog *catalog, struct rc_group *grou
     rule->is_enabled = is_enabled;
     group->status_rule = rule;
     return RC_OK;
+}
+
+int rc_catalog_add_target(struct rc_catalog *catalog, const struct rc_target *target)
+{
+    if (!rc_catalog_is_instance_id(target->name) || target->nameservers.len == 0)
+        return RC_ERR_INVALID;
+    if (rc_map_find(&catalog->targets, target->name) != NULL)
+        return RC_ERR_EXISTS;
+    struct rc_target *copied = take(catalog, sizeof(*copied));
+    copied->name = copy(catalog, target->name);
+    copied->nameservers = copy(catalog, target->nameservers);
+    copied->access_key = copy(catalog, target->access_key);
+    copied->secret_key = copy(catalog, target->secret_key);
+    copied->name_space = copy(catalog, target->name_space);
+    rc_map_insert(&catalog->targets, copied);
+    return RC_OK;
+}
+
+void rc_catalog_set_rule_target(struct rc_catalog *catalog, struct rc_status_rule *rule,
+                                const struct rc_target *target, struct rc_slice topic, bool fails_over)
+{
+    rule->target = target;
+    rule->target_topic = copy(catalog, topic);
+    rule->fails_over = fails_over;
 }
 
 /* ---- looking up ---- */

@@ -48,13 +48,27 @@ struct rc_acl_rule {
     struct rc_slice *topics; /* filters, with %c, %u and %% in their levels */
 };
 
+/* A RocketMQ cluster of its own, to which rules may send. */
+struct rc_target {
+    struct rc_slice name;
+    struct rc_slice nameservers;            /* host:port;host:port... */
+    struct rc_slice access_key, secret_key; /* empty: requests are not signed */
+    struct rc_slice name_space;             /* empty: none */
+};
+
+/* Topics of the log that hold what is on its way to another cluster; nobody else may send there. */
+#define RC_RULE_TOPIC_PREFIX "RC_RULE_"
+
 /* A status-notice rule: the events of a group's clients go to one RocketMQ topic. */
 struct rc_status_rule {
     struct rc_slice id;
     struct rc_slice topic_name; /* namespace%topic as it stands in the log */
     uint32_t queues;            /* for a topic that does not exist yet */
     bool is_enabled;
-    struct rc_topic *topic; /* resolved by the control plane before publication; NULL when disabled */
+    const struct rc_target *target; /* NULL: the log's topic is the target itself */
+    struct rc_slice target_topic;   /* there, without its namespace */
+    bool fails_over;                /* order is given up for queues that are out of reach */
+    struct rc_topic *topic;         /* resolved by the control plane before publication; NULL when disabled */
 };
 
 struct rc_group {
@@ -86,6 +100,7 @@ struct rc_catalog {
     atomic_uint refs;
     struct rc_map instances;              /* struct rc_instance by id */
     struct rc_map key_pairs;              /* struct rc_key_pair by access_key, over all instances (unique) */
+    struct rc_map targets;                /* struct rc_target by name */
     struct rc_instance *default_instance; /* of logins that name none; may be NULL */
     struct rc_topic *presence_topic;  /* the system topic for groups without a rule; resolved like a rule's */
     struct rc_catalog_memory *memory; /* chunks that hold all of the above */
@@ -118,6 +133,11 @@ int rc_catalog_add_parent_topic(struct rc_catalog *catalog, struct rc_instance *
                                 struct rc_slice name);
 int rc_catalog_set_status_rule(struct rc_catalog *catalog, struct rc_group *group, struct rc_slice id,
                                struct rc_slice topic_name, uint32_t queues, bool is_enabled);
+/* RC_ERR_EXISTS for a name that is there already. */
+int rc_catalog_add_target(struct rc_catalog *catalog, const struct rc_target *target);
+/* The rule's events go on from its topic in the log to a topic of that cluster. */
+void rc_catalog_set_rule_target(struct rc_catalog *catalog, struct rc_status_rule *rule,
+                                const struct rc_target *target, struct rc_slice topic, bool fails_over);
 
 /* Look-ups; NULL when there is none. */
 const struct rc_instance *rc_catalog_instance(const struct rc_catalog *catalog, struct rc_slice id);

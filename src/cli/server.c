@@ -17,6 +17,7 @@
 #include "net/listener.h"
 #include "presence/recovery.h"
 #include "rocketmq/endpoint.h"
+#include "rules/rules.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -37,6 +38,7 @@ struct rc_server {
     struct rc_log_writer *writer;
     struct rc_log_retention retention;
     struct rc_endpoint *endpoint;
+    struct rc_rules *rules;
     struct rc_password_pool *passwords;
     struct shard *shards;
     struct rc_broker **brokers;
@@ -122,13 +124,24 @@ static int recover(struct rc_server *server, struct rc_error *error)
     return err;
 }
 
+/* The log's bytes that open channels or rules still need stay. */
+static uint64_t keep_from(void *arg, uint64_t target)
+{
+    struct rc_server *server = arg;
+    uint64_t channels = rc_presence_recovery_keep_from(server->recovery, target);
+    return rc_rules_keep_from(server->rules, channels);
+}
+
 static int start_log(struct rc_server *server, struct rc_error *error)
 {
     int err = open_store(server, error);
     err = err ? err : rc_control_resolve_topics(server->catalog, server->store, error);
+    err = err ? err : rc_rules_create(server->store, &server->rules, error);
+    err = err ? err : rc_rules_apply(server->rules, server->catalog, error);
     err = err ? err : recover(server, error);
-    server->retention = (struct rc_log_retention){rc_presence_recovery_keep_from, server->recovery};
-    return err ? err : rc_log_writer_start(server->store, &server->retention, &server->writer, error);
+    server->retention = (struct rc_log_retention){keep_from, server};
+    err = err ? err : rc_log_writer_start(server->store, &server->retention, &server->writer, error);
+    return err ? err : rc_rules_start(server->rules, server->writer, error);
 }
 
 /* ---- shards ---- */
@@ -290,6 +303,7 @@ int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struc
                      struct rc_error *error)
 {
     int err = rc_control_resolve_topics(catalog, server->store, error);
+    err = err ? err : rc_rules_apply(server->rules, catalog, error);
     if (err != RC_OK) {
         rc_transports_free(transports);
         rc_catalog_unref(catalog);
@@ -405,9 +419,11 @@ void rc_server_stop(struct rc_server *server)
     rc_api_stop(server->api);
     stop_shards(server);
     rc_endpoint_stop(server->endpoint);
+    rc_rules_stop(server->rules);
     if (server->writer != NULL && rc_log_writer_stop(server->writer) != RC_OK)
         rc_log_error("serve", "the log could not be written to its end: the rest is added at the next start");
     rc_api_free(server->api);
+    rc_rules_destroy(server->rules);
     rc_endpoint_free(server->endpoint);
     rc_password_pool_destroy(server->passwords);
     free_shards(server);

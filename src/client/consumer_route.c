@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/json_write.h"
 #include "client/consumer_private.h"
+#include "client/topic_route.h"
 
 #include <ctype.h>
 #include <jansson.h>
@@ -13,34 +14,6 @@ static const char *text_of(json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "";
-}
-
-/* Old name servers write {0:"..."}: the number is quoted before parsing. */
-static json_t *parse_route(struct rc_slice body)
-{
-    char *text = rc_malloc(2 * body.len + 1);
-    size_t len = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < body.len; i++) {
-        uint8_t c = body.ptr[i];
-        bool is_key = !in_string && isdigit(c) && i > 0 &&
-                      (body.ptr[i - 1] == '{' || body.ptr[i - 1] == ',') && i + 1 < body.len &&
-                      body.ptr[i + 1] == ':';
-        if (c == '"' && (i == 0 || body.ptr[i - 1] != '\\'))
-            in_string = !in_string;
-        if (is_key) {
-            text[len++] = '"';
-            text[len++] = (char)c;
-            text[len++] = '"';
-        } else {
-            text[len++] = (char)c;
-        }
-        if (len + 3 > 2 * body.len)
-            break;
-    }
-    json_t *root = json_loadb(text, len, 0, NULL);
-    free(text);
-    return root;
 }
 
 static int compare_places(const void *a, const void *b)
@@ -66,7 +39,7 @@ static void take_brokers(struct rc_consumer *consumer, json_t *root)
 
 void rc_consumer_take_route(struct rc_consumer *consumer, int topic, struct rc_slice body)
 {
-    json_t *root = parse_route(body), *data;
+    json_t *root = rc_topic_route_json(body), *data;
     size_t i;
     struct rc_consumer_place *places = rc_calloc(RC_CONSUMER_QUEUES_MAX, sizeof(*places));
     uint32_t count = 0;

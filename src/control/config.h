@@ -16,7 +16,8 @@ enum {
     RC_CONFIG_DEPTH_MAX = 16,
     RC_CONFIG_NODES_MAX = 500000,
     RC_CONFIG_SECRET_FILE_MAX = 4096,
-    RC_CONFIG_ERRORS_MAX = 50, /* reported one by one; further ones are counted */
+    RC_CONFIG_NAMESERVERS_MAX = 16, /* of one RocketMQ cluster */
+    RC_CONFIG_ERRORS_MAX = 50,      /* reported one by one; further ones are counted */
 };
 
 /* A place in the file, counted from 1; line 0 for a default. */
@@ -75,6 +76,10 @@ struct rc_config_rule {
     struct rc_config_text id;
     int type; /* enum rc_config_rule_type */
     struct rc_config_text group, topic;
+    struct {
+        struct rc_config_text instance, topic; /* both or none */
+        bool fails_over;
+    } target;
     int64_t queues;
     bool is_enabled;
 };
@@ -140,9 +145,17 @@ struct rc_config_mqtt {
     int64_t login_failures_per_address, login_failures_per_client;
 };
 
+/* A RocketMQ cluster that rules may send to. */
+struct rc_config_cluster {
+    struct rc_config_text name;
+    struct rc_config_list nameservers; /* struct rc_config_text */
+    struct rc_config_text access_key, secret_key, name_space;
+};
+
 struct rc_config_rocketmq {
     struct rc_config_text bind, advertise;
     bool acl, auto_create_topics;
+    struct rc_config_list instances; /* struct rc_config_cluster */
 };
 
 struct rc_config_http {

@@ -203,6 +203,14 @@ static const struct rc_config_entry rocketmq_entries[] = {
      .offset = offsetof(struct rc_config_rocketmq, auto_create_topics),
      .default_text = "true",
      .doc = "A RocketMQ producer that sends to an unknown topic creates it."},
+    {.key = "instances",
+     .type = RC_CONFIG_SECTIONS,
+     .offset = offsetof(struct rc_config_rocketmq, instances),
+     .max = 100,
+     .section = &rc_config_cluster_section,
+     .is_live = true,
+     .doc =
+         "Apache RocketMQ clusters, 4.9 and 5.x, that rules may send to; the endpoint above needs no entry."},
 };
 SECTION(rocketmq, struct rc_config_rocketmq, rocketmq_entries);
 

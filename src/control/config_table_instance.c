@@ -28,17 +28,6 @@ static bool is_access_key(struct rc_slice text)
     return text.len > 0;
 }
 
-static bool is_log_topic(struct rc_slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.ptr[i];
-        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!is_letter && c != '_' && c != '-' && c != '%' && c != '|')
-            return false;
-    }
-    return text.len > 0;
-}
-
 static bool is_group_or_empty(struct rc_slice text)
 {
     return text.len == 0 || rc_catalog_is_group_id(text);
@@ -199,62 +188,6 @@ static const struct rc_config_entry limits_entries[] = {
 };
 SECTION(limits, struct rc_config_limits, limits_entries);
 
-static const char *const rule_types[] = {"status-notice", NULL};
-
-static const struct rc_config_entry rule_entries[] = {
-    {.key = "id",
-     .type = RC_CONFIG_STRING,
-     .offset = offsetof(struct rc_config_rule, id),
-     .is_valid = rc_catalog_is_rule_id,
-     .expected = "3 to 64 of letters, digits, - and _, at least one letter or digit",
-     .is_live = true,
-     .doc = "The rule's name, unique in its instance."},
-    {.key = "type",
-     .type = RC_CONFIG_ENUM,
-     .offset = offsetof(struct rc_config_rule, type),
-     .names = rule_types,
-     .default_text = "status-notice",
-     .is_live = true,
-     .doc = "`status-notice`: the arrivals and departures of a group's clients go to a RocketMQ topic."},
-    {.key = "group",
-     .type = RC_CONFIG_STRING,
-     .offset = offsetof(struct rc_config_rule, group),
-     .is_valid = rc_catalog_is_group_id,
-     .expected = "a group ID: GID_ or GID- and then letters, digits, - and _, 7 to 64 in all",
-     .is_live = true,
-     .doc = "The group whose clients it is about; one of the instance's `groups`. A group has one status "
-            "rule at most."},
-    {.key = "topic",
-     .type = RC_CONFIG_STRING,
-     .offset = offsetof(struct rc_config_rule, topic),
-     .min = 1,
-     .max = RC_MESSAGE_TOPIC_MAX,
-     .is_valid = is_log_topic,
-     .expected = "1 to 127 of letters, digits, -, _, % and |",
-     .is_live = true,
-     .doc = "The RocketMQ topic. For consumers that use a RocketMQ instance ID (a namespace) write "
-            "`<namespace>%<topic>`."},
-    {.key = "queues",
-     .type = RC_CONFIG_INTEGER,
-     .offset = offsetof(struct rc_config_rule, queues),
-     .min = 1,
-     .max = RC_STORE_QUEUES_PER_TOPIC_MAX,
-     .default_text = "8",
-     .is_live = true,
-     .doc =
-         "Queues of the topic when it does not exist yet; an existing topic keeps its own count. The events "
-         "of one client are always in one queue."},
-    {.key = "enabled",
-     .type = RC_CONFIG_BOOL,
-     .offset = offsetof(struct rc_config_rule, is_enabled),
-     .default_text = "true",
-     .is_live = true,
-     .doc = "A disabled rule is as none: the group's events go to the system topic. A connection keeps the "
-            "topic "
-            "that it began with."},
-};
-SECTION(rule, struct rc_config_rule, rule_entries);
-
 static const char *const profile_names[] = {"product", "standard", NULL};
 _Static_assert(RC_PROFILE_PRODUCT == 0 && RC_PROFILE_STANDARD == 1, "as profile_names has them");
 
@@ -306,7 +239,7 @@ static const struct rc_config_entry instance_entries[] = {
      .type = RC_CONFIG_SECTIONS,
      .offset = offsetof(struct rc_config_instance, rules),
      .max = 100,
-     .section = &rule_section,
+     .section = &rc_config_rule_section,
      .is_live = true,
      .doc = "What goes to RocketMQ."},
     {.key = "group",

@@ -194,7 +194,77 @@ static void choose_default_instance(struct builder *builder)
     catalog->default_instance = count == 1 ? standard : NULL;
 }
 
-/* ---- rules ---- */
+/* ---- RocketMQ clusters, and rules ---- */
+
+static void add_target(struct builder *builder, const struct rc_config_cluster *cluster, uint32_t index)
+{
+    char names[RC_CONFIG_NAMESERVERS_MAX * 257] = "", path[64];
+    const struct rc_config_text *servers = cluster->nameservers.items;
+    const char *what = NULL;
+    for (uint32_t i = 0; i < cluster->nameservers.count; i++)
+        snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? ";" : "", servers[i].text);
+    struct rc_target target = {
+        .name = rc_slice_str(cluster->name.text),
+        .nameservers = rc_slice_str(names),
+        .access_key = rc_slice_str(cluster->access_key.text),
+        .secret_key = rc_slice_str(cluster->secret_key.text),
+        .name_space = rc_slice_str(cluster->name_space.text),
+    };
+    if (cluster->nameservers.count == 0)
+        what = "no `nameservers` were given, one at least was expected";
+    else if (target.access_key.len > 0 && target.secret_key.len == 0)
+        what = "an `access_key` was given without its `secret_key`";
+    else if (rc_catalog_add_target(builder->catalog, &target) != RC_OK)
+        what = "the name was given before, once was expected";
+    if (what == NULL)
+        return;
+    snprintf(path, sizeof(path), "rocketmq.instances[%u]", index);
+    rc_config_errors_add(builder->errors, builder->config->file, cluster->name.at, path, "%s", what);
+}
+
+/*
+ * The topic of the log where a rule's events wait for their cluster. It is named after all that says where
+ * they go, so a rule that is given another target begins a topic of its own, and channels that began with the
+ * old one end with it.
+ */
+static void name_log_topic(char *out, size_t size, const char *instance, const struct rc_config_rule *rule)
+{
+    const char *parts[] = {instance, rule->id.text, rule->target.instance.text, rule->target.topic.text};
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        /* FNV-1a, the closing NUL included: it is kept on disk, so it must not be seeded. */
+        for (size_t at = 0; at <= strlen(parts[i]); at++)
+            hash = (hash ^ (uint8_t)parts[i][at]) * 0x100000001b3u;
+    }
+    snprintf(out, size, RC_RULE_TOPIC_PREFIX "%s_%016llx", rule->id.text, (unsigned long long)hash);
+}
+
+/* Where the rule goes; false after a refusal. `topic` takes the log's topic, *ret NULL for the endpoint. */
+static bool find_target(struct builder *builder, const struct rc_config_instance *instance, uint32_t index,
+                        char topic[RC_MESSAGE_TOPIC_MAX + 1], const struct rc_target **ret)
+{
+    const struct rc_config_rule *rule = &((const struct rc_config_rule *)instance->rules.items)[index];
+    bool has_instance = rule->target.instance.text[0], has_topic = rule->target.topic.text[0];
+    const char *what = NULL;
+    *ret = NULL;
+    snprintf(topic, RC_MESSAGE_TOPIC_MAX + 1, "%s", rule->topic.text);
+    if (has_instance != has_topic)
+        what = "`target` lacks its `instance` or `topic`, both were expected";
+    else if (has_topic == (topic[0] != '\0'))
+        what = has_topic ? "`topic` and `target` were given, one of them was expected"
+                         : "neither `topic` nor `target` was given, one of them was expected";
+    else if (has_topic) {
+        *ret = rc_map_find(&builder->catalog->targets, rc_slice_str(rule->target.instance.text));
+        if (*ret == NULL)
+            what = "`target.instance` names none of `rocketmq.instances`";
+        name_log_topic(topic, RC_MESSAGE_TOPIC_MAX + 1, instance->id.text, rule);
+    } else if (rc_slice_starts_with(rc_slice_str(topic), rc_slice_str(RC_RULE_TOPIC_PREFIX))) {
+        what = "topics that begin with " RC_RULE_TOPIC_PREFIX " are the server's own";
+    }
+    if (what != NULL)
+        refuse(builder, rule->id.at, "rules", index, what);
+    return what == NULL;
+}
 
 static const char *group_name(const void *groups, size_t index)
 {
@@ -239,9 +309,16 @@ static void add_rules(struct builder *builder, const struct rc_config_instance *
             refuse_unknown_group(builder, instance, i);
             continue;
         }
+        char topic[RC_MESSAGE_TOPIC_MAX + 1];
+        const struct rc_target *target;
+        if (!find_target(builder, instance, i, topic, &target))
+            continue;
         int err = rc_catalog_set_status_rule(builder->catalog, group, rc_slice_str(rule->id.text),
-                                             rc_slice_str(rule->topic.text), (uint32_t)rule->queues,
+                                             rc_slice_str(topic), target ? 1 : (uint32_t)rule->queues,
                                              rule->is_enabled);
+        if (err == RC_OK)
+            rc_catalog_set_rule_target(builder->catalog, group->status_rule, target,
+                                       rc_slice_str(rule->target.topic.text), rule->target.fails_over);
         if (err == RC_ERR_EXISTS)
             refuse(builder, rule->group.at, "rules", i,
                    "the group has a status-notice rule already, one was expected");
@@ -255,6 +332,9 @@ struct rc_catalog *rc_control_build_catalog(const struct rc_config *config, stru
     uint32_t errors_before = errors->count;
     struct builder builder = {.config = config, .errors = errors, .catalog = rc_catalog_create()};
     const struct rc_config_instance *instances = config->instances.items;
+    const struct rc_config_cluster *clusters = config->rocketmq.instances.items;
+    for (uint32_t i = 0; i < config->rocketmq.instances.count; i++)
+        add_target(&builder, &clusters[i], i);
     for (uint32_t i = 0; i < config->instances.count; i++) {
         builder.index = i;
         int err =

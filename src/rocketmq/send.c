@@ -69,6 +69,8 @@ static const char *refusal(const struct fields *f, struct rc_slice properties)
 {
     if (rc_slice_eq_str(f->topic, RC_DELAY_TOPIC))
         return "this topic is the server's own";
+    if (rc_slice_starts_with(f->topic, rc_slice_str(RC_RULE_TOPIC_PREFIX)))
+        return "this topic is the server's own";
     if (f->sys_flag & RC_SYSFLAG_TRANSACTION_MASK)
         return "transactional messages are not supported by this endpoint";
     if (!is_retry(f) && rc_props_get(properties, RESERVED_PROP).ptr != NULL)

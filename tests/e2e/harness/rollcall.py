@@ -146,9 +146,9 @@ class Device:
 class Watch:
     """rollcall watch --json; items are its events."""
 
-    def __init__(self, server, home, group="GID_watch"):
+    def __init__(self, server, home, group="GID_watch", topic=TOPIC):
         env = {"ROLLCALL_ACCESS_KEY": AK, "ROLLCALL_SECRET_KEY": SK}
-        self.process = Process([BINARY, "watch", "--endpoint", server.namesrv, "--topic", TOPIC, "--group", group,
+        self.process = Process([BINARY, "watch", "--endpoint", server.namesrv, "--topic", topic, "--group", group,
                                 "--from-first", "--json"], pathlib.Path(home) / "watch", env=env,
                                stdout=subprocess.PIPE)
         self.lines = Lines(self.process.child.stdout, json_line)

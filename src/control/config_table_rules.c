@@ -1,0 +1,212 @@
+/* The configuration's keys of rules, and of the RocketMQ clusters that they send to. */
+#include "control/config_table.h"
+
+#include "catalog/catalog.h"
+#include "store/store.h"
+
+static bool is_access_key(struct rc_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7f || text.ptr[i] == '|')
+            return false;
+    }
+    return text.len > 0;
+}
+
+static bool is_log_topic(struct rc_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!is_letter && c != '_' && c != '-' && c != '%' && c != '|')
+            return false;
+    }
+    return text.len > 0;
+}
+
+static bool is_name_or_empty(struct rc_slice text)
+{
+    return text.len == 0 || rc_catalog_is_instance_id(text);
+}
+
+/* ---- rocketmq.instances ---- */
+static bool is_access_key_or_empty(struct rc_slice text)
+{
+    return text.len == 0 || is_access_key(text);
+}
+
+static bool is_name_space(struct rc_slice text)
+{
+    return text.len == 0 || (is_log_topic(text) && memchr(text.ptr, '%', text.len) == NULL);
+}
+
+static bool is_nameserver(struct rc_slice text)
+{
+    const uint8_t *colon = memrchr(text.ptr, ':', text.len);
+    size_t port = 0;
+    if (colon == NULL || colon == text.ptr || text.len > 255 || memchr(text.ptr, ';', text.len) != NULL)
+        return false;
+    for (const uint8_t *at = colon + 1; at < text.ptr + text.len; at++) {
+        if (*at < '0' || *at > '9' || port > 65535)
+            return false;
+        port = port * 10 + (size_t)(*at - '0');
+    }
+    return port > 0 && port <= 65535;
+}
+
+static const struct rc_config_entry cluster_entries[] = {
+    {.key = "name",
+     .type = RC_CONFIG_STRING,
+     .offset = offsetof(struct rc_config_cluster, name),
+     .is_valid = rc_catalog_is_instance_id,
+     .expected = "1 to 64 of letters, digits, - and _",
+     .is_live = true,
+     .doc = "The name by which rules refer to it."},
+    {.key = "nameservers",
+     .type = RC_CONFIG_STRINGS,
+     .offset = offsetof(struct rc_config_cluster, nameservers),
+     .max = RC_CONFIG_NAMESERVERS_MAX,
+     .is_valid = is_nameserver,
+     .expected = "a host and a port such as mq.example.com:9876",
+     .is_live = true,
+     .doc = "The cluster's name servers; one after the other is asked while one does not answer."},
+    {.key = "access_key",
+     .type = RC_CONFIG_STRING,
+     .offset = offsetof(struct rc_config_cluster, access_key),
+     .max = RC_CATALOG_ID_MAX,
+     .default_text = "",
+     .is_valid = is_access_key_or_empty,
+     .expected = "up to 64 printable ASCII characters without spaces and |",
+     .is_live = true,
+     .doc = "With which requests are signed. Empty: they are not."},
+    {.key = "secret_key",
+     .type = RC_CONFIG_SECRET,
+     .offset = offsetof(struct rc_config_cluster, secret_key),
+     .max = RC_CATALOG_SECRET_MAX,
+     .default_text = "",
+     .is_live = true,
+     .doc = "The SecretKey that goes with it."},
+    {.key = "namespace",
+     .type = RC_CONFIG_STRING,
+     .offset = offsetof(struct rc_config_cluster, name_space),
+     .max = RC_CATALOG_ID_MAX,
+     .default_text = "",
+     .is_valid = is_name_space,
+     .expected = "letters, digits, - and _",
+     .is_live = true,
+     .doc = "Topics are `<namespace>%<topic>` there, as for clients that use a RocketMQ instance ID."},
+};
+const struct rc_config_section rc_config_cluster_section = {.name = "cluster",
+                                                            .size = sizeof(struct rc_config_cluster),
+                                                            .entries = cluster_entries,
+                                                            .count = sizeof(cluster_entries) /
+                                                                     sizeof(cluster_entries[0])};
+
+/* ---- rules ---- */
+static const char *const rule_types[] = {"status-notice", NULL};
+
+static bool is_log_topic_or_empty(struct rc_slice text)
+{
+    return text.len == 0 || is_log_topic(text);
+}
+
+#define TARGET(field)                                                                                        \
+    (offsetof(struct rc_config_rule, target.field) - offsetof(struct rc_config_rule, target))
+
+static const struct rc_config_entry target_entries[] = {
+    {.key = "instance",
+     .type = RC_CONFIG_STRING,
+     .offset = TARGET(instance),
+     .default_text = "",
+     .is_valid = is_name_or_empty,
+     .expected = "the name of one of `rocketmq.instances`",
+     .is_live = true,
+     .doc = "The cluster: one of `rocketmq.instances`."},
+    {.key = "topic",
+     .type = RC_CONFIG_STRING,
+     .offset = TARGET(topic),
+     .max = RC_MESSAGE_TOPIC_MAX - RC_CATALOG_ID_MAX - 1,
+     .default_text = "",
+     .is_valid = is_log_topic_or_empty,
+     .expected = "1 to 62 of letters, digits, -, _, % and |",
+     .is_live = true,
+     .doc = "Its topic, without the cluster's namespace. It must exist there: what is sent waits for it."},
+    {.key = "failover",
+     .type = RC_CONFIG_BOOL,
+     .offset = TARGET(fails_over),
+     .default_text = "false",
+     .is_live = true,
+     .doc =
+         "`false`: a client's events wait for the broker that holds their queue, and stay in order. `true`: "
+         "the queues that the name server knows now are used, so the order may be lost with a broker."},
+};
+static const struct rc_config_section target_section = {.name = "target",
+                                                        .size = sizeof(((struct rc_config_rule *)0)->target),
+                                                        .entries = target_entries,
+                                                        .count = sizeof(target_entries) /
+                                                                 sizeof(target_entries[0])};
+
+static const struct rc_config_entry rule_entries[] = {
+    {.key = "id",
+     .type = RC_CONFIG_STRING,
+     .offset = offsetof(struct rc_config_rule, id),
+     .is_valid = rc_catalog_is_rule_id,
+     .expected = "3 to 64 of letters, digits, - and _, at least one letter or digit",
+     .is_live = true,
+     .doc = "The rule's name, unique in its instance."},
+    {.key = "type",
+     .type = RC_CONFIG_ENUM,
+     .offset = offsetof(struct rc_config_rule, type),
+     .names = rule_types,
+     .default_text = "status-notice",
+     .is_live = true,
+     .doc = "`status-notice`: the arrivals and departures of a group's clients go to a RocketMQ topic."},
+    {.key = "group",
+     .type = RC_CONFIG_STRING,
+     .offset = offsetof(struct rc_config_rule, group),
+     .is_valid = rc_catalog_is_group_id,
+     .expected = "a group ID: GID_ or GID- and then letters, digits, - and _, 7 to 64 in all",
+     .is_live = true,
+     .doc = "The group whose clients it is about; one of the instance's `groups`. A group has one status "
+            "rule at most."},
+    {.key = "topic",
+     .type = RC_CONFIG_STRING,
+     .offset = offsetof(struct rc_config_rule, topic),
+     .max = RC_MESSAGE_TOPIC_MAX,
+     .default_text = "",
+     .is_valid = is_log_topic_or_empty,
+     .expected = "1 to 127 of letters, digits, -, _, % and |",
+     .is_live = true,
+     .doc =
+         "The RocketMQ topic of this server's own endpoint. For consumers that use a RocketMQ instance ID (a "
+         "namespace) write `<namespace>%<topic>`. A rule has this or `target`."},
+    {.key = "target",
+     .type = RC_CONFIG_SECTION,
+     .offset = offsetof(struct rc_config_rule, target),
+     .section = &target_section,
+     .is_live = true,
+     .doc = "Instead of `topic`: a topic of another RocketMQ cluster."},
+    {.key = "queues",
+     .type = RC_CONFIG_INTEGER,
+     .offset = offsetof(struct rc_config_rule, queues),
+     .min = 1,
+     .max = RC_STORE_QUEUES_PER_TOPIC_MAX,
+     .default_text = "8",
+     .is_live = true,
+     .doc =
+         "Queues of the topic when it does not exist yet; an existing topic keeps its own count. The events "
+         "of one client are always in one queue."},
+    {.key = "enabled",
+     .type = RC_CONFIG_BOOL,
+     .offset = offsetof(struct rc_config_rule, is_enabled),
+     .default_text = "true",
+     .is_live = true,
+     .doc = "A disabled rule is as none: the group's events go to the system topic. A connection keeps the "
+            "topic "
+            "that it began with."},
+};
+const struct rc_config_section rc_config_rule_section = {.name = "rule",
+                                                         .size = sizeof(struct rc_config_rule),
+                                                         .entries = rule_entries,
+                                                         .count =
+                                                             sizeof(rule_entries) / sizeof(rule_entries[0])};

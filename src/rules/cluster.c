@@ -1,0 +1,80 @@
+/* A cluster's connections: one for each address, made when first needed, kept until the cluster goes. */
+#include "base/alloc.h"
+#include "rules/rules_private.h"
+
+#include <stdlib.h>
+
+static char *text_of(struct rc_slice slice)
+{
+    return (char *)rc_strndup(slice.ptr, slice.len);
+}
+
+static void split_nameservers(struct rc_cluster *cluster)
+{
+    char *rest = cluster->pieces = rc_strdup(cluster->nameservers_text), *one;
+    while ((one = strsep(&rest, ";")) != NULL && cluster->nameservers_count < RC_RULES_NAMESERVERS_MAX)
+        cluster->nameservers[cluster->nameservers_count++] = one;
+}
+
+struct rc_cluster *rc_cluster_create(struct rc_loop *loop, const struct rc_target *target)
+{
+    struct rc_cluster *cluster = rc_new(struct rc_cluster);
+    cluster->name = text_of(target->name);
+    cluster->nameservers_text = text_of(target->nameservers);
+    cluster->access_key = text_of(target->access_key);
+    cluster->secret_key = text_of(target->secret_key);
+    cluster->name_space = text_of(target->name_space);
+    split_nameservers(cluster);
+    cluster->options = (struct rc_link_options){.loop = loop};
+    if (target->access_key.len > 0) {
+        cluster->options.access_key = cluster->access_key;
+        cluster->options.secret_key = cluster->secret_key;
+    }
+    return cluster;
+}
+
+void rc_cluster_destroy(struct rc_cluster *cluster)
+{
+    for (uint32_t i = 0; i < cluster->links_count; i++)
+        rc_link_destroy(cluster->links[i]);
+    explicit_bzero(cluster->secret_key, strlen(cluster->secret_key));
+    free(cluster->name);
+    free(cluster->nameservers_text);
+    free(cluster->pieces);
+    free(cluster->access_key);
+    free(cluster->secret_key);
+    free(cluster->name_space);
+    free(cluster);
+}
+
+bool rc_cluster_is_as(const struct rc_cluster *cluster, const struct rc_target *target)
+{
+    return rc_slice_eq_str(target->name, cluster->name) &&
+           rc_slice_eq_str(target->nameservers, cluster->nameservers_text) &&
+           rc_slice_eq_str(target->access_key, cluster->access_key) &&
+           rc_slice_eq_str(target->secret_key, cluster->secret_key) &&
+           rc_slice_eq_str(target->name_space, cluster->name_space);
+}
+
+struct rc_link *rc_cluster_link(struct rc_cluster *cluster, const char *address)
+{
+    for (uint32_t i = 0; i < cluster->links_count; i++)
+        if (strcmp(rc_link_address(cluster->links[i]), address) == 0)
+            return cluster->links[i];
+    if (cluster->links_count == RC_RULES_LINKS_MAX)
+        return NULL;
+    struct rc_link *link = rc_link_create(&cluster->options, address);
+    cluster->links[cluster->links_count++] = link;
+    return link;
+}
+
+struct rc_link *rc_cluster_nameserver(struct rc_cluster *cluster)
+{
+    return rc_cluster_link(cluster,
+                           cluster->nameservers[cluster->nameserver_at % cluster->nameservers_count]);
+}
+
+void rc_cluster_next_nameserver(struct rc_cluster *cluster)
+{
+    cluster->nameserver_at++;
+}

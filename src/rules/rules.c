@@ -1,0 +1,337 @@
+/* All feeds: which there are, what they are connected with, their thread. */
+#include "rules/rules.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "rules/rules_private.h"
+#include "store/fs.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define FILE_PREFIX "rule-" RC_RULE_TOPIC_PREFIX
+
+enum { FILE_MAX = 64 * 1024 };
+
+static struct rc_feed *find_feed(struct rc_rules *rules, struct rc_slice topic)
+{
+    for (uint32_t i = 0; i < rules->feeds_count; i++)
+        if (rc_slice_eq_str(topic, rules->feeds[i]->topic))
+            return rules->feeds[i];
+    return NULL;
+}
+
+/* Main thread. From here on retention asks for it. */
+static void add_feed(struct rc_rules *rules, struct rc_feed *feed)
+{
+    pthread_mutex_lock(&rules->mutex);
+    rules->feeds[rules->feeds_count++] = feed;
+    pthread_mutex_unlock(&rules->mutex);
+}
+
+/* ---- what was kept on disk ---- */
+
+static int load_feed(struct rc_rules *rules, const char *name, struct rc_error *error)
+{
+    struct rc_buf text;
+    rc_buf_init(&text, FILE_MAX);
+    struct rc_feed *feed = rc_feed_create(rules);
+    int err = rc_fs_read_file(rc_store_own_dir(rules->store), name, &text);
+    err = err ? err : rc_feed_parse(feed, rc_buf_slice(&text));
+    rc_buf_free(&text);
+    if (err == RC_OK && strcmp(feed->topic, name + sizeof("rule-") - 1) != 0)
+        err = RC_ERR_CORRUPT;
+    if (err == RC_OK && rules->feeds_count == RC_RULES_MAX)
+        err = RC_ERR_FULL;
+    if (err != RC_OK)
+        rc_error_set(error, err, "rollcall/%s, how far a rule got, cannot be used: %s", name,
+                     rc_err_text(err));
+    err = err ? err : rc_feed_open(feed, error);
+    if (err == RC_OK)
+        add_feed(rules, feed);
+    else
+        rc_feed_destroy(feed);
+    return err;
+}
+
+static bool is_feed_file(const char *name)
+{
+    size_t len = strlen(name);
+    return strncmp(name, FILE_PREFIX, sizeof(FILE_PREFIX) - 1) == 0 && strchr(name, '.') == NULL &&
+           len <= RC_MESSAGE_TOPIC_MAX + sizeof("rule-") - 1;
+}
+
+static int load_all(struct rc_rules *rules, struct rc_error *error)
+{
+    int fd, err = rc_fs_open_dir(rc_store_own_dir(rules->store), ".", false, &fd);
+    DIR *dir = err == RC_OK ? fdopendir(fd) : NULL;
+    if (dir == NULL)
+        return rc_error_set(error, err ? err : RC_ERR_IO, "the directory of the rules' files cannot be read");
+    for (struct dirent *one; err == RC_OK && (one = readdir(dir)) != NULL;)
+        if (is_feed_file(one->d_name))
+            err = load_feed(rules, one->d_name, error);
+    closedir(dir);
+    return err;
+}
+
+/* ---- a catalog ---- */
+
+typedef int (*rule_fn)(struct rc_rules *rules, const struct rc_instance *instance,
+                       const struct rc_status_rule *rule, struct rc_error *error);
+
+/* Every enabled rule that leads to another cluster. */
+static int each_rule(struct rc_rules *rules, const struct rc_catalog *catalog, rule_fn visit,
+                     struct rc_error *error)
+{
+    struct rc_instance *instance;
+    uint32_t instances = 0;
+    int err = RC_OK;
+    while (err == RC_OK && (instance = rc_map_next(&catalog->instances, &instances)) != NULL) {
+        struct rc_group *group;
+        uint32_t groups = 0;
+        while (err == RC_OK && (group = rc_map_next(&instance->groups, &groups)) != NULL) {
+            const struct rc_status_rule *rule = group->status_rule;
+            if (rule != NULL && rule->target != NULL && rule->is_enabled)
+                err = visit(rules, instance, rule, error);
+        }
+    }
+    return err;
+}
+
+static void put(char *out, size_t size, struct rc_slice text)
+{
+    snprintf(out, size, "%.*s", RC_SLICE_FMT(text));
+}
+
+static int ensure_feed(struct rc_rules *rules, const struct rc_instance *instance,
+                       const struct rc_status_rule *rule, struct rc_error *error)
+{
+    if (find_feed(rules, rule->topic_name) != NULL)
+        return RC_OK;
+    if (rules->feeds_count == RC_RULES_MAX)
+        return rc_error_set(error, RC_ERR_FULL, "more than %d topics that rules send on", RC_RULES_MAX);
+    struct rc_feed *feed = rc_feed_create(rules);
+    put(feed->topic, sizeof(feed->topic), rule->topic_name);
+    put(feed->rule, sizeof(feed->rule), rule->id);
+    put(feed->instance, sizeof(feed->instance), instance->id);
+    put(feed->target, sizeof(feed->target), rule->target->name);
+    put(feed->target_topic, sizeof(feed->target_topic), rule->target_topic);
+    int err = rc_feed_open(feed, error);
+    if (err == RC_OK && (err = rc_feed_save(feed)) != RC_OK)
+        rc_error_set(error, err, "rule %s: its file cannot be written: %s", feed->rule, rc_err_text(err));
+    if (err == RC_OK)
+        add_feed(rules, feed);
+    else
+        rc_feed_destroy(feed);
+    return err;
+}
+
+static int mark_current(struct rc_rules *rules, const struct rc_instance *instance,
+                        const struct rc_status_rule *rule, struct rc_error *error)
+{
+    struct rc_feed *feed = find_feed(rules, rule->topic_name);
+    if (feed == NULL)
+        return RC_OK;
+    feed->is_current = true;
+    feed->fails_over = rule->fails_over;
+    return RC_OK;
+}
+
+static struct rc_cluster *find_cluster(struct rc_rules *rules, const char *name)
+{
+    rc_list_for_each(node, &rules->clusters)
+    {
+        struct rc_cluster *cluster = rc_container_of(node, struct rc_cluster, node);
+        if (strcmp(cluster->name, name) == 0)
+            return cluster;
+    }
+    return NULL;
+}
+
+/* Its links go first: then no answer can reach a feed that has forgotten what it asked. */
+static void drop_cluster(struct rc_rules *rules, struct rc_cluster *cluster)
+{
+    rc_list_remove(&cluster->node);
+    for (uint32_t i = 0; i < cluster->links_count; i++)
+        rc_link_destroy(cluster->links[i]);
+    cluster->links_count = 0;
+    for (uint32_t i = 0; i < rules->feeds_count; i++)
+        if (rules->feeds[i]->cluster == cluster)
+            rc_feed_set_cluster(rules->feeds[i], NULL);
+    rc_cluster_destroy(cluster);
+}
+
+static void drop_changed_clusters(struct rc_rules *rules, const struct rc_catalog *catalog)
+{
+    rc_list_for_each_safe(node, &rules->clusters)
+    {
+        struct rc_cluster *cluster = rc_container_of(node, struct rc_cluster, node);
+        const struct rc_target *target = rc_map_find(&catalog->targets, rc_slice_str(cluster->name));
+        if (target == NULL || !rc_cluster_is_as(cluster, target))
+            drop_cluster(rules, cluster);
+    }
+}
+
+static void connect_feed(struct rc_rules *rules, struct rc_feed *feed, const struct rc_catalog *catalog)
+{
+    const struct rc_target *target = rc_map_find(&catalog->targets, rc_slice_str(feed->target));
+    struct rc_cluster *cluster = find_cluster(rules, feed->target);
+    if (target != NULL && cluster == NULL) {
+        cluster = rc_cluster_create(rules->loop, target);
+        rc_list_push_back(&rules->clusters, &cluster->node);
+    }
+    rc_feed_set_cluster(feed, cluster);
+}
+
+struct order {
+    struct rc_mail mail;
+    struct rc_rules *rules;
+    struct rc_catalog *catalog;
+};
+
+static void on_catalog(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct order *order = rc_container_of(mail, struct order, mail);
+    struct rc_rules *rules = order->rules;
+    for (uint32_t i = 0; i < rules->feeds_count; i++)
+        rules->feeds[i]->is_current = false;
+    each_rule(rules, order->catalog, mark_current, NULL);
+    drop_changed_clusters(rules, order->catalog);
+    for (uint32_t i = 0; i < rules->feeds_count; i++)
+        if (rules->feeds[i]->cluster == NULL)
+            connect_feed(rules, rules->feeds[i], order->catalog);
+    rc_catalog_unref(order->catalog);
+    free(order);
+}
+
+int rc_rules_apply(struct rc_rules *rules, struct rc_catalog *catalog, struct rc_error *error)
+{
+    int err = each_rule(rules, catalog, ensure_feed, error);
+    if (err != RC_OK)
+        return err;
+    struct order *order = rc_new(struct order);
+    order->mail.deliver = on_catalog;
+    order->rules = rules;
+    order->catalog = rc_catalog_ref(catalog);
+    rc_loop_post(rules->loop, &order->mail);
+    if (rules->is_running)
+        rc_loop_sync(rules->loop);
+    return RC_OK;
+}
+
+/* ---- retention ---- */
+
+uint64_t rc_rules_keep_from(void *arg, uint64_t target)
+{
+    struct rc_rules *rules = arg;
+    uint64_t keep = target;
+    const struct rc_feed *held_by = NULL;
+    pthread_mutex_lock(&rules->mutex);
+    for (uint32_t i = 0; i < rules->feeds_count; i++) {
+        struct rc_queue_entry entry;
+        struct rc_feed *feed = rules->feeds[i];
+        /* At its end nothing waits; what comes is behind the target. */
+        if (rc_queue_read(feed->queue, atomic_load(&feed->saved_cursor), &entry, 1) != 1 ||
+            entry.physical_offset >= keep)
+            continue;
+        keep = entry.physical_offset;
+        held_by = feed;
+    }
+    pthread_mutex_unlock(&rules->mutex);
+    if (held_by != NULL)
+        rc_log_warn("rules",
+                    "retention stops at %" PRIu64 " instead of %" PRIu64 ": %s has not sent what is there",
+                    keep, target, held_by->rule);
+    return keep;
+}
+
+/* ---- the thread ---- */
+
+static void on_grown(struct rc_queue *queue, void *arg)
+{
+    struct rc_rules *rules = arg;
+    for (uint32_t i = 0; i < rules->feeds_count; i++)
+        if (rules->feeds[i]->queue == queue)
+            rc_feed_pump(rules->feeds[i]);
+}
+
+static void on_save(struct rc_timer *timer)
+{
+    struct rc_rules *rules = rc_container_of(timer, struct rc_rules, save);
+    for (uint32_t i = 0; i < rules->feeds_count; i++)
+        rc_feed_tick(rules->feeds[i]);
+    rc_timer_start(rules->loop, &rules->save, RC_FEED_SAVE_MS);
+}
+
+int rc_rules_create(struct rc_store *store, struct rc_rules **ret, struct rc_error *error)
+{
+    struct rc_rules *rules = rc_new(struct rc_rules);
+    rules->store = store;
+    pthread_mutex_init(&rules->mutex, NULL);
+    rc_list_init(&rules->clusters);
+    rules->save.on_due = on_save;
+    int err = rc_loop_create("rc-rules", &rules->loop);
+    if (err != RC_OK)
+        rc_error_set(error, err, "no event loop for the rules: %s", rc_err_text(err));
+    err = err ? err : load_all(rules, error);
+    if (err == RC_OK)
+        *ret = rules;
+    else
+        rc_rules_destroy(rules);
+    return err;
+}
+
+int rc_rules_start(struct rc_rules *rules, struct rc_log_writer *writer, struct rc_error *error)
+{
+    int err = rc_log_reader_create(writer, rules->loop, on_grown, rules, &rules->reader);
+    rc_timer_start(rules->loop, &rules->save, 0);
+    err = err ? err : rc_loop_start_thread(rules->loop);
+    if (err != RC_OK)
+        return rc_error_set(error, err, "no thread for the rules: %s", rc_err_text(err));
+    rules->is_running = true;
+    return RC_OK;
+}
+
+void rc_rules_stop(struct rc_rules *rules)
+{
+    if (rules == NULL || !rules->is_running)
+        return;
+    rc_loop_stop(rules->loop);
+    rc_loop_join_thread(rules->loop);
+    rules->is_running = false;
+    for (uint32_t i = 0; i < rules->feeds_count; i++)
+        rc_feed_tick(rules->feeds[i]);
+    rc_timer_stop(&rules->save);
+}
+
+void rc_rules_destroy(struct rc_rules *rules)
+{
+    if (rules == NULL)
+        return;
+    if (rules->reader != NULL)
+        rc_log_reader_destroy(rules->reader);
+    rc_timer_stop(&rules->save);
+    if (rules->loop != NULL)
+        while (rc_loop_drain(rules->loop))
+            ;
+    while (!rc_list_is_empty(&rules->clusters))
+        drop_cluster(rules, rc_container_of(rules->clusters.next, struct rc_cluster, node));
+    for (uint32_t i = 0; i < rules->feeds_count; i++)
+        rc_feed_destroy(rules->feeds[i]);
+    rc_loop_destroy(rules->loop);
+    pthread_mutex_destroy(&rules->mutex);
+    free(rules);
+}
+
+uint32_t rc_rules_stats(struct rc_rules *rules, struct rc_rule_stats *ret, uint32_t max)
+{
+    pthread_mutex_lock(&rules->mutex);
+    uint32_t count = rules->feeds_count;
+    for (uint32_t i = 0; i < count && i < max; i++)
+        ret[i] = rules->feeds[i]->stats;
+    pthread_mutex_unlock(&rules->mutex);
+    return count;
+}

@@ -1,0 +1,65 @@
+/*
+ * What rules send to other RocketMQ clusters. Events that go there stand in the log first, in a topic of one
+ * queue for each rule and target (RC_RULE_TOPIC_PREFIX). A thread of its own (rc-rules) reads those topics
+ * with a cursor kept on disk and sends on: at least once, a client's events in the order of the log (by their
+ * first occurrence), with the keys that they have there.
+ *
+ * A rule that was disabled, removed or given another target has channels that began with it: what they still
+ * tell is sent where they began. Nothing is ever dropped by itself.
+ */
+#ifndef RC_RULES_RULES_H
+#define RC_RULES_RULES_H
+
+#include "catalog/catalog.h"
+#include "store/log_writer.h"
+
+enum {
+    RC_RULES_MAX = 1024, /* topics of the log that are sent on, those of former targets included */
+    RC_RULES_ERROR_MAX = 256,
+};
+
+struct rc_rules;
+
+/*
+ * Opens what was kept on disk. Before the log writer starts, and before recovery writes: retention asks from
+ * then on. The store must outlive it.
+ */
+int rc_rules_create(struct rc_store *store, struct rc_rules **ret, struct rc_error *error);
+/*
+ * Goes by this catalog (its topics are resolved) from now on; takes a reference of its own. When it returns
+ * retention knows the rules' topics, so call it before anybody writes to them. Main thread. RC_ERR_FULL.
+ */
+int rc_rules_apply(struct rc_rules *rules, struct rc_catalog *catalog, struct rc_error *error);
+/* Starts the thread, after the log writer. */
+int rc_rules_start(struct rc_rules *rules, struct rc_log_writer *writer, struct rc_error *error);
+/* Ends the thread and saves the cursors; before rc_log_writer_stop. What was not sent waits for the next
+ * start. NULL is harmless, to the one below too. */
+void rc_rules_stop(struct rc_rules *rules);
+void rc_rules_destroy(struct rc_rules *rules);
+
+/* The log writer's thread: how far retention may go on its way to `target` (rc_log_retention). */
+uint64_t rc_rules_keep_from(void *arg, uint64_t target);
+
+enum rc_rule_state {
+    RC_RULE_RUNNING,
+    RC_RULE_RETRYING, /* something is in the way: `error` says what */
+    RC_RULE_STOPPED,  /* its cluster is not configured (any more) */
+};
+
+/* matched = delivered + waiting + dropped, at every moment. */
+struct rc_rule_stats {
+    char topic[RC_MESSAGE_TOPIC_MAX + 1]; /* of the log */
+    char rule[RC_CATALOG_ID_MAX + 1], instance[RC_CATALOG_ID_MAX + 1];
+    char target[RC_CATALOG_ID_MAX + 1], target_topic[RC_MESSAGE_TOPIC_MAX + 1];
+    enum rc_rule_state state;
+    bool is_current; /* an enabled rule sends there */
+    uint64_t matched, delivered, waiting, dropped;
+    uint64_t retries, uncertain;    /* since the start; uncertain: stored, but the broker had not flushed */
+    int64_t lag_ms;                 /* age of the oldest that waits; 0: none */
+    int64_t retrying_since_ms;      /* wall clock; 0 while it runs */
+    char error[RC_RULES_ERROR_MAX]; /* the last one, in words; empty: none yet */
+};
+/* Any thread: up to `max` of them; returns how many there are. */
+uint32_t rc_rules_stats(struct rc_rules *rules, struct rc_rule_stats *ret, uint32_t max);
+
+#endif

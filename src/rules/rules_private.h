@@ -1,0 +1,168 @@
+/* What the files of rules share. All of it belongs to the thread rc-rules but where said otherwise. */
+#ifndef RC_RULES_RULES_PRIVATE_H
+#define RC_RULES_RULES_PRIVATE_H
+
+#include "base/error.h"
+#include "base/list.h"
+#include "client/link.h"
+#include "rules/rules.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    RC_FEED_WINDOW = 65536,       /* messages read ahead of the cursor; a power of 2 */
+    RC_FEED_READ_PER_TURN = 4096, /* entries; then others get their turn */
+    RC_FEED_BATCH_MESSAGES = 1024,
+    RC_FEED_BATCH_BYTES = 1024 * 1024, /* unless one message alone is larger */
+    RC_FEED_QUEUES_MAX = 1024,         /* of the target's topic, all brokers */
+    RC_FEED_BROKERS_MAX = 64,
+    RC_FEED_SEND_MS = 3000,
+    RC_FEED_ROUTE_MS = 30000,
+    RC_FEED_ROUTE_SOON_MS = 1000,
+    RC_FEED_RETRY_MIN_MS = 100,
+    RC_FEED_RETRY_MAX_MS = 10000,
+    RC_FEED_SAVE_MS = 500,
+    RC_RULES_NAMESERVERS_MAX = 16,
+    RC_RULES_LINKS_MAX = 256, /* of one cluster */
+};
+
+/* ---- cluster.c: the connections to one cluster ---- */
+struct rc_cluster {
+    struct rc_list node;
+    struct rc_link_options options; /* its keys are NULL or the strings below */
+    char *name, *nameservers_text, *access_key, *secret_key, *name_space;
+    char *nameservers[RC_RULES_NAMESERVERS_MAX]; /* pieces of the text's copy */
+    char *pieces;
+    uint32_t nameservers_count, nameserver_at;
+    struct rc_link *links[RC_RULES_LINKS_MAX];
+    uint32_t links_count;
+};
+struct rc_cluster *rc_cluster_create(struct rc_loop *loop, const struct rc_target *target);
+void rc_cluster_destroy(struct rc_cluster *cluster);
+/* Whether it was made from the same. */
+bool rc_cluster_is_as(const struct rc_cluster *cluster, const struct rc_target *target);
+/* The connection to an address, NULL at RC_RULES_LINKS_MAX. */
+struct rc_link *rc_cluster_link(struct rc_cluster *cluster, const char *address);
+struct rc_link *rc_cluster_nameserver(struct rc_cluster *cluster);
+void rc_cluster_next_nameserver(struct rc_cluster *cluster);
+
+/* ---- layout.c: which queues there are ---- */
+struct rc_layout_broker {
+    char name[128], address[RC_DIAL_TARGET_MAX];
+    uint32_t queues;
+    bool is_there; /* in the last route */
+};
+struct rc_layout {
+    struct rc_layout_broker brokers[RC_FEED_BROKERS_MAX]; /* by name */
+    uint32_t count, queues;                               /* all brokers' together */
+};
+/*
+ * Takes a route's answer. A broker that is missing in it keeps its queues, unless `fails_over`. True when the
+ * queues are other ones than before (so that each client's queue is to be found anew).
+ */
+bool rc_layout_take_route(struct rc_layout *layout, struct rc_slice body, bool fails_over);
+const struct rc_layout_broker *rc_layout_find(const struct rc_layout *layout, uint32_t queue,
+                                              uint32_t *ret_queue_id);
+
+const struct rc_layout_broker *rc_layout_named(const struct rc_layout *layout, const char *name);
+
+#define RC_FEED_NONE UINT64_MAX
+
+/* ---- feed.c: one topic of the log on its way to one topic of a cluster ---- */
+struct rc_feed_entry {
+    uint64_t physical;
+    uint32_t size;
+    int32_t hash; /* Java's, of the client id */
+    bool is_done;
+    uint64_t next; /* offset of the next one of its target queue, RC_FEED_NONE: the last */
+};
+
+/* A queue of the target. */
+struct rc_feed_queue {
+    struct rc_feed *feed;
+    struct rc_timer retry;
+    uint64_t head, tail; /* offsets; RC_FEED_NONE: empty */
+    uint64_t in_flight;  /* messages under way from the head; 0: none */
+    uint32_t attempts;
+};
+
+struct rc_feed {
+    struct rc_rules *rules;
+    char topic[RC_MESSAGE_TOPIC_MAX + 1];
+    char rule[RC_CATALOG_ID_MAX + 1], instance[RC_CATALOG_ID_MAX + 1];
+    char target[RC_CATALOG_ID_MAX + 1], target_topic[RC_MESSAGE_TOPIC_MAX + 1];
+    struct rc_queue *queue;            /* of the log */
+    uint64_t cursor;                   /* all before it is done with */
+    atomic_uint_fast64_t saved_cursor; /* that of the file: retention goes by it */
+    bool is_current, fails_over;       /* of the catalog */
+
+    struct rc_cluster *cluster;   /* NULL: not configured */
+    struct rc_layout layout;      /* of the last route */
+    struct rc_layout layout_used; /* that `queues` were made from */
+    struct rc_feed_entry *window; /* of offsets cursor..read_to-1, at offset % RC_FEED_WINDOW */
+    uint64_t read_to;
+    struct rc_feed_queue *queues; /* layout_used.queues */
+    uint32_t under_way;           /* batches */
+    struct rc_timer route, pump;
+    bool is_asking, is_layout_new, is_route_soon;
+    bool has_route; /* since it was connected with the cluster */
+
+    uint64_t done_ahead; /* in the window */
+    uint64_t dropped, retries, uncertain;
+    int64_t retrying_since_ms; /* wall clock; 0: it runs */
+    uint64_t told_ms;          /* when it was last said in the log that it does not */
+    char error[RC_RULES_ERROR_MAX];
+    bool is_dirty, is_route_bad, is_retrying;
+    struct rc_rule_stats stats; /* under the rules' mutex */
+};
+
+/* Empty: its names are then filled in or read, and rc_feed_open finds its queue in the log. */
+struct rc_feed *rc_feed_create(struct rc_rules *rules);
+int rc_feed_open(struct rc_feed *feed, struct rc_error *error);
+void rc_feed_destroy(struct rc_feed *feed);
+/* Connects it with a cluster (or none), forgetting what was under way. */
+void rc_feed_set_cluster(struct rc_feed *feed, struct rc_cluster *cluster);
+/* The log's queue has grown, or something changed. */
+void rc_feed_pump(struct rc_feed *feed);
+/* Something is in the way. */
+void rc_feed_tell(struct rc_feed *feed, const char *where, const char *why);
+/* Saves what has changed, publishes the numbers, says in the log how it stands. */
+void rc_feed_tick(struct rc_feed *feed);
+
+void rc_feed_tell_refusal(struct rc_feed *feed, const char *where, const struct rc_remoting *answer);
+
+/* ---- feed_route.c ---- */
+void rc_feed_ask_route(struct rc_feed *feed);
+/* Soon, because something failed. */
+void rc_feed_want_route(struct rc_feed *feed);
+/* The topic's name in the cluster, its namespace included. */
+void rc_feed_topic_there(const struct rc_feed *feed, char out[RC_MESSAGE_TOPIC_MAX + 1]);
+
+/* ---- feed_send.c ---- */
+void rc_feed_send(struct rc_feed_queue *queue);
+/* The batch that is under way (its first `count`) was stored. */
+void rc_feed_delivered(struct rc_feed_queue *queue);
+/* Puts a message's part of a batch; RC_ERR_FULL when it does not fit. */
+int rc_feed_put_message(struct rc_buf *out, const struct rc_message *message);
+/* The client of a record of presence, from its KEYS; its Java hash. */
+int32_t rc_feed_client_hash(const struct rc_message *message);
+
+/* ---- feed_file.c: what is kept on disk ---- */
+int rc_feed_save(struct rc_feed *feed);
+/* Fills a feed from a file's text: 0 or RC_ERR_CORRUPT. */
+int rc_feed_parse(struct rc_feed *feed, struct rc_slice json);
+
+struct rc_rules {
+    struct rc_store *store;
+    struct rc_loop *loop;
+    struct rc_log_reader *reader;
+    pthread_mutex_t mutex; /* of the table of feeds and what rc_rules_stats reads */
+    struct rc_feed *feeds[RC_RULES_MAX];
+    uint32_t feeds_count;
+    struct rc_list clusters;
+    struct rc_timer save;
+    bool is_running;
+};
+
+#endif

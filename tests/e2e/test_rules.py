@@ -1,0 +1,135 @@
+"""Status rules that lead to real Apache clusters."""
+
+import json
+import time
+
+import pytest
+
+from harness.apache import RealCluster
+from harness.procs import wait_until
+from harness.rollcall import AK, GROUP, SK, Device, Rollcall, Watch
+
+OWN_TOPIC = "RC_RULE_"
+
+
+def make_server(home, cluster, topic, keys="", rule=""):
+    server = Rollcall(home, rocketmq_more=f", instances: [{{name: apache, nameservers: ['{cluster.namesrv}']{keys}}}]")
+    retarget(server, f"target: {{instance: apache, topic: {topic}{rule}}}")
+    return server
+
+
+def retarget(server, target):
+    lines = server.config.read_text().splitlines()
+    lines[-1] = f"    rules: [{{id: status-1, type: status-notice, group: GID_test, {target}}}]"
+    server.config.write_text("\n".join(lines) + "\n")
+
+
+def make_topic(driver, cluster, topic, **keys):
+    name = f"make-{topic}-{time.monotonic_ns()}"
+    driver.call("producer", name=name, namesrv=cluster.namesrv, **keys)
+    driver.call("send", name=name, topic=topic, tags="none", body="makes the topic")
+    driver.call("stopProducer", name=name)
+
+
+def told(server):
+    """Each client's events in the (stopped) log, in order, over all topics of rules: [(type, channel)]."""
+    clients = {}
+    for message in server.dump():
+        if message["topic"].startswith(OWN_TOPIC):
+            body = json.loads(message["body"])
+            clients.setdefault(body["clientId"], []).append((body["eventType"], body["channelId"]))
+    return clients
+
+
+def first_occurrences(lines):
+    clients = {}
+    for line in lines:
+        event = (line["eventType"], line["channelId"])
+        if event not in clients.setdefault(line["clientId"], []):
+            clients[line["clientId"]].append(event)
+    return clients
+
+
+@pytest.fixture(params=["cluster49", "cluster53"])
+def cluster(request):
+    return request.getfixturevalue(request.param)
+
+
+def visit(server, name, times=1):
+    for i in range(times):
+        device = Device(server, name)
+        assert device.code == 0
+        device.disconnect() if i % 2 else device.cut()
+
+
+def test_a_status_rule_reaches_a_cluster_in_order_once_its_topic_is_there(cluster, rmq49, tmp_path):
+    topic = f"GID_rule_{cluster.version}"
+    server = make_server(tmp_path, cluster, topic).start()
+    for i in range(10):
+        visit(server, f"d{i}", 4)
+    wait_until("what is in the way", lambda: "no topic: the cluster has no route for" in server.log())
+    make_topic(rmq49, cluster, topic)
+    watch = Watch(cluster, tmp_path, group=f"GID_read_{cluster.version}", topic=topic)
+    watch.wait("all events", lambda lines: sum(map(len, first_occurrences(lines).values())) >= 100, 60)
+    server.stop()
+    assert first_occurrences(watch.lines.snapshot()) == told(server)
+    watch.close()
+    assert "runs again" in server.log()
+
+
+def test_what_was_sent_is_not_sent_again_after_a_restart(cluster, rmq49, tmp_path):
+    topic = f"GID_again_{cluster.version}"
+    make_topic(rmq49, cluster, topic)
+    server = make_server(tmp_path, cluster, topic).start()
+    visit(server, "one", 2)
+    watch = Watch(cluster, tmp_path, group=f"GID_again_read_{cluster.version}", topic=topic)
+    watch.wait("the first events", lambda lines: len(lines) >= 5, 60)
+    server.stop()
+    server.start()
+    visit(server, "two", 2)
+    watch.wait("the second's events", lambda lines: sum("two" in line["clientId"] for line in lines) >= 5, 60)
+    server.stop()
+    assert len(watch.lines.snapshot()) == 10
+    watch.close()
+
+
+def test_a_rule_with_another_target_leaves_no_channel_half_told(cluster49, rmq49, tmp_path):
+    for topic in ("GID_old_target", "GID_new_target"):
+        make_topic(rmq49, cluster49, topic)
+    server = make_server(tmp_path, cluster49, "GID_old_target").start()
+    stays = Device(server, "stays")
+    assert stays.code == 0
+    retarget(server, "target: {instance: apache, topic: GID_new_target}")
+    server.process.child.send_signal(1)
+    wait_until("the reload", lambda: " reloaded:" in server.log())
+    visit(server, "comes")
+    retarget(server, "topic: GID_test_MQTT")
+    server.process.child.send_signal(1)
+    wait_until("the second reload", lambda: server.log().count(" reloaded:") == 2)
+    stays.cut()
+    old = Watch(cluster49, tmp_path / "old", group="GID_read_old", topic="GID_old_target")
+    new = Watch(cluster49, tmp_path / "new", group="GID_read_new", topic="GID_new_target")
+    old.wait("the end of the one that stayed", lambda lines: len(lines) >= 2, 60)
+    new.wait("the one that came", lambda lines: len(lines) >= 2, 60)
+    server.stop()
+    for watch, name in ((old, "stays"), (new, "comes")):
+        assert [(line["clientId"], line["eventType"]) for line in watch.lines.snapshot()] == \
+            [(f"{GROUP}@@@{name}", "connect"), (f"{GROUP}@@@{name}", "tcpclean")]
+        watch.close()
+
+
+def test_requests_are_signed_where_the_cluster_asks_for_it(rmq49, tmp_path):
+    cluster = RealCluster(tmp_path / "apache", 49, acl=(AK, SK)).start()
+    try:
+        make_topic(rmq49, cluster, "GID_signed", ak=AK, sk=SK)
+        server = make_server(tmp_path, cluster, "GID_signed", f", access_key: {AK}, secret_key: wrong-key").start()
+        visit(server, "one")
+        wait_until("the refusal", lambda: "no permission:" in server.log())
+        server.config.write_text(server.config.read_text().replace("wrong-key", SK))
+        server.process.child.send_signal(1)
+        watch = Watch(cluster, tmp_path, topic="GID_signed")
+        watch.wait("the events", lambda lines: len(lines) >= 2, 60)
+        watch.close()
+        server.stop()
+    finally:
+        cluster.stop()

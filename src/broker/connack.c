@@ -70,7 +70,7 @@ bool rc_connack_accept(struct rc_conn *conn)
     return send_connack(conn, conn->session_present, RC_MQTT_SUCCESS, rc_buf_slice(&props));
 }
 
-void rc_connack_refuse(struct rc_conn *conn, uint8_t reason, const char *text)
+void rc_connack_refuse(struct rc_conn *conn, uint8_t reason, const char *text, const char *why)
 {
     uint8_t bytes[256];
     struct rc_buf props = {.data = bytes, .cap = sizeof(bytes), .max = sizeof(bytes)};
@@ -79,5 +79,5 @@ void rc_connack_refuse(struct rc_conn *conn, uint8_t reason, const char *text)
     if (!send_connack(conn, false, reason, rc_buf_slice(&props)))
         send_connack(conn, false, reason, rc_slice(NULL, 0));
     conn->has_last_word = true;
-    rc_conn_close(conn, false, "refused");
+    rc_conn_close(conn, false, why);
 }

@@ -25,7 +25,7 @@ static const char *protocol_text(uint8_t version)
 /* Its answer, -1, says that the connection is gone. */
 static int64_t refuse(struct rc_conn *conn, uint8_t reason, const char *text)
 {
-    rc_connack_refuse(conn, reason, text);
+    rc_connack_refuse(conn, reason, text, "refused");
     return -1;
 }
 
@@ -234,7 +234,7 @@ static void refuse_unavailable(struct rc_conn *conn)
         RC_COUNT(&conn->broker->counters, refused_log);
         rc_log_error("presence", "client refused: the log takes no more events (disk full?)");
     }
-    rc_connack_refuse(conn, RC_MQTT_SERVER_UNAVAILABLE, NULL);
+    rc_connack_refuse(conn, RC_MQTT_SERVER_UNAVAILABLE, NULL, "refused");
 }
 
 static bool log_has_room(struct rc_broker *broker)
@@ -369,7 +369,7 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
         return;
     }
     if (!set_identity(conn, connect)) {
-        rc_connack_refuse(conn, RC_MQTT_NOT_AUTHORIZED, NULL);
+        rc_connack_refuse(conn, RC_MQTT_NOT_AUTHORIZED, NULL, "refused");
         return;
     }
     if (check_will(conn, connect) < 0)

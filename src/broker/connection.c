@@ -311,13 +311,13 @@ static void on_keep_alive(struct rc_timer *timer)
     rc_conn_disconnect(conn, RC_MQTT_KEEP_ALIVE_TIMEOUT, "keepalive-timeout");
 }
 
-/* Its connect is staged, but the log does not take it (a full disk): the client is told nothing, and tries
- * elsewhere or later. */
+/* Its connect is staged, but the log does not take it (a full disk): the client may try elsewhere or later.
+ */
 static void on_opening_timeout(struct rc_timer *timer)
 {
     struct rc_conn *conn = rc_container_of(timer, struct rc_conn, timer);
     RC_COUNT(&conn->broker->counters, refused_log);
-    rc_conn_close(conn, false, "log-blocked");
+    rc_connack_refuse(conn, RC_MQTT_SERVER_UNAVAILABLE, NULL, "log-blocked");
 }
 
 void rc_conn_opening(struct rc_conn *conn)

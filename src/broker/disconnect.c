@@ -26,8 +26,23 @@ static void put_disconnect(struct rc_conn *conn, uint8_t reason_code)
     conn->has_last_word = true;
 }
 
+/* Before CONNACK there can be no DISCONNECT. What CONNACK has no word for is not said. */
+static void refuse(struct rc_conn *conn, uint8_t reason_code, const char *reason)
+{
+    if (reason_code == RC_MQTT_SERVER_SHUTTING_DOWN)
+        rc_connack_refuse(conn, RC_MQTT_SERVER_UNAVAILABLE, NULL, reason);
+    else if (reason_code == RC_MQTT_NOT_AUTHORIZED)
+        rc_connack_refuse(conn, reason_code, NULL, reason);
+    else
+        rc_conn_close(conn, false, reason);
+}
+
 void rc_conn_disconnect(struct rc_conn *conn, uint8_t reason_code, const char *reason)
 {
+    if (!conn->is_dead && conn->channel.state == RC_CHANNEL_OPENING) {
+        refuse(conn, reason_code, reason);
+        return;
+    }
     if (!conn->is_dead && conn->version >= RC_MQTT_V5 && conn->channel.state == RC_CHANNEL_ONLINE)
         put_disconnect(conn, reason_code);
     rc_conn_close(conn, false, reason);

@@ -90,10 +90,16 @@ static void test_a_client_that_the_log_does_not_take_is_let_go_in_time(void **st
     struct test_server server = {.shards = 1, .connect_timeout_ms = 300};
     test_server_start(&server);
     set_quota(&server, 1);
-    struct test_login login = {.client_id = "GID_test@@@a"};
-    int fd = test_dial(&server);
-    assert_int_equal(test_log_in(fd, &login), -1);
-    close(fd);
+    struct test_login logins[] = {
+        {.client_id = "GID_test@@@a"},
+        {.client_id = "GID_test@@@a", .version = RC_MQTT_V5},
+    };
+    static const int codes[] = {3, RC_MQTT_SERVER_UNAVAILABLE};
+    for (int i = 0; i < 2; i++) {
+        int fd = test_dial(&server);
+        assert_int_equal(test_log_in(fd, &logins[i]), codes[i]);
+        close(fd);
+    }
     set_quota(&server, 0);
     TEST_WAIT(!rc_log_writer_is_blocked(server.writer));
     test_assert_log(&server, "a connect -\na tcpclean log-blocked\n");

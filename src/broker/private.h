@@ -188,15 +188,16 @@ void rc_arrival_end(struct rc_conn *conn);
 bool rc_connack_accept(struct rc_conn *conn);
 /*
  * Answers a CONNECT that is not accepted, and closes. `reason` is version 5's code; older versions are told
- * the nearest of theirs. `text` (NULL: none) goes to version 5 as the reason string.
+ * the nearest of theirs. `text` (NULL: none) goes to version 5 as the reason string; `why` is a literal, told
+ * in the event where the channel is open.
  */
-void rc_connack_refuse(struct rc_conn *conn, uint8_t reason, const char *text);
+void rc_connack_refuse(struct rc_conn *conn, uint8_t reason, const char *text, const char *why);
 
 /* ---- disconnect.c ---- */
 /*
  * The server ends it: tells a client of version 5 why (older ones are told nothing) and closes. `reason_code`
  * is one that a server may send in DISCONNECT; `reason` is a literal, told in the event. Safe at any time; a
- * client that has no CONNACK yet is told nothing.
+ * client that has no CONNACK yet gets one with the reason, or nothing where that cannot say it.
  */
 void rc_conn_disconnect(struct rc_conn *conn, uint8_t reason_code, const char *reason);
 /* DISCONNECT came: the connection is closed. */

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from harness.apache import route
 from harness.jvm import CommandFailed, Driver
 from harness.rollcall import GROUP, TOPIC, Device, Rollcall
 
@@ -279,6 +280,24 @@ def test_ons_producers_and_consumers_meet(ons, server, rmq49):
         assert (hello["msgId"], hello["tag"], hello["key"]) == (sent["msgId"], "red", "k")
     for name in ("oc", "oo", "op"):
         ons.call("stop", name=name)
+
+
+@pytest.mark.parametrize("advertise, host, told", [("", "127.0.0.5", "127.0.0.5"), ("127.0.0.9", "127.0.0.5", "127.0.0.9")])
+def test_a_route_leads_where_the_client_came_from_or_where_the_configuration_says(tmp_path, rmq49, advertise, host, told):
+    server = Rollcall(tmp_path / "rollcall", rocketmq_more=", acl: false")
+    more = f', advertise: "{advertise}:{server.rocketmq_port}"' if advertise else ""
+    text = server.config.read_text().replace(f'bind: "{server.namesrv}"', f'bind: ":{server.rocketmq_port}"{more}')
+    server.config.write_text(text)
+    server.start()
+    code, body = route(server.rocketmq_port, TOPIC, host)
+    assert code == 0 and f'"{told}:{server.rocketmq_port}"' in body
+    name = f"by-{told}"
+    rmq49.call("push", name=name, group="GID_routed", topic=TOPIC, namesrv=f"{host}:{server.rocketmq_port}",
+               **{"from": "first"})
+    Device(server, "routed").disconnect()
+    rmq49.wait_messages("the events", name, lambda lines: len(lines) == 3, 40)
+    leave(rmq49, name)
+    server.stop()
 
 
 def test_a_client_with_a_wrong_secret_gets_nothing(rmq49, server):

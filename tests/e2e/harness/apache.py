@@ -18,15 +18,20 @@ PLAIN_ACL = """accounts:
 """
 
 
-def has_route(port, topic):
-    """Whether the name server knows where the topic is (request 105)."""
+def route(port, topic, host="127.0.0.1", **fields):
+    """What a name server answers to request 105: (code, body)."""
     header = json.dumps({"code": 105, "language": "JAVA", "version": 409, "opaque": 1, "flag": 0,
-                         "extFields": {"topic": topic}}).encode()
-    with socket.create_connection(("127.0.0.1", port), 5) as client:
+                         "extFields": {"topic": topic, **fields}}).encode()
+    with socket.create_connection((host, port), 5) as client:
         client.sendall(struct.pack(">II", 4 + len(header), len(header)) + header)
         reply = client.makefile("rb")
-        _, length = struct.unpack(">II", reply.read(8))
-        return json.loads(reply.read(length))["code"] == 0
+        total, length = struct.unpack(">II", reply.read(8))
+        return json.loads(reply.read(length))["code"], reply.read(total - 4 - length).decode()
+
+
+def has_route(port, topic):
+    """Whether the name server knows where the topic is."""
+    return route(port, topic)[0] == 0
 
 
 class RealCluster:

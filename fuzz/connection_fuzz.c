@@ -5,6 +5,7 @@
  * bytes of how.
  */
 #include "auth/sign.h"
+#include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "broker/private.h"
@@ -15,6 +16,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#ifndef RC_FUZZ_WEBSOCKET
+#define RC_FUZZ_WEBSOCKET 0
+#endif
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,6 +33,8 @@ static struct {
     struct rc_broker *broker, *brokers[1];
     struct rc_hook hook;
     struct rc_mail again;
+    struct rc_transport *transport; /* NULL: plain TCP */
+    struct rc_admission admission;
     bool is_posted;
     int turns_left;
     int peers[PEERS];
@@ -135,6 +142,11 @@ static void start(void)
     options.max_packet_size = 8192;
     check(rc_broker_create(&options, &world.broker) == RC_OK, "no broker");
     world.brokers[0] = world.broker;
+    if (RC_FUZZ_WEBSOCKET) {
+        world.transport = rc_transport_create(RC_TRANSPORT_WS, "ws");
+        world.transport->path = rc_strdup("/mqtt");
+        world.transport->admission = &world.admission;
+    }
     world.hook.run = on_turn_end;
     world.again.deliver = deliver_again;
     rc_loop_add_hook(world.loop, &world.hook);
@@ -161,23 +173,65 @@ static void hang_up(int i)
     world.peers[i] = -1;
 }
 
+static void put_raw(int i, struct rc_slice bytes)
+{
+    if (world.peers[i] == -1 || bytes.len == 0)
+        return;
+    ssize_t sent = send(world.peers[i], bytes.ptr, bytes.len, MSG_NOSIGNAL);
+    (void)sent; /* full, or closed by the server */
+}
+
 static void dial(int i)
 {
+    static const char request[] =
+        "GET /mqtt HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
     int fds[2];
     struct rc_address peer;
     hang_up(i);
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0, "no socket");
     check(rc_address_parse("203.0.113.9:1000", &peer, NULL) == RC_OK, "no address");
     world.peers[i] = fds[0];
-    rc_broker_accept(world.broker, fds[1], &peer);
+    rc_broker_accept_on(world.broker, fds[1], &peer, world.transport);
+    if (world.transport == NULL)
+        return;
+    put_raw(i, rc_slice(request, sizeof(request) - 1));
+    turn(2);
+}
+
+/* Masked with a key of naught, which leaves the payload as it is. */
+static void put_frame(int i, uint8_t first, struct rc_slice payload)
+{
+    uint8_t header[14] = {first};
+    size_t len = 2;
+    header[1] = (uint8_t)(0x80 | (payload.len < 126 ? payload.len : payload.len < 65536 ? 126 : 127));
+    for (int shift = payload.len < 126 ? -8 : payload.len < 65536 ? 8 : 56; shift >= 0; shift -= 8)
+        header[len++] = (uint8_t)(payload.len >> shift);
+    put_raw(i, rc_slice(header, len + 4));
+    put_raw(i, payload);
 }
 
 static void put(int i, struct rc_slice bytes)
 {
-    if (world.peers[i] == -1 || bytes.len == 0)
+    enum { CONTINUED = 0, BINARY = 2, PING = 9, FIN = 0x80 };
+    if (world.transport == NULL || bytes.len == 0) {
+        put_raw(i, bytes);
         return;
-    ssize_t sent = send(world.peers[i], bytes.ptr, bytes.len, MSG_NOSIGNAL);
-    (void)sent; /* full, or closed by the server */
+    }
+    uint8_t how = next_byte();
+    size_t half = how >= 16 && how < 64 ? how % bytes.len : 0;
+    if (how < 4)
+        put_raw(i, bytes);
+    else if (how < 8)
+        put_frame(i, next_byte(), bytes);
+    if (how < 8)
+        return;
+    if (how < 16)
+        put_frame(i, FIN | PING, rc_slice(bytes.ptr, bytes.len % 126));
+    if (half > 0)
+        put_frame(i, BINARY, rc_slice(bytes.ptr, half));
+    put_frame(i, FIN | (half > 0 ? CONTINUED : BINARY), rc_slice_from(bytes, half));
 }
 
 static void drain(int i)

@@ -259,6 +259,14 @@ def test_a_wrong_certificate_is_told_with_its_place(tmp_path, authority, fault, 
     assert told in done.stderr
 
 
+def test_the_example_of_all_transports_is_right(tmp_path):
+    example = ROOT / "examples/tls.yaml"
+    making = example.read_text().split("#   mkdir", 1)[1].split("# Then:", 1)[0].replace("\\\n#", "")
+    subprocess.run(f"mkdir {making}", shell=True, cwd=tmp_path, check=True, capture_output=True)
+    done = subprocess.run([BINARY, "serve", "-c", example, "--test-config"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 # ---- whose address ----
 
 def connect_packet(name):

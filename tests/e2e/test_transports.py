@@ -362,7 +362,10 @@ def upgrade(server, path="/mqtt", more=PROTOCOL):
     stream.sendall(REQUEST.format(path=path, more=more).encode())
     head = b""
     while not head.endswith(b"\r\n\r\n"):
-        head += stream.recv(1)
+        byte = stream.recv(1)
+        if not byte:
+            raise ConnectionError("closed without an answer")
+        head += byte
     return stream, head.decode()
 
 

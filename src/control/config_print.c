@@ -91,7 +91,8 @@ static const char reference_head[] =
     "A secret may stand in the file, or elsewhere: `env:NAME` takes an environment variable, `file:PATH` the "
     "content\n"
     "of a file without its last line end. Anchors, aliases and tags of YAML are refused.\n\n"
-    "Whole examples are [examples/quickstart.yaml](../examples/quickstart.yaml), for an ordinary MQTT broker\n"
+    "Whole examples are [examples/quickstart.yaml](../examples/quickstart.yaml), for an ordinary MQTT "
+    "broker\n"
     "[examples/standard.yaml](../examples/standard.yaml), and for all transports "
     "[examples/tls.yaml](../examples/tls.yaml).\n";
 

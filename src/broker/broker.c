@@ -113,6 +113,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     rc_list_init(&broker->conns);
     rc_list_init(&broker->dirty);
     rc_list_init(&broker->dead);
+    rc_list_init(&broker->leaving);
     rc_list_init(&broker->absent);
     rc_list_init(&broker->wills);
     rc_review_init(broker);
@@ -159,6 +160,8 @@ void rc_broker_destroy(struct rc_broker *broker)
     rc_sys_free(broker);
     rc_loop_remove_hook(&broker->hook);
     free_dead(broker);
+    while (!rc_list_is_empty(&broker->leaving)) /* the log took no more: the next start tells of them */
+        rc_conn_free(rc_container_of(broker->leaving.next, struct rc_conn, node));
     rc_lingering_free(broker);
     rc_wills_free(broker);
     rc_sessions_free_absent(broker);

@@ -26,6 +26,8 @@ struct rc_conn *rc_conn_of_channel(struct rc_channel *channel)
 
 void rc_conn_free(struct rc_conn *conn)
 {
+    if (rc_list_is_linked(&conn->node))
+        rc_list_remove(&conn->node);
     if (conn->partial != NULL)
         rc_buf_free(conn->partial);
     free(conn->partial);
@@ -108,10 +110,12 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
             rc_will_drop(conn->session);
         rc_session_leave(broker, conn->session);
     }
-    if (conn->channel.state == RC_CHANNEL_NONE)
+    if (conn->channel.state == RC_CHANNEL_NONE) {
         rc_list_push_back(&broker->dead, &conn->dirty);
-    else
+    } else {
+        rc_list_push_back(&broker->leaving, &conn->node);
         rc_presence_close(broker->presence, &conn->channel, client_said_so, reason);
+    }
 }
 
 void rc_conn_touch(struct rc_conn *conn)

@@ -93,6 +93,7 @@ struct rc_broker {
     uint32_t connecting_count;
     size_t connecting_bytes; /* of first packets that have not come whole */
     struct rc_list conns, dirty, dead;
+    struct rc_list leaving; /* closed, their tcpclean not yet in the log */
     struct rc_sys sys;
     struct rc_list review; /* of conns: those to be gone through after a reload */
     struct rc_timer review_timer;

@@ -261,8 +261,12 @@ void rc_log_sender_destroy(struct rc_log_sender *sender)
 {
     if (sender == NULL)
         return;
-    if (sender->open != NULL)
+    if (sender->open != NULL && rc_log_writer_is_stopped(sender->writer)) {
+        free_batch(sender->open); /* nobody is there to take it, or to give it back */
+        sender->batches--;
+    } else if (sender->open != NULL) {
         seal_and_send(sender);
+    }
     rc_loop_remove_hook(&sender->hook);
     rc_timer_stop(&sender->spare_timer);
     free_spares(sender);

@@ -179,7 +179,7 @@ static const struct rc_config_entry limits_entries[] = {
      .default_text = "0",
      .is_live = true,
      .doc = "That one client may send; a faster one is read from no faster. A second's worth may come at "
-            "once. 0: no limit."},
+            "once. 16KiB at least. 0: no limit."},
 };
 static const struct rc_config_section limits_section = {
     .name = "limits",

@@ -128,10 +128,20 @@ static void check_name(struct builder *builder, const struct rc_config_listener 
     }
 }
 
+/* A single read may take 64 KiB: at a lower rate a client would rest longer than its keep-alive lasts. */
+static void check_rate(struct builder *builder, const struct rc_config_listener *listener)
+{
+    enum { LEAST = 16 * 1024 };
+    if (listener->limits.bytes_per_second > 0 && listener->limits.bytes_per_second < LEAST)
+        refuse(builder, listener->name.at, "limits.bytes_per_second",
+               "a rate below 16KiB was given, 16KiB or more was expected, or 0 for none");
+}
+
 static struct rc_transport *build_one(struct builder *builder, const struct rc_config_listener *listener)
 {
     enum rc_transport_kind kind = (enum rc_transport_kind)listener->transport;
     struct rc_transport *transport = rc_transport_create(kind, listener->name.text);
+    check_rate(builder, listener);
     if (kind == RC_TRANSPORT_TLS || kind == RC_TRANSPORT_WSS)
         add_tls(builder, listener, transport);
     if (kind == RC_TRANSPORT_WS || kind == RC_TRANSPORT_WSS)

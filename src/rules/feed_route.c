@@ -8,7 +8,8 @@ void rc_feed_topic_there(const struct rc_feed *feed, char out[RC_MESSAGE_TOPIC_M
     const char *name_space = feed->cluster->name_space;
     int len = snprintf(out, RC_MESSAGE_TOPIC_MAX + 1, "%s%s%s", name_space, name_space[0] ? "%" : "",
                        feed->target_topic);
-    (void)len; /* the configuration's limits keep it below the topic's */
+    if (len < 0 || len > RC_MESSAGE_TOPIC_MAX)
+        out[0] = '\0'; /* never: the configuration's limits keep it below the topic's */
 }
 
 static void take_answer(struct rc_feed *feed, const struct rc_remoting *answer)

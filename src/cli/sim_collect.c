@@ -47,11 +47,12 @@ static struct rc_sim_event *add_event(struct rc_sim_collector *collector)
     return &collector->events[collector->count++];
 }
 
-void rc_sim_collector_add(struct rc_sim_collector *collector, const void *body, size_t len, uint32_t queue,
-                          uint64_t offset, uint64_t arrived_us)
+void rc_sim_collector_add(struct rc_sim_collector *collector, const void *body, size_t len, bool is_recovered,
+                          uint32_t queue, uint64_t offset, uint64_t arrived_us)
 {
     struct rc_client_event from;
-    struct rc_sim_event event = {.queue = queue, .offset = offset, .arrived_us = arrived_us};
+    struct rc_sim_event event = {
+        .queue = queue, .offset = offset, .arrived_us = arrived_us, .is_recovered = is_recovered};
     enum rc_client_status_result result = rc_client_status_add_json(collector->status, body, len, &from);
     if (result == RC_CLIENT_STATUS_INVALID || from.time_ms < collector->record->wall_start_ms ||
         !rc_sim_client_number(collector->record, rc_slice_str(from.client_id), &event.client)) {
@@ -74,7 +75,10 @@ static enum rc_consume_result on_message(const struct rc_consumer_message *messa
 {
     struct rc_sim_collector *collector = arg;
     uint64_t now_us = rc_sim_record_now_us(collector->record);
-    rc_sim_collector_add(collector, message->body, message->body_len, message->queue_id,
+    char reason[32] = "";
+    bool is_recovered = rc_consumer_property(message, "rcReason", reason, sizeof(reason)) > 0 &&
+                        strcmp(reason, "server-crash") == 0;
+    rc_sim_collector_add(collector, message->body, message->body_len, is_recovered, message->queue_id,
                          message->queue_offset, now_us);
     atomic_store(&collector->last_ms, rc_clock_mono_ms());
     return RC_CONSUME_COMMIT;

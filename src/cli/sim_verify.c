@@ -155,7 +155,9 @@ static void judge(const struct rc_sim_entry *entry, const struct channel *channe
         is_good = false;
     if (channel->is_disordered && ++verdict->disordered)
         is_good = false;
-    if ((channel->disconnect != NULL) != said_goodbye && ++verdict->wrong_goodbyes)
+    /* What was still on its way to a server when that was killed has never been said. */
+    bool was_unheard = said_goodbye && channel->end != NULL && channel->end->is_recovered;
+    if ((channel->disconnect != NULL) != said_goodbye && !was_unheard && ++verdict->wrong_goodbyes)
         is_good = false;
     if (entry->outcome == RC_SIM_ACCEPTED && is_good)
         verdict->complete++;

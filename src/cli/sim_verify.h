@@ -14,6 +14,7 @@ struct rc_sim_event {
     uint32_t client;
     uint8_t type; /* enum rc_client_event_type */
     bool is_v6;
+    bool is_recovered; /* a tcpclean that the server wrote at the start after a crash */
     uint16_t port;
     uint8_t addr[16];
     uint32_t queue;
@@ -64,7 +65,7 @@ void rc_sim_verdict_json(struct rc_json *json, const struct rc_sim_verdict *verd
 /* ---- for tests: a collector without a consumer ---- */
 struct rc_sim_collector *rc_sim_collector_create(const struct rc_sim_record *record);
 /* Takes in the body of one message. */
-void rc_sim_collector_add(struct rc_sim_collector *collector, const void *body, size_t len, uint32_t queue,
-                          uint64_t offset, uint64_t arrived_us);
+void rc_sim_collector_add(struct rc_sim_collector *collector, const void *body, size_t len, bool is_recovered,
+                          uint32_t queue, uint64_t offset, uint64_t arrived_us);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cli/sim_verify.h"
+#include "cli/sim_collect.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +59,7 @@ static void event(struct fixture *f, uint32_t client, uint16_t port, const char 
                        "{\"clientId\":\"GID_g@@@sim-%u\",\"time\":%lld,\"eventType\":\"%s\","
                        "\"channelId\":\"c%u\",\"clientIp\":\"127.0.0.1:%u\"}",
                        client, (long long)++f->time_ms, type, port, port);
-    rc_sim_collector_add(f->collector, body, (size_t)len, 0, f->offset++, 1000000);
+    rc_sim_collector_add(f->collector, body, (size_t)len, false, 0, f->offset++, 1000000);
 }
 
 static void test_what_is_right_is_found_right_whatever_the_order_of_arrival(void **state)
@@ -203,7 +203,7 @@ static void test_a_port_that_a_client_used_again_is_matched_in_order(void **stat
                                "{\"clientId\":\"GID_g@@@sim-1\",\"time\":%lld,\"eventType\":\"%s\","
                                "\"channelId\":\"x%d\",\"clientIp\":\"127.0.0.1:100\"}",
                                (long long)++f.time_ms, types[t], i);
-            rc_sim_collector_add(f.collector, body, (size_t)len, 0, f.offset++, 2000);
+            rc_sim_collector_add(f.collector, body, (size_t)len, false, 0, f.offset++, 2000);
         }
     }
     struct rc_sim_verdict v = verdict_of(&f);
@@ -225,7 +225,7 @@ static void test_others_and_nonsense_are_left_out(void **state)
     struct fixture f;
     set_up(&f);
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
-        rc_sim_collector_add(f.collector, bodies[i], strlen(bodies[i]), 0, i, 1);
+        rc_sim_collector_add(f.collector, bodies[i], strlen(bodies[i]), false, 0, i, 1);
     struct rc_sim_verdict v = verdict_of(&f);
     assert_int_equal(v.events, 0);
     assert_int_equal(v.others, 5);
@@ -260,6 +260,22 @@ static void test_a_record_survives_its_file(void **state)
     verdict_of(&f);
 }
 
+static void test_a_goodbye_that_a_killed_server_did_not_hear_is_not_missing(void **state)
+{
+    struct fixture f;
+    set_up(&f);
+    connection(&f, 1, 100, RC_SIM_END_LEAVE);
+    connection(&f, 2, 101, RC_SIM_END_LEAVE);
+    event(&f, 1, 100, "connect");
+    event(&f, 2, 101, "connect");
+    event(&f, 1, 100, "tcpclean");
+    f.collector->events[f.collector->count - 1].is_recovered = true;
+    event(&f, 2, 101, "tcpclean");
+    struct rc_sim_verdict v = verdict_of(&f);
+    assert_int_equal(v.wrong_goodbyes, 1);
+    assert_int_equal(v.complete, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_a_missing_event_is_found),
         cmocka_unit_test(test_what_is_delivered_again_is_no_fault_but_twice_in_the_log_is),
         cmocka_unit_test(test_wrong_order_times_and_goodbyes_are_found),
+        cmocka_unit_test(test_a_goodbye_that_a_killed_server_did_not_hear_is_not_missing),
         cmocka_unit_test(test_overlapping_connections_of_a_client_are_found),
         cmocka_unit_test(test_events_of_a_refused_connection_are_found_but_not_of_an_unanswered_one),
         cmocka_unit_test(test_a_port_that_a_client_used_again_is_matched_in_order),

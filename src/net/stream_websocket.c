@@ -2,9 +2,6 @@
  * Design notes
  * - wslay takes frames apart. Its context carries a buffer of 4 KiB, so it exists only while a frame has come
  * in part: between two frames it knows nothing that matters.
- * - Each MQTT packet goes out as a frame of its own: there are clients that look no further than the first
- * packet of a frame. A packet says itself how long it is, so a frame can be announced before all of it is
- * there, and many go in one write.
  * - What was offered once to the layer below is offered again unchanged until it is taken, as a layer of TLS
  * demands: first what is left of a control frame or of a header, then the payload that was announced.
  * - Of several pings that wait for their pong the last is answered, as the protocol allows: what a peer can
@@ -16,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/slice.h"
+#include "net/websocket_output.h"
 
 #include <wslay/wslay.h>
 
@@ -26,9 +24,6 @@
 
 enum {
     CONTROL_MAX = 125, /* payload of a control frame */
-    HEADER_MAX = 10,   /* of a frame that is not masked */
-    PIECES_MAX = 96,
-    FRAMES_MAX = 32, /* in one write */
     CLOSE_NORMAL = 1000,
     CLOSE_PROTOCOL = 1002,
     CLOSE_UNSUPPORTED = 1003,
@@ -46,11 +41,10 @@ struct layer {
     struct rc_slice in;             /* what the read under way has not yet handed to it */
     uint64_t unaccounted;           /* bytes handed to it, less those of headers and payloads it gave back */
     uint64_t frame_left;            /* payload of the frame that is being read */
-    uint64_t out_left;              /* payload that was announced and not yet written */
-    uint8_t *waiting;               /* a control frame that could not be written yet; owned */
+    struct rc_websocket_output out;
+    uint8_t *waiting; /* a control frame that could not be written yet; owned */
     uint8_t waiting_len, waiting_done;
     bool is_waiting_offered; /* to the layer below: it must not change */
-    uint8_t header[HEADER_MAX], header_len, header_done;
     struct control *control; /* owned; NULL but within a control frame */
     int ended;               /* 1: the peer's end; < 0: what every later call returns */
     uint16_t close_code;     /* what a close frame of ours says; 0 for none */
@@ -59,21 +53,6 @@ struct layer {
 };
 
 /* ---- writing frames ---- */
-
-static uint8_t put_header(uint8_t *out, uint8_t opcode, uint64_t len)
-{
-    out[0] = 0x80 | opcode;
-    if (len <= CONTROL_MAX) {
-        out[1] = (uint8_t)len;
-        return 2;
-    }
-    out[1] = len <= UINT16_MAX ? 126 : 127;
-    if (len <= UINT16_MAX)
-        rc_store_u16(out + 2, (uint16_t)len);
-    else
-        rc_store_u64(out + 2, len);
-    return len <= UINT16_MAX ? 4 : 10;
-}
 
 static int write_piece(struct rc_stream *stream, struct layer *layer, const uint8_t *bytes, uint8_t len,
                        uint8_t *done)
@@ -94,7 +73,7 @@ static int write_waiting(struct rc_stream *stream, struct layer *layer)
 {
     if (layer->waiting == NULL)
         return RC_OK;
-    if (layer->header_len > 0 || layer->out_left > 0)
+    if (rc_websocket_is_within_frame(&layer->out))
         return RC_ERR_AGAIN;
     layer->is_waiting_offered = true;
     int err = write_piece(stream, layer, layer->waiting, layer->waiting_len, &layer->waiting_done);
@@ -127,7 +106,7 @@ static void send_control(struct rc_stream *stream, struct layer *layer, uint8_t 
     uint8_t *at = layer->is_close_sent ? NULL : place_control(layer, opcode);
     if (at == NULL)
         return;
-    put_header(at, opcode, payload.len);
+    rc_websocket_put_header(at, opcode, payload.len);
     if (payload.len > 0)
         memcpy(at + 2, payload.ptr, payload.len);
     layer->waiting_len = (uint8_t)(layer->waiting_len + 2 + payload.len);
@@ -304,160 +283,19 @@ static ssize_t websocket_read(struct rc_stream *stream, void *state, void *to, s
     return layer->ended == 0 ? RC_ERR_AGAIN : layer->ended > 0 ? 0 : layer->ended;
 }
 
-/* ---- writing packets, each as a frame ---- */
-
-/* Where in the owner's pieces the next byte is. */
-struct cursor {
-    const struct iovec *iov;
-    int count;
-    size_t at; /* in iov[0] */
-};
-
-/* A frame of a call: its header, and what of its payload is there. */
-struct frame {
-    uint8_t header[HEADER_MAX];
-    size_t header_len;
-    uint64_t size; /* of the payload that is still to come, all of it */
-    uint64_t here;
-};
-
-struct batch {
-    struct frame frames[FRAMES_MAX];
-    struct iovec pieces[PIECES_MAX];
-    int frames_count, pieces_count;
-};
-
-static size_t peek(const struct cursor *from, uint8_t *out, size_t len)
-{
-    struct cursor cursor = *from;
-    size_t done = 0;
-    for (; done < len && cursor.count > 0; cursor.iov++, cursor.count--, cursor.at = 0) {
-        for (; done < len && cursor.at < cursor.iov->iov_len; cursor.at++)
-            out[done++] = ((const uint8_t *)cursor.iov->iov_base)[cursor.at];
-    }
-    return done;
-}
-
-static uint64_t bytes_left(const struct cursor *cursor)
-{
-    uint64_t left = 0;
-    for (int i = 0; i < cursor->count; i++)
-        left += cursor->iov[i].iov_len;
-    return left - (cursor->count > 0 ? cursor->at : 0);
-}
-
-/* The size of the packet that begins there, by its own header. What is no packet goes as it is. */
-static uint64_t packet_size(const struct cursor *cursor)
-{
-    uint8_t head[5];
-    size_t len = peek(cursor, head, sizeof(head));
-    uint64_t size = 0;
-    for (size_t i = 1; i < len; i++) {
-        size |= (uint64_t)(head[i] & 0x7f) << (7 * (i - 1));
-        if ((head[i] & 0x80) == 0)
-            return size + i + 1;
-    }
-    return bytes_left(cursor);
-}
-
-/* Moves up to `len` bytes into the batch, as far as it has pieces left: how many. */
-static uint64_t take(struct cursor *cursor, uint64_t len, struct batch *batch)
-{
-    uint64_t taken = 0;
-    while (taken < len && cursor->count > 0 && batch->pieces_count < PIECES_MAX) {
-        size_t part = cursor->iov->iov_len - cursor->at;
-        if (part > len - taken)
-            part = (size_t)(len - taken);
-        if (part > 0)
-            batch->pieces[batch->pieces_count++] =
-                (struct iovec){.iov_base = (uint8_t *)cursor->iov->iov_base + cursor->at, .iov_len = part};
-        taken += part;
-        cursor->at += part;
-        if (cursor->at == cursor->iov->iov_len) {
-            cursor->iov++;
-            cursor->count--;
-            cursor->at = 0;
-        }
-    }
-    return taken;
-}
-
-static void add_frame(struct batch *batch, struct frame frame, struct cursor *cursor)
-{
-    struct frame *added = &batch->frames[batch->frames_count++];
-    *added = frame;
-    if (added->header_len > 0)
-        batch->pieces[batch->pieces_count++] =
-            (struct iovec){.iov_base = added->header, .iov_len = added->header_len};
-    added->here = take(cursor, added->size, batch);
-}
-
-static void fill_batch(struct layer *layer, struct cursor *cursor, struct batch *batch)
-{
-    if (layer->header_len > 0 || layer->out_left > 0) { /* one that has begun */
-        struct frame frame = {.header_len = (size_t)(layer->header_len - layer->header_done),
-                              .size = layer->out_left};
-        memcpy(frame.header, layer->header + layer->header_done, frame.header_len);
-        add_frame(batch, frame, cursor);
-    }
-    while (bytes_left(cursor) > 0 && batch->frames_count < FRAMES_MAX &&
-           batch->pieces_count + 1 < PIECES_MAX) {
-        struct frame frame = {.size = packet_size(cursor)};
-        frame.header_len = put_header(frame.header, WSLAY_BINARY_FRAME, frame.size);
-        add_frame(batch, frame, cursor);
-    }
-}
-
-/* The frame that is under way from now on, `done` bytes of its header gone. */
-static void go_on_with(struct layer *layer, const struct frame *frame, size_t done, uint64_t left)
-{
-    layer->header_len = (uint8_t)(frame->header_len - done);
-    layer->header_done = 0;
-    memcpy(layer->header, frame->header + done, layer->header_len);
-    layer->out_left = left;
-}
-
-/* `sent` bytes of the batch were taken: how many of them are the owner's. */
-static size_t account(struct layer *layer, const struct batch *batch, size_t sent)
-{
-    size_t accepted = 0;
-    layer->header_len = layer->header_done = 0;
-    layer->out_left = 0;
-    for (int i = 0; i < batch->frames_count; i++) {
-        const struct frame *frame = &batch->frames[i];
-        size_t of_header = sent < frame->header_len ? sent : frame->header_len;
-        uint64_t of_payload = sent - of_header < frame->here ? sent - of_header : frame->here;
-        accepted += (size_t)of_payload;
-        sent -= of_header + (size_t)of_payload;
-        if (of_header < frame->header_len || of_payload < frame->size) {
-            go_on_with(layer, frame, of_header, frame->size - of_payload);
-            break;
-        }
-    }
-    return accepted;
-}
-
 static ssize_t websocket_writev(struct rc_stream *stream, void *state, const struct iovec *iov, int count)
 {
     struct layer *layer = state;
-    struct cursor cursor = {.iov = iov, .count = count};
-    struct batch batch;
-    batch.frames_count = batch.pieces_count = 0;
-    if (layer->is_close_sent && layer->out_left == 0)
+    bool is_within_frame = rc_websocket_is_within_frame(&layer->out);
+    if (layer->is_close_sent && !is_within_frame)
         return RC_ERR_CLOSED; /* nothing may follow a close frame */
-    int err = layer->header_len == 0 && layer->out_left == 0 ? write_waiting(stream, layer) : RC_OK;
+    int err = is_within_frame ? RC_OK : write_waiting(stream, layer);
     if (err != RC_OK)
         return err;
-    fill_batch(layer, &cursor, &batch);
-    if (batch.pieces_count == 0)
-        return 0;
-    ssize_t sent = layer->below.ops->writev(stream, layer->below.state, batch.pieces, batch.pieces_count);
-    if (sent < 0 && sent != RC_ERR_AGAIN)
-        return sent;
-    /* Refused whole, the first frame still counts as begun: it was offered. */
-    size_t accepted = account(layer, &batch, sent > 0 ? (size_t)sent : 0);
-    write_waiting(stream, layer);
-    return accepted > 0 ? (ssize_t)accepted : RC_ERR_AGAIN;
+    ssize_t sent = rc_websocket_write_packets(&layer->out, stream, &layer->below, iov, count);
+    if (sent >= 0 || sent == RC_ERR_AGAIN)
+        write_waiting(stream, layer);
+    return sent;
 }
 
 /* ---- the layer ---- */

@@ -62,10 +62,25 @@ static void on_over(struct rc_timer *timer)
     drop(hold);
 }
 
+/* False when it goes on waiting: it is at the end, behind what it does not take. */
+static bool try_again(struct hold *hold)
+{
+    struct rc_pulled pulled;
+    rc_pull_look(hold->endpoint, &hold->pull, &pulled);
+    bool took_none = pulled.code == RC_RES_PULL_NOT_FOUND || pulled.code == RC_RES_PULL_RETRY_IMMEDIATELY;
+    if (took_none && pulled.next_offset >= rc_queue_end(hold->pull.queue)) {
+        hold->pull.offset = pulled.next_offset;
+        return false;
+    }
+    rc_pull_answer(hold->endpoint, &hold->pull, &pulled);
+    return true;
+}
+
 void rc_hold_add(struct rc_endpoint *endpoint, const struct rc_pull *pull, uint64_t wait_ms)
 {
     struct held_queue *at = find_queue(endpoint, pull->queue);
-    if (at == NULL) {
+    bool is_first = at == NULL;
+    if (is_first) {
         at = rc_new(struct held_queue);
         at->queue = pull->queue;
         rc_list_init(&at->holds);
@@ -81,27 +96,22 @@ void rc_hold_add(struct rc_endpoint *endpoint, const struct rc_pull *pull, uint6
     rc_timer_start(endpoint->loop, &hold->timer, wait_ms);
     pull->to.peer->holds_count++;
     RC_COUNTER(endpoint, pulls_held);
-}
-
-/* False when it goes on waiting: it is at the end, behind what it does not take. */
-static bool try_again(struct hold *hold)
-{
-    struct rc_pulled pulled;
-    rc_pull_look(hold->endpoint, &hold->pull, &pulled);
-    bool took_none = pulled.code == RC_RES_PULL_NOT_FOUND || pulled.code == RC_RES_PULL_RETRY_IMMEDIATELY;
-    if (took_none && pulled.next_offset >= rc_queue_end(hold->pull.queue)) {
-        hold->pull.offset = pulled.next_offset;
-        return false;
-    }
-    rc_pull_answer(hold->endpoint, &hold->pull, &pulled);
-    return true;
+    if (!is_first)
+        return;
+    rc_log_reader_await(endpoint->reader, pull->queue);
+    /* what came between the look that found nothing and this */
+    if (rc_queue_end(pull->queue) > hold->pull.offset && try_again(hold))
+        drop(hold);
 }
 
 void rc_hold_on_grown(struct rc_endpoint *endpoint, struct rc_queue *queue)
 {
     struct held_queue *at = find_queue(endpoint, queue);
-    if (at == NULL)
+    if (at == NULL) {
+        rc_log_reader_rest(endpoint->reader,
+                           queue); /* nobody waits: the next records need not wake this thread */
         return;
+    }
     struct rc_list *last = at->holds.prev;
     for (struct rc_list *node = at->holds.next, *next;; node = next) {
         struct hold *hold = rc_container_of(node, struct hold, in_queue);

@@ -200,6 +200,8 @@ static void on_catalog(struct rc_mail *mail, struct rc_loop *loop)
         rules->feeds[i]->is_current = false;
     each_rule(rules, order->catalog, mark_current, NULL);
     drop_changed_clusters(rules, order->catalog);
+    for (uint32_t i = 0; i < rules->feeds_count && rules->reader != NULL; i++)
+        rc_log_reader_await(rules->reader, rules->feeds[i]->queue);
     for (uint32_t i = 0; i < rules->feeds_count; i++)
         if (rules->feeds[i]->cluster == NULL)
             connect_feed(rules, rules->feeds[i], order->catalog);
@@ -253,9 +255,14 @@ uint64_t rc_rules_keep_from(void *arg, uint64_t target)
 static void on_grown(struct rc_queue *queue, void *arg)
 {
     struct rc_rules *rules = arg;
+    bool is_read = false;
     for (uint32_t i = 0; i < rules->feeds_count; i++)
-        if (rules->feeds[i]->queue == queue)
+        if (rules->feeds[i]->queue == queue) {
+            is_read = true;
             rc_feed_pump(rules->feeds[i]);
+        }
+    if (!is_read)
+        rc_log_reader_rest(rules->reader, queue); /* on_catalog awaits those of new feeds */
 }
 
 static void on_save(struct rc_timer *timer)

@@ -1,7 +1,10 @@
 /*
  * Each queue has one bit for each reader: set when the reader's next mail names the queue, cleared when the
- * reader takes it from the mail, just before it looks. So a queue stands in at most one mail to each reader,
- * and no growth goes unseen.
+ * reader takes it from the mail, just before it looks. So no growth goes unseen, and a queue that is not
+ * awaited anew stands in at most one mail to each reader. A reader that does not want to be told of a queue
+ * sets its bit itself: to the writer that looks as if it had been told. All changes of the bits are
+ * read-modify-write, so when the writer found the bit still set, the reader that clears it afterwards sees
+ * the end that was published before.
  */
 #include "store/log_reader.h"
 
@@ -62,6 +65,16 @@ static void add(struct rc_log_reader *reader, struct rc_queue *queue)
     wake->queues[wake->count++] = queue;
 }
 
+void rc_log_reader_rest(struct rc_log_reader *reader, struct rc_queue *queue)
+{
+    atomic_fetch_or_explicit(&queue->grown_for, reader->bit, memory_order_acq_rel);
+}
+
+void rc_log_reader_await(struct rc_log_reader *reader, struct rc_queue *queue)
+{
+    atomic_fetch_and_explicit(&queue->grown_for, (uint_fast8_t)~reader->bit, memory_order_acq_rel);
+}
+
 void rc_log_readers_note(struct rc_log_readers *readers, const struct rc_append *appends, uint32_t count)
 {
     pthread_mutex_lock(&readers->mutex);
@@ -104,6 +117,15 @@ void rc_log_readers_free(struct rc_log_readers *readers)
     pthread_mutex_destroy(&readers->mutex);
 }
 
+/* An earlier reader with the same bit may have rested. */
+static void await_all(struct rc_topic *topic, void *arg)
+{
+    const struct rc_log_reader *reader = arg;
+    for (uint32_t i = 0; i < rc_topic_queue_count(topic); i++)
+        atomic_fetch_and_explicit(&rc_topic_queue(topic, i)->grown_for, (uint_fast8_t)~reader->bit,
+                                  memory_order_acq_rel);
+}
+
 int rc_log_reader_create(struct rc_log_writer *writer, struct rc_loop *loop,
                          void (*on_grown)(struct rc_queue *queue, void *arg), void *arg,
                          struct rc_log_reader **ret)
@@ -118,6 +140,7 @@ int rc_log_reader_create(struct rc_log_writer *writer, struct rc_loop *loop,
         *reader = (struct rc_log_reader){
             .writer = writer, .loop = loop, .on_grown = on_grown, .arg = arg, .bit = (uint8_t)(1u << r)};
         atomic_init(&reader->refs, 1);
+        rc_store_each_topic(rc_log_writer_store(writer), await_all, reader);
         readers->slots[r] = reader;
         *ret = reader;
         err = RC_OK;

@@ -17,5 +17,6 @@ void rc_log_readers_note(struct rc_log_readers *readers, const struct rc_append 
 void rc_log_readers_wake(struct rc_log_readers *readers);
 
 struct rc_log_readers *rc_log_writer_readers(struct rc_log_writer *writer);
+struct rc_store *rc_log_writer_store(struct rc_log_writer *writer);
 
 #endif

@@ -284,6 +284,11 @@ struct rc_log_readers *rc_log_writer_readers(struct rc_log_writer *writer)
     return &writer->readers;
 }
 
+struct rc_store *rc_log_writer_store(struct rc_log_writer *writer)
+{
+    return writer->store;
+}
+
 bool rc_log_writer_is_blocked(const struct rc_log_writer *writer)
 {
     return atomic_load_explicit(&writer->is_blocked, memory_order_relaxed);

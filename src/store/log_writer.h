@@ -72,6 +72,17 @@ int rc_log_reader_create(struct rc_log_writer *writer, struct rc_loop *loop,
                          void (*on_grown)(struct rc_queue *queue, void *arg), void *arg,
                          struct rc_log_reader **ret);
 void rc_log_reader_destroy(struct rc_log_reader *reader);
+/*
+ * On the reader's thread: from now on it is not told of this queue, until it awaits it. A reader that knows
+ * what it waits for is not woken for the rest. It may still be told a last time. A new reader awaits every
+ * queue.
+ */
+void rc_log_reader_rest(struct rc_log_reader *reader, struct rc_queue *queue);
+/*
+ * On the reader's thread: it is told when the queue grows, beyond what rc_queue_end says after this returns:
+ * look there before waiting. Harmless when it does so already.
+ */
+void rc_log_reader_await(struct rc_log_reader *reader, struct rc_queue *queue);
 
 /*
  * `keep_from` is asked on the writer's thread before retention deletes up to `target`: it returns the

@@ -341,6 +341,65 @@ static void ignore(struct rc_queue *queue, void *arg)
 {
 }
 
+struct listener {
+    uint32_t told;
+};
+
+static void on_told(struct rc_queue *queue, void *arg)
+{
+    ((struct listener *)arg)->told++;
+}
+
+/* How often the reader was told of one more record; its loop runs on this thread. */
+static uint32_t told_of_one_more(struct rc_log_writer *writer, struct rc_log_sender *sender,
+                                 struct rc_loop *loop, struct rc_queue *queue, struct listener *listener)
+{
+    struct rc_message message = {.body = rc_slice_str("x")};
+    uint32_t before = listener->told;
+    assert_int_equal(rc_log_stage(sender, queue, &message, 0, NULL, NULL), RC_OK);
+    rc_loop_stop(loop); /* one turn, whose end sends the batch */
+    rc_loop_run(loop);
+    while (rc_log_sender_under_way(sender) > 0)
+        rc_loop_drain(loop);
+    for (int turn = 0; turn < 2; turn++) /* readers are told at the end of the writer's turn */
+        rc_loop_sync(rc_log_writer_loop(writer));
+    rc_loop_drain(loop);
+    return listener->told - before;
+}
+
+static void test_a_resting_reader_is_not_told_until_it_awaits(void **state)
+{
+    struct test_dir dir;
+    test_dir_make(&dir);
+    struct rc_store *store = test_open(&dir);
+    struct rc_queue *queue = rc_topic_queue(test_topic(store, TEST_TOPIC, 1), 0);
+    struct rc_log_writer *writer = start_writer(store, NULL);
+    struct rc_loop *loop;
+    struct rc_log_sender *sender;
+    struct rc_log_reader *reader;
+    struct listener listener = {0};
+    assert_int_equal(rc_loop_create("x", &loop), RC_OK);
+    assert_int_equal(rc_log_sender_create(writer, loop, &sender), RC_OK);
+    assert_int_equal(rc_log_reader_create(writer, loop, on_told, &listener, &reader), RC_OK);
+    assert_int_equal(told_of_one_more(writer, sender, loop, queue, &listener), 1);
+    rc_log_reader_rest(reader, queue);
+    assert_int_equal(told_of_one_more(writer, sender, loop, queue, &listener), 0);
+    assert_int_equal(rc_queue_end(queue), 2);
+    rc_log_reader_await(reader, queue);
+    assert_int_equal(told_of_one_more(writer, sender, loop, queue, &listener), 1);
+    rc_log_reader_rest(reader, queue);
+    rc_log_reader_destroy(reader);
+    assert_int_equal(rc_log_reader_create(writer, loop, on_told, &listener, &reader), RC_OK);
+    assert_int_equal(told_of_one_more(writer, sender, loop, queue, &listener),
+                     1); /* a new one rests nowhere */
+    rc_log_reader_destroy(reader);
+    rc_log_sender_destroy(sender);
+    assert_int_equal(rc_log_writer_stop(writer), RC_OK);
+    rc_loop_destroy(loop);
+    rc_store_close(store);
+    test_dir_remove(&dir);
+}
+
 static void test_readers_are_bounded_and_their_places_are_used_again(void **state)
 {
     struct test_dir dir;
@@ -372,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_stopping_with_a_full_log_gives_the_records_back),
         cmocka_unit_test(test_a_sender_may_go_before_its_records_are_reported),
         cmocka_unit_test(test_what_cannot_be_staged_is_refused_at_once),
+        cmocka_unit_test(test_a_resting_reader_is_not_told_until_it_awaits),
         cmocka_unit_test(test_readers_are_bounded_and_their_places_are_used_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

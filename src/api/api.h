@@ -9,6 +9,7 @@
 #include "store/log_writer.h"
 
 struct rc_api;
+struct rc_rules;
 
 struct rc_api_options {
     int listen_fd; /* opened by rc_listen_open; owned from here on, also on failure */
@@ -16,6 +17,7 @@ struct rc_api_options {
     uint32_t shards;
     struct rc_store *store;
     struct rc_log_writer *writer;
+    struct rc_rules *rules;     /* may be NULL */
     struct rc_catalog *catalog; /* takes a reference of its own */
     const char *node;
 };

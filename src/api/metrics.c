@@ -1,5 +1,9 @@
 #include "api/api_private.h"
+#include "base/alloc.h"
+#include "rules/rules.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 
 /* ---- what shards count ---- */
 
@@ -41,6 +45,61 @@ static void put(struct rc_buf *out, const char *kind, const char *name, const ch
                   help, name, suffix, kind, name, suffix, (unsigned long long)value);
 }
 
+/* ---- what rules send to other clusters ---- */
+
+struct rule_metric {
+    const char *name, *kind, *help;
+    size_t offset;
+    bool is_ms; /* milliseconds, told in seconds */
+};
+
+#define RULE(field) offsetof(struct rc_rule_stats, field)
+static const struct rule_metric rule_metrics[] = {
+    {"rule_matched_total", "counter", "messages that the rule took", RULE(matched), false},
+    {"rule_delivered_total", "counter", "messages that the cluster has stored", RULE(delivered), false},
+    {"rule_dropped_total", "counter", "messages that will not be sent", RULE(dropped), false},
+    {"rule_waiting", "gauge", "messages to be sent yet", RULE(waiting), false},
+    {"rule_retries_total", "counter", "messages sent again", RULE(retries), false},
+    {"rule_uncertain_total", "counter", "messages stored by a broker that had not flushed or copied them yet",
+     RULE(uncertain), false},
+    {"rule_lag_seconds", "gauge", "age of the oldest message to be sent", RULE(lag_ms), true},
+};
+
+static void put_rule_value(struct rc_buf *out, const struct rc_rule_stats *rule, const char *name,
+                           double value)
+{
+    rc_buf_printf(
+        out, "rollcall_%s{instance=\"%s\",rule=\"%s\",target=\"%s\",topic=\"%s\",current=\"%s\"} %.15g\n",
+        name, rule->instance, rule->rule, rule->target, rule->target_topic,
+        rule->is_current ? "true" : "false", value);
+}
+
+/* Names are of letters, digits, - _ % and |: nothing that would need a backslash. */
+static void put_rules(const struct rc_api *api, struct rc_buf *out)
+{
+    if (api->options.rules == NULL)
+        return;
+    struct rc_rule_stats *rules = rc_calloc(RC_RULES_MAX, sizeof(*rules));
+    uint32_t count = rc_rules_stats(api->options.rules, rules, RC_RULES_MAX);
+    for (size_t m = 0; count > 0 && m < sizeof(rule_metrics) / sizeof(rule_metrics[0]); m++) {
+        const struct rule_metric *metric = &rule_metrics[m];
+        rc_buf_printf(out, "# HELP rollcall_%s %s\n# TYPE rollcall_%s %s\n", metric->name, metric->help,
+                      metric->name, metric->kind);
+        for (uint32_t i = 0; i < count; i++) {
+            uint64_t value;
+            memcpy(&value, (const uint8_t *)&rules[i] + metric->offset, sizeof(value));
+            put_rule_value(out, &rules[i], metric->name,
+                           metric->is_ms ? (double)value / 1000 : (double)value);
+        }
+    }
+    if (count > 0)
+        rc_buf_printf(out, "# HELP rollcall_rule_state 0 runs, 1 retries, 2 stopped\n"
+                           "# TYPE rollcall_rule_state gauge\n");
+    for (uint32_t i = 0; i < count; i++)
+        put_rule_value(out, &rules[i], "rule_state", (double)rules[i].state);
+    free(rules);
+}
+
 void rc_metrics_write(const struct rc_api *api, struct rc_buf *out)
 {
     const struct rc_log_writer *writer = api->options.writer;
@@ -62,6 +121,7 @@ void rc_metrics_write(const struct rc_api *api, struct rc_buf *out)
         rc_log_writer_is_blocked(writer));
     put(out, "gauge", "log_end_bytes", "the published end of the log",
         rc_store_max_physical(api->options.store));
+    put_rules(api, out);
     put(out, "counter", "http_requests", "HTTP requests", http->requests);
     put(out, "counter", "http_refused_connections", "HTTP connections refused: a limit",
         http->refused_connections);

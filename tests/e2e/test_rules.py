@@ -1,13 +1,15 @@
 """Status rules that lead to real Apache clusters."""
 
 import json
+import subprocess
 import time
+import urllib.request
 
 import pytest
 
 from harness.apache import RealCluster
 from harness.procs import wait_until
-from harness.rollcall import AK, GROUP, SK, Device, Rollcall, Watch
+from harness.rollcall import AK, BINARY, GROUP, SK, Device, Rollcall, Watch
 
 OWN_TOPIC = "RC_RULE_"
 
@@ -41,6 +43,20 @@ def told(server):
     return clients
 
 
+def tried(server):
+    """(exit code, words) of rollcall rule test."""
+    done = subprocess.run([BINARY, "rule", "test", "-c", server.config], capture_output=True, text=True)
+    return done.returncode, done.stdout
+
+
+def metrics(server):
+    """The rule's numbers by name, as /metrics tells them."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/metrics", timeout=10) as reply:
+        lines = reply.read().decode().splitlines()
+    return {line.split("{")[0].removeprefix("rollcall_rule_").removesuffix("_total"): float(line.split()[-1])
+            for line in lines if line.startswith("rollcall_rule_")}
+
+
 def first_occurrences(lines):
     clients = {}
     for line in lines:
@@ -68,9 +84,16 @@ def test_a_status_rule_reaches_a_cluster_in_order_once_its_topic_is_there(cluste
     for i in range(10):
         visit(server, f"d{i}", 4)
     wait_until("what is in the way", lambda: "no topic: the cluster has no route for" in server.log())
+    assert (tried(server)[0], "no topic:" in tried(server)[1]) == (1, True)
+    wait_until("the numbers of what waits", lambda: metrics(server)["waiting"] == 100)
+    assert metrics(server)["state"] == 1 and metrics(server)["lag_seconds"] > 0
     make_topic(rmq49, cluster, topic)
     watch = Watch(cluster, tmp_path, group=f"GID_read_{cluster.version}", topic=topic)
     watch.wait("all events", lambda lines: sum(map(len, first_occurrences(lines).values())) >= 100, 60)
+    assert tried(server) == (0, f"rc-test/status-1 -> apache/{topic}: ok, queues=4 brokers=1\n")
+    wait_until("the numbers of what was sent", lambda: metrics(server)["delivered"] == 100)
+    numbers = metrics(server)
+    assert (numbers["matched"], numbers["waiting"], numbers["dropped"], numbers["state"]) == (100, 0, 0, 0)
     server.stop()
     assert first_occurrences(watch.lines.snapshot()) == told(server)
     watch.close()
@@ -125,6 +148,7 @@ def test_requests_are_signed_where_the_cluster_asks_for_it(rmq49, tmp_path):
         server = make_server(tmp_path, cluster, "GID_signed", f", access_key: {AK}, secret_key: wrong-key").start()
         visit(server, "one")
         wait_until("the refusal", lambda: "no permission:" in server.log())
+        assert "no permission:" in tried(server)[1]
         server.config.write_text(server.config.read_text().replace("wrong-key", SK))
         server.process.child.send_signal(1)
         watch = Watch(cluster, tmp_path, topic="GID_signed")
@@ -133,3 +157,30 @@ def test_requests_are_signed_where_the_cluster_asks_for_it(rmq49, tmp_path):
         server.stop()
     finally:
         cluster.stop()
+
+
+def test_without_a_cluster_the_words_say_so(tmp_path):
+    class Nobody:
+        namesrv = "127.0.0.1:1"
+    server = make_server(tmp_path, Nobody, "GID_nowhere").start()
+    assert tried(server) == (1, "rc-test/status-1 -> apache/GID_nowhere: no route: name server 127.0.0.1:1: "
+                                "no connection\n")
+    visit(server, "one")
+    wait_until("the number that waits", lambda: metrics(server)["waiting"] == 2)
+    server.stop()
+
+
+@pytest.mark.parametrize("rule, words", [
+    ("target: {instance: other, topic: GID_there}", "`target.instance` names none of `rocketmq.instances`"),
+    ("target: {instance: apache}", "`target` lacks its `instance` or `topic`"),
+    ("topic: GID_a, target: {instance: apache, topic: GID_b}", "`topic` and `target` were given"),
+    ("enabled: true", "neither `topic` nor `target` was given"),
+    ("topic: RC_RULE_mine", "are the server's own"),
+])
+def test_a_rule_that_leads_nowhere_is_refused_with_words(rule, words, tmp_path):
+    class Nobody:
+        namesrv = "127.0.0.1:1"
+    server = make_server(tmp_path, Nobody, "GID_there")
+    retarget(server, rule)
+    done = subprocess.run([BINARY, "serve", "-c", server.config, "-t"], capture_output=True, text=True)
+    assert done.returncode == 2 and words in done.stderr

@@ -48,6 +48,7 @@ class RealCluster:
         self.namesrv = f"127.0.0.1:{self.namesrv_port}"
         self.name = "broker-a"
         self._processes = []
+        self.broker = None
         conf = self.home / "conf"
         conf.mkdir(parents=True, exist_ok=True)
         for part in ("namesrv", "broker", "tools"):
@@ -83,12 +84,15 @@ class RealCluster:
                 "-cp", f"{BUILD}/java/server{self.version}/lib/*", main, "-c", config]
 
     def start(self):
-        conf = self.home / "conf"
         if not self._processes:
-            self._spawn("namesrv", self._java("org.apache.rocketmq.namesrv.NamesrvStartup", conf / "namesrv.conf", 96))
-            wait_until("the name server's port", lambda: port_answers(self.namesrv_port), 40)
+            self.start_namesrv()
         self.start_broker()
         return self
+
+    def start_namesrv(self):
+        self.namesrv_process = self._spawn("namesrv", self._java(
+            "org.apache.rocketmq.namesrv.NamesrvStartup", self.home / "conf" / "namesrv.conf", 96))
+        wait_until("the name server's port", lambda: port_answers(self.namesrv_port), 40)
 
     def _spawn(self, what, command):
         process = Process(command, self.home / what, env={"ROCKETMQ_HOME": str(self.home)})
@@ -96,12 +100,13 @@ class RealCluster:
         return process
 
     def start_broker(self):
+        before = self.broker.output().count("boot success") if self.broker else 0
         self.broker = self._spawn("broker", self._java(
             "org.apache.rocketmq.broker.BrokerStartup", self.home / "conf" / "broker.conf", 192))
 
         def up():
             assert self.broker.running(), f"the broker ended:\n{self.log()}"
-            return port_answers(self.broker_port) and "boot success" in self.broker.output()
+            return port_answers(self.broker_port) and self.broker.output().count("boot success") > before
         wait_until(lambda: f"the broker's port\n{self.log()}", up, 60)
         # A 5.3 broker registers its topics a moment after it says that it is up; until then no topic is created.
         wait_until("the broker's topics at the name server", lambda: has_route(self.namesrv_port, "TBW102"), 60)

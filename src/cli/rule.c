@@ -1,0 +1,103 @@
+/* rollcall rule test: do the clusters that rules lead to take what will be sent? */
+#include "catalog/catalog.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "control/control.h"
+#include "rules/target_check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct rule_options {
+    const char *config_file, *rule;
+};
+
+static const struct rc_cli_option rows[] = {
+    {.name = "config",
+     .letter = 'c',
+     .kind = RC_CLI_TEXT,
+     .offset = offsetof(struct rule_options, config_file),
+     .value = "FILE",
+     .help = "the configuration (default: /etc/rollcall/rollcall.yaml)"},
+};
+
+static const struct rc_cli_usage usage = {
+    .command = "rule test",
+    .synopsis = "[RULE] [-c FILE]",
+    .about =
+        "Tries the RocketMQ cluster of each rule that has a `target` (or of RULE alone): its name servers,\n"
+        "the topic, its brokers, the keys. Sends nothing to the topic. Exit code 1 when something is in\n"
+        "the way: no route, no topic, no broker or no permission.\n",
+    .options = rows,
+    .count = sizeof(rows) / sizeof(rows[0]),
+    .examples = "  rollcall rule test -c rollcall.yaml\n"
+                "  rollcall rule test status-1 -c rollcall.yaml\n",
+    .operand = "RULE",
+    .operand_offset = offsetof(struct rule_options, rule),
+};
+
+static bool test_rule(const struct rc_instance *instance, const struct rc_status_rule *rule)
+{
+    struct rc_error error = {.text = ""};
+    struct rc_target_found found;
+    int err = rc_target_check(rule->target, rule->target_topic, &found, &error);
+    printf("%.*s/%.*s -> %.*s/%.*s: ", RC_SLICE_FMT(instance->id), RC_SLICE_FMT(rule->id),
+           RC_SLICE_FMT(rule->target->name), RC_SLICE_FMT(rule->target_topic));
+    if (err == RC_OK)
+        printf("ok, queues=%u brokers=%u\n", found.queues, found.brokers);
+    else
+        printf("%s\n", error.text);
+    return err == RC_OK;
+}
+
+static int test_all(const struct rc_catalog *catalog, const char *only)
+{
+    const struct rc_instance *instance;
+    uint32_t instances = 0, tried = 0, failed = 0;
+    while ((instance = rc_map_next(&catalog->instances, &instances)) != NULL) {
+        const struct rc_group *group;
+        uint32_t groups = 0;
+        while ((group = rc_map_next(&instance->groups, &groups)) != NULL) {
+            const struct rc_status_rule *rule = group->status_rule;
+            if (rule == NULL || rule->target == NULL || (only != NULL && !rc_slice_eq_str(rule->id, only)))
+                continue;
+            tried++;
+            failed += !test_rule(instance, rule);
+        }
+    }
+    if (tried > 0)
+        return failed > 0 ? RC_EXIT_FAILURE : RC_EXIT_OK;
+    fprintf(stderr, "rollcall rule test: no rule%s%s has a target in another cluster\n", only ? " " : "",
+            only ? only : "");
+    return RC_EXIT_USAGE;
+}
+
+static int test(int argc, char **argv)
+{
+    struct rule_options options = {.config_file = "/etc/rollcall/rollcall.yaml"};
+    struct rc_config_errors errors;
+    int code = rc_cli_parse(&usage, argc, argv, &options);
+    if (code != RC_CLI_GO_ON)
+        return code;
+    rc_config_errors_init(&errors);
+    struct rc_config *config = rc_config_load(options.config_file, &errors);
+    struct rc_catalog *catalog = config != NULL ? rc_control_build_catalog(config, &errors) : NULL;
+    fprintf(stderr, "%.*s", RC_SLICE_FMT(rc_buf_slice(&errors.text)));
+    code = catalog != NULL ? test_all(catalog, options.rule) : RC_EXIT_USAGE;
+    rc_catalog_unref(catalog);
+    rc_config_free(config);
+    rc_config_errors_free(&errors);
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "test") == 0)
+        return test(argc - 1, argv + 1);
+    bool is_help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    fputs("Usage: rollcall rule test [RULE] [-c FILE]\n\n'rollcall rule test --help' tells more.\n",
+          is_help ? stdout : stderr);
+    return is_help ? RC_EXIT_OK : RC_EXIT_USAGE;
+}
+
+const struct rc_cli_command rc_cli_rule = {"rule", "try the RocketMQ clusters that rules lead to", run};

@@ -1,0 +1,184 @@
+#include "store/test_store.h"
+
+#include "base/hash.h"
+#include "rules/rules.h"
+#include "rules/rules_private.h"
+#include "store/fs.h"
+
+#define LOG_TOPIC RC_RULE_TOPIC_PREFIX "one_0123456789abcdef"
+
+struct world {
+    struct test_dir dir;
+    struct rc_store *store;
+    struct rc_rules *rules;
+    struct rc_catalog *catalog;
+};
+
+/* A cluster that nobody answers for, and a rule that leads to it. */
+static struct rc_catalog *make_catalog(bool is_enabled)
+{
+    struct rc_catalog *catalog = rc_catalog_create();
+    struct rc_instance *instance;
+    struct rc_group *group;
+    struct rc_target target = {.name = rc_slice_str("apache"), .nameservers = rc_slice_str("127.0.0.1:1")};
+    assert_int_equal(rc_catalog_add_instance(catalog, rc_slice_str("test"), &instance), RC_OK);
+    assert_int_equal(rc_catalog_add_group(catalog, instance, rc_slice_str("GID_test"), &group), RC_OK);
+    assert_int_equal(rc_catalog_add_target(catalog, &target), RC_OK);
+    assert_int_equal(rc_catalog_set_status_rule(catalog, group, rc_slice_str("one"), rc_slice_str(LOG_TOPIC),
+                                                1, is_enabled),
+                     RC_OK);
+    rc_catalog_set_rule_target(catalog, group->status_rule,
+                               rc_map_find(&catalog->targets, rc_slice_str("apache")), rc_slice_str("there"),
+                               false);
+    return catalog;
+}
+
+static void open_rules(struct world *world, bool is_enabled)
+{
+    struct rc_error error = {.text = ""};
+    world->store = test_open(&world->dir);
+    world->catalog = make_catalog(is_enabled);
+    assert_int_equal(rc_rules_create(world->store, &world->rules, &error), RC_OK);
+    if (rc_rules_apply(world->rules, world->catalog, &error) != RC_OK)
+        fail_msg("%s", error.text);
+}
+
+static void close_rules(struct world *world)
+{
+    rc_rules_destroy(world->rules);
+    rc_store_close(world->store);
+    rc_catalog_unref(world->catalog);
+}
+
+static int set_up(void **state)
+{
+    struct world *world = rc_new(struct world);
+    test_dir_make(&world->dir);
+    open_rules(world, true);
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    close_rules(world);
+    test_dir_remove(&world->dir);
+    free(world);
+    return 0;
+}
+
+static void append(struct world *world, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        test_append(world->store, rc_topic_queue(test_topic(world->store, LOG_TOPIC, 1), 0), "{}");
+}
+
+static void retention_goes_no_further_than_what_was_sent(void **state)
+{
+    struct world *world = *state;
+    append(world, 10);
+    uint64_t end = rc_store_max_physical(world->store);
+    assert_int_equal(rc_rules_keep_from(world->rules, end), 0);
+    world->rules->feeds[0]->cursor = 4;
+    uint64_t fourth = end / 10 * 4;
+    /* Not by what is known in memory alone: after a crash it would be sent again. */
+    assert_int_equal(rc_rules_keep_from(world->rules, end), 0);
+    assert_int_equal(rc_feed_save(world->rules->feeds[0]), RC_OK);
+    assert_int_equal(rc_rules_keep_from(world->rules, end), fourth);
+    world->rules->feeds[0]->cursor = 10;
+    assert_int_equal(rc_feed_save(world->rules->feeds[0]), RC_OK);
+    assert_int_equal(rc_rules_keep_from(world->rules, end), end);
+}
+
+static void the_cursor_and_the_queues_are_there_after_a_restart_also_of_a_disabled_rule(void **state)
+{
+    struct world *world = *state;
+    append(world, 10);
+    struct rc_feed *feed = world->rules->feeds[0];
+    feed->cursor = 7;
+    feed->dropped = 2;
+    rc_layout_take_route(
+        &feed->layout,
+        rc_slice_str("{\"brokerDatas\":[{\"brokerAddrs\":{0:\"127.0.0.1:1\"},\"brokerName\":\"a\"}],"
+                     "\"queueDatas\":[{\"brokerName\":\"a\",\"perm\":6,\"writeQueueNums\":5}]}"),
+        false);
+    assert_int_equal(feed->layout.queues, 5);
+    assert_int_equal(rc_feed_save(feed), RC_OK);
+    close_rules(world);
+    open_rules(world, false);
+    assert_int_equal(world->rules->feeds_count, 1);
+    feed = world->rules->feeds[0];
+    assert_string_equal(feed->target_topic, "there");
+    assert_int_equal(feed->cursor, 7);
+    assert_int_equal(feed->dropped, 2);
+    assert_int_equal(feed->layout.queues, 5);
+    assert_string_equal(feed->layout.brokers[0].name, "a");
+}
+
+static void a_damaged_file_is_refused_by_name(void **state)
+{
+    struct world *world = *state;
+    struct rc_error error = {.text = ""};
+    struct rc_rules *rules = NULL;
+    int dir = rc_store_own_dir(world->store);
+    assert_int_equal(rc_fs_replace_file(dir, "rule-" LOG_TOPIC, rc_slice_str("{\"topic\":"), false), RC_OK);
+    assert_int_not_equal(rc_rules_create(world->store, &rules, &error), RC_OK);
+    assert_non_null(strstr(error.text, "rule-" LOG_TOPIC));
+}
+
+#define BROKER(name, address) "{\"brokerAddrs\":{\"0\":\"" address "\"},\"brokerName\":\"" name "\"}"
+#define QUEUES(name, perm, count)                                                                            \
+    "{\"brokerName\":\"" name "\",\"perm\":" perm ",\"writeQueueNums\":" count ",\"readQueueNums\":9}"
+#define ROUTE(brokers, queues) rc_slice_str("{\"brokerDatas\":[" brokers "],\"queueDatas\":[" queues "]}")
+
+static void a_broker_that_the_name_server_forgets_keeps_its_queues(void **state)
+{
+    struct rc_layout layout = {.count = 0};
+    uint32_t id;
+    assert_true(rc_layout_take_route(
+        &layout,
+        ROUTE(BROKER("b", "h:2") "," BROKER("a", "h:1"), QUEUES("b", "6", "4") "," QUEUES("a", "6", "2")),
+        false));
+    assert_int_equal(layout.queues, 6);
+    assert_string_equal(rc_layout_find(&layout, 1, &id)->name, "a");
+    assert_string_equal(rc_layout_find(&layout, 3, &id)->name, "b");
+    assert_int_equal(id, 1);
+    assert_false(rc_layout_take_route(&layout, ROUTE(BROKER("b", "h:3"), QUEUES("b", "6", "4")), false));
+    assert_int_equal(layout.queues, 6);
+    assert_false(rc_layout_named(&layout, "a")->is_there);
+    assert_string_equal(rc_layout_named(&layout, "b")->address, "h:3");
+    assert_true(rc_layout_take_route(&layout, ROUTE(BROKER("b", "h:3"), QUEUES("b", "6", "4")), true));
+    assert_int_equal(layout.queues, 4);
+}
+
+static void only_writable_queues_of_sane_brokers_count(void **state)
+{
+    struct rc_layout layout = {.count = 0};
+    rc_layout_take_route(&layout,
+                         ROUTE(BROKER("a", "h:1") "," BROKER("b", "h:2"),
+                               QUEUES("a", "4", "4") "," QUEUES("b", "6", "-1") "," QUEUES("c", "6", "4")),
+                         false);
+    assert_int_equal(layout.queues, 0);
+    assert_false(rc_layout_take_route(&layout, rc_slice_str("no JSON"), false));
+}
+
+static void a_client_has_the_queue_that_its_id_gives_not_its_escaped_key(void **state)
+{
+    struct rc_message message = {.props = rc_slice_str("KEYS\1GID_a@@@b%20%E4%B8%AD%\2")};
+    assert_int_equal(rc_feed_client_hash(&message), rc_hash_java(rc_slice_str("GID_a@@@b \xe4\xb8\xad%")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(retention_goes_no_further_than_what_was_sent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            the_cursor_and_the_queues_are_there_after_a_restart_also_of_a_disabled_rule, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_file_is_refused_by_name, set_up, tear_down),
+        cmocka_unit_test(a_broker_that_the_name_server_forgets_keeps_its_queues),
+        cmocka_unit_test(only_writable_queues_of_sane_brokers_count),
+        cmocka_unit_test(a_client_has_the_queue_that_its_id_gives_not_its_escaped_key),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

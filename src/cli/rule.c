@@ -94,10 +94,10 @@ static int run(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "test") == 0)
         return test(argc - 1, argv + 1);
-    bool is_help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-    fputs("Usage: rollcall rule test [RULE] [-c FILE]\n\n'rollcall rule test --help' tells more.\n",
-          is_help ? stdout : stderr);
-    return is_help ? RC_EXIT_OK : RC_EXIT_USAGE;
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+        return test(argc, argv); /* there is but one verb */
+    fputs("Usage: rollcall rule test [RULE] [-c FILE]\n\n'rollcall rule test --help' tells more.\n", stderr);
+    return RC_EXIT_USAGE;
 }
 
 const struct rc_cli_command rc_cli_rule = {"rule", "try the RocketMQ clusters that rules lead to", run};

@@ -14,8 +14,8 @@ from harness.rollcall import AK, BINARY, GROUP, SK, Device, Rollcall, Watch
 OWN_TOPIC = "RC_RULE_"
 
 
-def make_server(home, cluster, topic, keys="", rule=""):
-    server = Rollcall(home, rocketmq_more=f", instances: [{{name: apache, nameservers: ['{cluster.namesrv}']{keys}}}]")
+def make_server(home, cluster, topic, keys="", rule="", **options):
+    server = Rollcall(home, **options, rocketmq_more=f", instances: [{{name: apache, nameservers: ['{cluster.namesrv}']{keys}}}]")
     retarget(server, f"target: {{instance: apache, topic: {topic}{rule}}}")
     return server
 
@@ -184,3 +184,31 @@ def test_a_rule_that_leads_nowhere_is_refused_with_words(rule, words, tmp_path):
     retarget(server, rule)
     done = subprocess.run([BINARY, "serve", "-c", server.config, "-t"], capture_output=True, text=True)
     assert done.returncode == 2 and words in done.stderr
+
+
+def test_what_was_not_sent_stays_and_new_clients_are_refused_until_it_is(cluster49, rmq49, tmp_path):
+    server = make_server(tmp_path, cluster49, "GID_late", store=", retain_size: 64KiB, quota: 512KiB", segment="64KiB")
+    server.start()
+
+    def refused():
+        try:
+            device = Device(server, "many")
+        except ConnectionError:  # the one whose arrival did not fit
+            return False
+        device.cut()
+        return device.code == 3
+    wait_until("the quota", refused, 60, pause=0)
+    assert "retention stops at" in server.log()
+    waiting = metrics(server)["waiting"]
+    assert waiting > 100
+    make_topic(rmq49, cluster49, "GID_late")
+    wait_until("all to be sent", lambda: metrics(server)["waiting"] == 0, 60)
+    wait_until("a client to be let in", lambda: not refused(), 60)
+    server.stop()
+    assert lost(server) == 0
+
+
+def lost(server):
+    """How many messages the rule lost: its file says."""
+    files = list((server.store / "rollcall").glob("rule-*"))
+    return sum(json.loads(file.read_text())["dropped"] for file in files)

@@ -111,7 +111,7 @@ class Bench:
             "settings": f"64 B, 50 pairs, {count} a round"}
 
     def row_absent(self):
-        count = 2000 // self.quick
+        count = 800 // self.quick  # the product's limit is 1,000 that wait
 
         def measure(server):
             figures = server.load("--pattern", "publish", "--count", count, "--qos", 1, "--absent", "--subscribers", 10)
@@ -161,6 +161,25 @@ class Bench:
         return {"unit": "us of CPU of the log's thread a record", "values": values, "fdatasyncs": fdatasyncs,
                 "settings": f"{3 * (4000 // self.quick)} events a round, from connections that come and go 64 at once: the "
                             "thread's wake-ups are in it"}
+
+    @staticmethod
+    def _java(program, *options):
+        """A program of this folder that prints one JSON object a line."""
+        done = subprocess.run([sys.executable, pathlib.Path(__file__).with_name(program), *map(str, options)],
+                              stdout=subprocess.PIPE, text=True, timeout=900, check=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def row_callback(self):
+        lines = self._java("latency.py", "--events", 4000 // self.quick, "--rates", 1000)
+        return {"unit": "ms to the callback of an ons-client 1.8.5, p50", "percentiles": lines,
+                "values": {line["what"]: [line["p50_ms"]] for line in lines},
+                "settings": f"{4000 // self.quick} events at 1000/s, rounds alternate, one consumer JVM"}
+
+    def row_pull(self):
+        line = self._java("pull.py", "--messages", 8000 // self.quick, "--rounds", self.options.rounds)[0]
+        return {"unit": "us of the server's CPU a message pulled from a backlog", "values": line["us_each"],
+                "memory_when_ready": line["resident_bytes"], "settings": f"{line['messages']} messages a round, "
+                "ons-client 1.8.5.Final; Apache's broker is 4.9.8 with all compilers of its JVM, warmed up, heap 32 - 512 MiB"}
 
     def _with_held(self, server, held, subscriptions, measure):
         """Measures while `held` other clients stand there."""

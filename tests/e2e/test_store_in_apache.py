@@ -134,7 +134,11 @@ def test_apache_serves_every_message(tmp_path, rmq49, case):
         subprocess.run(["cp", "-a", "--sparse=always", server.store, copy], check=True)
         settings = {"mappedFileSizeCommitLog": sizes["segment"][1], "mappedFileSizeConsumeQueue": 20 * sizes["entries"]}
         cluster = RealCluster(tmp_path / f"apache{version}", version, store=copy, settings=settings)
-        return cluster.start()
+        try:
+            return cluster.start()
+        except BaseException:
+            cluster.stop()
+            raise
     with concurrent.futures.ThreadPoolExecutor() as pool:
         starts = [pool.submit(start, version) for version in (49, 53)]
     try:

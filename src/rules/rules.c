@@ -16,9 +16,9 @@
 
 enum { FILE_MAX = 64 * 1024 };
 
-static struct rc_feed *find_feed(struct rc_rules *rules, struct rc_slice topic)
+static struct rc_feed *find_feed(struct rc_rules *rules, uint32_t count, struct rc_slice topic)
 {
-    for (uint32_t i = 0; i < rules->feeds_count; i++)
+    for (uint32_t i = 0; i < count; i++)
         if (rc_slice_eq_str(topic, rules->feeds[i]->topic))
             return rules->feeds[i];
     return NULL;
@@ -109,7 +109,7 @@ static void put(char *out, size_t size, struct rc_slice text)
 static int ensure_feed(struct rc_rules *rules, const struct rc_instance *instance,
                        const struct rc_status_rule *rule, struct rc_error *error)
 {
-    if (find_feed(rules, rule->topic_name) != NULL)
+    if (find_feed(rules, rules->feeds_count, rule->topic_name) != NULL)
         return RC_OK;
     if (rules->feeds_count == RC_RULES_MAX)
         return rc_error_set(error, RC_ERR_FULL, "more than %d topics that rules send on", RC_RULES_MAX);
@@ -132,7 +132,7 @@ static int ensure_feed(struct rc_rules *rules, const struct rc_instance *instanc
 static int mark_current(struct rc_rules *rules, const struct rc_instance *instance,
                         const struct rc_status_rule *rule, struct rc_error *error)
 {
-    struct rc_feed *feed = find_feed(rules, rule->topic_name);
+    struct rc_feed *feed = find_feed(rules, rules->known, rule->topic_name);
     if (feed == NULL)
         return RC_OK;
     feed->is_current = true;
@@ -158,7 +158,7 @@ static void drop_cluster(struct rc_rules *rules, struct rc_cluster *cluster)
     for (uint32_t i = 0; i < cluster->links_count; i++)
         rc_link_destroy(cluster->links[i]);
     cluster->links_count = 0;
-    for (uint32_t i = 0; i < rules->feeds_count; i++)
+    for (uint32_t i = 0; i < rules->known; i++)
         if (rules->feeds[i]->cluster == cluster)
             rc_feed_set_cluster(rules->feeds[i], NULL);
     rc_cluster_destroy(cluster);
@@ -190,19 +190,21 @@ struct order {
     struct rc_mail mail;
     struct rc_rules *rules;
     struct rc_catalog *catalog;
+    uint32_t feeds_count;
 };
 
 static void on_catalog(struct rc_mail *mail, struct rc_loop *loop)
 {
     struct order *order = rc_container_of(mail, struct order, mail);
     struct rc_rules *rules = order->rules;
-    for (uint32_t i = 0; i < rules->feeds_count; i++)
+    rules->known = order->feeds_count;
+    for (uint32_t i = 0; i < rules->known; i++)
         rules->feeds[i]->is_current = false;
     each_rule(rules, order->catalog, mark_current, NULL);
     drop_changed_clusters(rules, order->catalog);
-    for (uint32_t i = 0; i < rules->feeds_count && rules->reader != NULL; i++)
+    for (uint32_t i = 0; i < rules->known && rules->reader != NULL; i++)
         rc_log_reader_await(rules->reader, rules->feeds[i]->queue);
-    for (uint32_t i = 0; i < rules->feeds_count; i++)
+    for (uint32_t i = 0; i < rules->known; i++)
         if (rules->feeds[i]->cluster == NULL)
             connect_feed(rules, rules->feeds[i], order->catalog);
     rc_catalog_unref(order->catalog);
@@ -218,6 +220,7 @@ int rc_rules_apply(struct rc_rules *rules, struct rc_catalog *catalog, struct rc
     order->mail.deliver = on_catalog;
     order->rules = rules;
     order->catalog = rc_catalog_ref(catalog);
+    order->feeds_count = rules->feeds_count;
     rc_loop_post(rules->loop, &order->mail);
     if (rules->is_running)
         rc_loop_sync(rules->loop);
@@ -256,7 +259,7 @@ static void on_grown(struct rc_queue *queue, void *arg)
 {
     struct rc_rules *rules = arg;
     bool is_read = false;
-    for (uint32_t i = 0; i < rules->feeds_count; i++)
+    for (uint32_t i = 0; i < rules->known; i++)
         if (rules->feeds[i]->queue == queue) {
             is_read = true;
             rc_feed_pump(rules->feeds[i]);
@@ -268,7 +271,7 @@ static void on_grown(struct rc_queue *queue, void *arg)
 static void on_save(struct rc_timer *timer)
 {
     struct rc_rules *rules = rc_container_of(timer, struct rc_rules, save);
-    for (uint32_t i = 0; i < rules->feeds_count; i++)
+    for (uint32_t i = 0; i < rules->known; i++)
         rc_feed_tick(rules->feeds[i]);
     rc_timer_start(rules->loop, &rules->save, RC_FEED_SAVE_MS);
 }

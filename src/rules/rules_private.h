@@ -157,9 +157,10 @@ struct rc_rules {
     struct rc_store *store;
     struct rc_loop *loop;
     struct rc_log_reader *reader;
-    pthread_mutex_t mutex; /* of the table of feeds and what rc_rules_stats reads */
-    struct rc_feed *feeds[RC_RULES_MAX];
-    uint32_t feeds_count;
+    pthread_mutex_t mutex;               /* of the table of feeds and what rc_rules_stats reads */
+    struct rc_feed *feeds[RC_RULES_MAX]; /* filled by the main thread, never emptied */
+    uint32_t feeds_count;                /* the main thread's; others take the mutex */
+    uint32_t known;                      /* of rc-rules: those that it has been told of by mail */
     struct rc_list clusters;
     struct rc_timer save;
     bool is_running;

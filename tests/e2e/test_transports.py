@@ -31,7 +31,7 @@ TLS = "tls: {{certificates: [{{certificate: {a}, key: {a_key}}}, {{certificate: 
 class Server(Rollcall):
     """With a listener for every transport; `more` are further ones as YAML, `mqtt` further keys of that section."""
 
-    NAMES = ("tcp", "six", "tls", "mutual", "ws", "wss", "proxied", "tlsproxied")
+    NAMES = ("tcp", "six", "tls", "mutual", "ws", "wss", "proxied", "tlsproxied", "wssmutual")
 
     def __init__(self, home, authority, more="", mqtt_more="", bind="127.0.0.1"):
         super().__init__(home)
@@ -53,6 +53,7 @@ class Server(Rollcall):
     - {{name: mutual, transport: tls, bind: "{bind}:{self.ports['mutual']}", {mutual}}}
     - {{name: ws, transport: ws, bind: "{bind}:{self.ports['ws']}"}}
     - {{name: wss, transport: wss, bind: "{bind}:{self.ports['wss']}", websocket: {{path: /other}}, {tls}}}
+    - {{name: wssmutual, transport: wss, bind: "{bind}:{self.ports['wssmutual']}", {mutual}}}
     - {{name: proxied, bind: "{bind}:{self.ports['proxied']}", {trusted}}}
     - {{name: tlsproxied, transport: tls, bind: "{bind}:{self.ports['tlsproxied']}", {tls}, {trusted}}}
 {more}"""
@@ -177,6 +178,25 @@ def test_mosquitto_over_tls_and_mutual_tls(server, authority):
     stranger, stranger_key = other.make("device", "dev1")
     assert mosquitto_pub(server, "mutual", "--cert", stranger, "--key", stranger_key) != 0
     assert "did not return a certificate listener=mutual" in server.log()
+
+
+def test_a_certificate_is_required_over_websocket_too(server, authority):
+    """Peers' class 15: the check that was made for MQTT over TLS and forgotten for WebSocket."""
+    device, key = authority.make("device", "dev1")
+
+    def answer(with_certificate):
+        context = ssl.create_default_context(cafile=authority.ca)
+        if with_certificate:
+            context.load_cert_chain(device, key)
+        plain = socket.create_connection(("127.0.0.1", server.ports["wssmutual"]), 10 * PATIENCE)
+        try:
+            with context.wrap_socket(plain, server_hostname="localhost") as stream:
+                stream.sendall(REQUEST.format(path="/mqtt", more=PROTOCOL).encode())
+                return stream.recv(13)
+        except (ssl.SSLError, ConnectionError):
+            return None
+    assert answer(True) == b"HTTP/1.1 101 "
+    assert answer(False) is None
 
 
 # ---- certificates ----
@@ -305,7 +325,7 @@ def is_accepted(stream):
 def test_the_clients_address_is_the_one_that_the_balancer_names(tmp_path, authority):
     server = Server(tmp_path, authority).start()
     expected = {}
-    for listener in ("proxied", "tlsproxied"):
+    for listener in ("proxied", "tlsproxied", "wssmutual"):
         for name, (header, address) in HEADERS.items():
             for pieces in (1, 7):
                 client = f"{listener}-{name}-{pieces}"

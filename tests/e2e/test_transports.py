@@ -325,7 +325,7 @@ def is_accepted(stream):
 def test_the_clients_address_is_the_one_that_the_balancer_names(tmp_path, authority):
     server = Server(tmp_path, authority).start()
     expected = {}
-    for listener in ("proxied", "tlsproxied", "wssmutual"):
+    for listener in ("proxied", "tlsproxied"):
         for name, (header, address) in HEADERS.items():
             for pieces in (1, 7):
                 client = f"{listener}-{name}-{pieces}"

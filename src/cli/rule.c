@@ -82,7 +82,8 @@ static int test(int argc, char **argv)
     rc_config_errors_init(&errors);
     struct rc_config *config = rc_config_load(options.config_file, &errors);
     struct rc_catalog *catalog = config != NULL ? rc_control_build_catalog(config, &errors) : NULL;
-    fprintf(stderr, "%.*s", RC_SLICE_FMT(rc_buf_slice(&errors.text)));
+    if (errors.count > 0)
+        fprintf(stderr, "%.*s", RC_SLICE_FMT(rc_buf_slice(&errors.text)));
     code = catalog != NULL ? test_all(catalog, options.rule) : RC_EXIT_USAGE;
     rc_catalog_unref(catalog);
     rc_config_free(config);

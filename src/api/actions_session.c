@@ -142,21 +142,28 @@ static void finish_batch(struct inquiry *inquiry)
     rc_api_call_finish(call);
 }
 
-void rc_action_batch_query_session(struct rc_api_call *call)
+/* ClientIdList.1, .2, ...: how many; 0 when the call was answered, there were none or more than `max`. */
+static uint32_t read_clients(struct rc_api_call *call, const char **ids, uint32_t max)
 {
-    const char *ids[BATCH_MAX];
     uint32_t count = 0;
     const char *id;
     while ((id = rc_params_get_nth(&call->params, "ClientIdList", count + 1)) != NULL) {
-        if (count == BATCH_MAX) {
-            rc_api_call_fail(call, RC_API_CHECK_FAILED, "ClientIdList takes at most %d.", BATCH_MAX);
-            return;
+        if (count == max) {
+            rc_api_call_fail(call, RC_API_CHECK_FAILED, "ClientIdList takes at most %u.", max);
+            return 0;
         }
         ids[count++] = id;
     }
     if (count == 0)
         rc_api_call_fail(call, RC_API_MISSING_PARAMETER, "It is %s.", "ClientIdList");
-    else if (may_ask(call))
+    return count;
+}
+
+void rc_action_batch_query_session(struct rc_api_call *call)
+{
+    const char *ids[BATCH_MAX];
+    uint32_t count = read_clients(call, ids, BATCH_MAX);
+    if (count > 0 && may_ask(call))
         ask_for(inquiry_create(call, count, finish_batch), ids, count, RC_ROLL_LOOK_UP);
 }
 
@@ -222,6 +229,30 @@ static json_t *describe(const struct rc_roll_client *client)
     json_object_set_new(item, "ClientIp", json_string(client->client_ip));
     json_object_set_new(item, "Protocol", json_string(client->protocol));
     return item;
+}
+
+static void finish_describe(struct inquiry *inquiry)
+{
+    struct rc_api_call *call = inquiry->call;
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < inquiry->clients_count; i++) {
+        const struct rc_roll_client *client = &inquiry->clients[i];
+        json_t *item = client->is_online ? describe(client) : json_object();
+        json_object_set_new(item, "ClientId", text(client->client_id));
+        json_object_set_new(item, "OnlineStatus", json_boolean(client->is_online));
+        json_array_append_new(list, item);
+    }
+    json_object_set_new(call->answer, "Clients", list);
+    json_object_set_new(call->answer, "LogPosition", json_integer((json_int_t)inquiry->position));
+    rc_api_call_finish(call);
+}
+
+void rc_action_describe_clients(struct rc_api_call *call)
+{
+    const char *ids[RC_ROLL_CLIENTS_MAX];
+    uint32_t count = read_clients(call, ids, RC_ROLL_CLIENTS_MAX);
+    if (count > 0 && may_ask(call))
+        ask_for(inquiry_create(call, count, finish_describe), ids, count, RC_ROLL_LOOK_UP);
 }
 
 /* Where a consumer of the group's events goes on from what the answer says: an offset for each queue. */

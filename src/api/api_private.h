@@ -30,6 +30,7 @@ struct rc_api_action {
     bool may_get, may_post;
     uint16_t per_second; /* of one key */
     const char *instance;
+    bool is_own; /* Rollcall's: without the parameter it is about the key's instance */
     void (*run)(struct rc_api_call *call);
 };
 /* NULL when there is none. ---- openapi_actions.c ---- */
@@ -38,6 +39,7 @@ const struct rc_api_action *rc_api_action_find(const char *name);
 /* ---- actions_session.c ---- */
 void rc_action_query_session(struct rc_api_call *call);
 void rc_action_batch_query_session(struct rc_api_call *call);
+void rc_action_describe_clients(struct rc_api_call *call);
 void rc_action_close_connection(struct rc_api_call *call);
 void rc_action_list_online_clients(struct rc_api_call *call);
 void rc_action_count_online_clients(struct rc_api_call *call);

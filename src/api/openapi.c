@@ -210,7 +210,12 @@ static bool find_instance(struct rc_api_call *call, const struct rc_api_action *
 {
     if (action->instance == NULL)
         return true;
-    const char *id = rc_api_call_need(call, action->instance);
+    const char *id = rc_params_get(&call->params, action->instance);
+    if (id == NULL && action->is_own) {
+        call->instance = call->key->instance;
+        return true;
+    }
+    id = rc_api_call_need(call, action->instance);
     if (id == NULL)
         return false;
     if (!rc_slice_eq_str(call->key->instance->id, id)) {

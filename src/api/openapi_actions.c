@@ -12,16 +12,17 @@ static void not_supported(struct rc_api_call *call)
 #define GET true, false
 
 static const struct rc_api_action actions[] = {
-    {"BatchQuerySessionByClientIds", GET_POST, 100, "InstanceId", rc_action_batch_query_session},
-    {"CloseConnection", POST, 100, "InstanceId", rc_action_close_connection},
-    {"DisasterDowngrade", POST, 10, NULL, not_supported},
-    {"DisasterRecovery", POST, 10, NULL, not_supported},
-    {"ListGroupId", GET_POST, 10, "InstanceId", rc_action_list_groups},
-    {"ListInstances", GET_POST, 10, NULL, rc_action_list_instances},
-    {"QuerySessionByClientId", GET_POST, 500, "InstanceId", rc_action_query_session},
+    {"BatchQuerySessionByClientIds", GET_POST, 100, "InstanceId", false, rc_action_batch_query_session},
+    {"CloseConnection", POST, 100, "InstanceId", false, rc_action_close_connection},
+    {"DisasterDowngrade", POST, 10, NULL, false, not_supported},
+    {"DisasterRecovery", POST, 10, NULL, false, not_supported},
+    {"ListGroupId", GET_POST, 10, "InstanceId", false, rc_action_list_groups},
+    {"ListInstances", GET_POST, 10, NULL, false, rc_action_list_instances},
+    {"QuerySessionByClientId", GET_POST, 500, "InstanceId", false, rc_action_query_session},
     /* Rollcall's own: */
-    {"CountOnlineClients", GET_POST, 500, "InstanceId", rc_action_count_online_clients},
-    {"ListOnlineClients", GET_POST, 500, "InstanceId", rc_action_list_online_clients},
+    {"CountOnlineClients", GET_POST, 500, "InstanceId", true, rc_action_count_online_clients},
+    {"DescribeClients", GET_POST, 500, "InstanceId", true, rc_action_describe_clients},
+    {"ListOnlineClients", GET_POST, 500, "InstanceId", true, rc_action_list_online_clients},
 };
 
 const struct rc_api_action *rc_api_action_find(const char *name)

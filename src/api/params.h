@@ -8,7 +8,7 @@
 #include "base/buf.h"
 
 enum {
-    RC_PARAMS_MAX = 512,              /* of one call */
+    RC_PARAMS_MAX = 2048,             /* of one call */
     RC_PARAMS_BYTES_MAX = 512 * 1024, /* names and values */
 };
 

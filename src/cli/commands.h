@@ -20,6 +20,7 @@ struct rc_cli_command {
 
 extern const struct rc_cli_command rc_cli_serve;
 extern const struct rc_cli_command rc_cli_watch;
+extern const struct rc_cli_command rc_cli_status;
 extern const struct rc_cli_command rc_cli_sign;
 extern const struct rc_cli_command rc_cli_passwd;
 extern const struct rc_cli_command rc_cli_sim;

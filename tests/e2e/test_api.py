@@ -17,7 +17,7 @@ from aliyunsdkcore.request import CommonRequest
 from Tea.exceptions import TeaException
 
 from harness.procs import wait_until
-from harness.rollcall import AK, GROUP, INSTANCE, SK, TOPIC, Device, Rollcall
+from harness.rollcall import AK, GROUP, INSTANCE, SK, TOPIC, Device, Rollcall, run
 
 HERE = f"{GROUP}@@@here"
 
@@ -213,6 +213,27 @@ def test_an_unsigned_or_unknown_call_is_told_what_is_missing(api):
     with pytest.raises(ServerException) as error:
         old_sdk(api, "QuerySessionByClientId", InstanceId=INSTANCE)
     assert error.value.get_error_code() == "MissingParameter"
+
+
+# ---- rollcall status ----
+
+def status(server, *args):
+    return run("status", "--url", f"http://127.0.0.1:{server.http_port}/", "--key-file", server.config, *args)
+
+
+def test_status_tells_of_one_client_and_of_all(api):
+    device = Device(api, "here")
+    assert device.code == 0
+    answer = status(api, HERE)
+    assert answer.returncode == 0 and answer.stdout.startswith(f"{HERE}: online\n")
+    assert "127.0.0.1:" in answer.stdout and "mqtt-3.1.1" in answer.stdout
+    assert status(api, f"{GROUP}@@@away").stdout == f"{GROUP}@@@away: offline\n"
+    assert status(api).stdout == status(api, "--group", GROUP).stdout == "1 online\n"
+    assert json.loads(status(api, HERE, "--json").stdout)["Clients"][0]["OnlineStatus"] is True
+    wrong = status(api, "--group", "GID_nothing")
+    assert wrong.returncode == 1 and "There is no group GID_nothing" in wrong.stderr
+    api.stop()
+    assert status(api).returncode == 1 and "is the server running" in status(api).stderr
 
 
 # ---- metrics, health ----

@@ -10,13 +10,9 @@ import time
 import pytest
 
 from harness.procs import Process, wait_until
-from harness.rollcall import BINARY, GROUP, PARENT, SK, TOPIC, Device, Rollcall
+from harness.rollcall import BINARY, GROUP, PARENT, SK, TOPIC, Device, Rollcall, run
 
 SERVER_UNAVAILABLE, NOT_AUTHORIZED = 3, 5
-
-
-def run(*args, timeout=20):
-    return subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=timeout)
 
 
 @pytest.fixture

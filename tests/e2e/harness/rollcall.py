@@ -33,6 +33,11 @@ instances:
 """
 
 
+def run(*args, timeout=20):
+    """One run of the program to its end."""
+    return subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=timeout)
+
+
 class Rollcall:
     """`store` and `rocketmq_more` are further keys of those sections, each beginning with a comma."""
 

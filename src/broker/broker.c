@@ -91,6 +91,7 @@ static void on_turn_end(struct rc_hook *hook)
         while (!rc_list_is_empty(&broker->dirty))
             flush_conn(rc_container_of(broker->dirty.next, struct rc_conn, dirty));
     } while (!rc_list_is_empty(&broker->wills) || !rc_list_is_empty(&broker->sys.notices));
+    rc_persist_turn_end(broker);
     free_dead(broker);
     broker->opening_ns = 0;
 }
@@ -145,6 +146,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     rc_subscriptions_init(&broker->subscriptions);
     rc_retained_init(&broker->retained);
     rc_shares_init(&broker->shares);
+    rc_persist_init(broker, options->sessions);
     broker->sweep.on_due = on_sweep;
     rc_timer_start(options->loop, &broker->sweep, RC_SWEEP_MS);
     *ret = broker;
@@ -155,6 +157,7 @@ void rc_broker_destroy(struct rc_broker *broker)
 {
     if (broker == NULL)
         return;
+    broker->persist.store = NULL; /* what is freed now is not what ends */
     rc_timer_stop(&broker->sweep);
     rc_review_stop(broker);
     rc_sys_free(broker);
@@ -171,6 +174,7 @@ void rc_broker_destroy(struct rc_broker *broker)
     rc_subscriptions_free(&broker->subscriptions);
     rc_retained_free(&broker->retained);
     rc_shares_free(&broker->shares);
+    rc_persist_free(broker);
     rc_presence_destroy(broker->presence);
     rc_log_sender_destroy(broker->sender);
     rc_catalog_unref(broker->catalog);

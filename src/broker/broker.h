@@ -15,6 +15,7 @@ struct rc_broker;
 struct rc_admission;
 struct rc_transport;
 struct rc_password_pool;
+struct rc_session_store;
 
 enum {
     RC_BROKER_SHARDS_MAX = 64,
@@ -52,6 +53,7 @@ struct rc_broker_options {
     uint32_t connect_timeout_ms;
     size_t max_queued_bytes;            /* in this shard's sessions; default RC_BROKER_QUEUED_BYTES_MAX */
     uint32_t sys_interval_ms;           /* how often the numbers of $SYS are published; 0: never */
+    struct rc_session_store *sessions;  /* NULL: none survives the end of the process */
     struct rc_password_pool *passwords; /* NULL: nobody can log in by password */
     /* Wrong passwords in a minute above which more are refused unseen; 0: no limit. */
     uint32_t login_failures_per_address, login_failures_per_client;
@@ -61,6 +63,15 @@ void rc_broker_options_default(struct rc_broker_options *options);
 
 /* Before the loop runs, or on it. */
 int rc_broker_create(const struct rc_broker_options *options, struct rc_broker **ret);
+struct rc_error;
+/*
+ * Gives every session and retained message of the store to the brokers of all shards. After they were made,
+ * before any loop runs; the store has not been started.
+ */
+int rc_broker_restore(struct rc_broker **brokers, uint32_t shards, struct rc_session_store *store,
+                      struct rc_error *error);
+/* After its loop has ended: posts to the store what was changed since. */
+void rc_broker_write_sessions(struct rc_broker *broker);
 /* After rc_broker_stop has reported and the loop has ended. */
 void rc_broker_destroy(struct rc_broker *broker);
 

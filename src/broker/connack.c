@@ -34,6 +34,12 @@ static void put_accepted(const struct rc_conn *conn, struct rc_buf *out)
 /* Written at once when it fits into the socket, as it nearly always does. */
 static void write_now(struct rc_conn *conn, const struct rc_buf *out)
 {
+    if (conn->hold != NULL) { /* it tells of a session that is not durable yet */
+        rc_output_put(&conn->output, out->data, out->end);
+        RC_COUNT(&conn->broker->counters, packets_sent);
+        rc_conn_touch(conn);
+        return;
+    }
     const struct iovec iov = {.iov_base = out->data, .iov_len = out->end};
     ssize_t written = rc_stream_writev(&conn->stream, &iov, 1);
     RC_COUNT(&conn->broker->counters, packets_sent);

@@ -242,6 +242,14 @@ static bool log_has_room(struct rc_broker *broker)
     return !rc_log_writer_is_blocked(broker->options.writer) && rc_presence_waiting(broker->presence) == 0;
 }
 
+static bool store_has_room(struct rc_broker *broker)
+{
+    if (!rc_persist_is_blocked(broker))
+        return true;
+    RC_COUNT(&broker->counters, refused_store);
+    return false;
+}
+
 static void keep_rest(struct rc_conn *conn, struct rc_slice rest)
 {
     if (rest.len == 0)
@@ -364,7 +372,7 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     int64_t used = rc_mqtt_decode(in, 0, RC_BROKER_CONNECT_BYTES_MAX, &packet);
     const struct rc_mqtt_connect *connect = &packet.connect;
     /* All before the old connection is touched: a client keeps what it has when the new one is refused. */
-    if (used <= 0 || broker->is_stopping || !log_has_room(broker)) {
+    if (used <= 0 || broker->is_stopping || !log_has_room(broker) || !store_has_room(broker)) {
         refuse_unavailable(conn);
         return;
     }
@@ -390,6 +398,7 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     set_keep_alive(conn, connect->keep_alive_s, limits->keep_alive_max_s);
     set_expiry(conn, connect, limits);
     set_will(conn, connect, limits);
+    rc_persist_session(broker, session);
     if (present) /* its rights may have changed while it was away */
         rc_review_subscriptions(conn);
     rc_arrival_end(conn); /* the limits and the group went by its catalog */

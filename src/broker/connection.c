@@ -32,6 +32,7 @@ void rc_conn_free(struct rc_conn *conn)
         rc_buf_free(conn->partial);
     free(conn->partial);
     rc_output_free(&conn->output);
+    rc_conn_unhold(conn);
     rc_arrival_end(conn);
     rc_roll_strike(conn);
     rc_topic_aliases_free(conn->aliases);
@@ -69,8 +70,10 @@ static void drop_buffers(struct rc_conn *conn)
 int rc_conn_flush(struct rc_conn *conn)
 {
     size_t before = rc_output_pending(&conn->output);
-    int err = rc_output_flush(&conn->output, &conn->stream);
-    RC_COUNT_ADD(&conn->broker->counters, bytes_sent, before - rc_output_pending(&conn->output));
+    int err = rc_output_flush_part(&conn->output, &conn->stream, rc_conn_held_bytes(conn));
+    size_t sent = before - rc_output_pending(&conn->output);
+    rc_conn_held_flushed(conn, sent);
+    RC_COUNT_ADD(&conn->broker->counters, bytes_sent, sent);
     return err;
 }
 
@@ -92,6 +95,7 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
     }
     rc_conn_leave(conn);
     rc_conn_unlist(conn);
+    rc_conn_unhold(conn);
     drop_buffers(conn);
     if (conn->is_dirty)
         rc_list_remove(&conn->dirty);

@@ -9,6 +9,8 @@
     X(connections, "connections open now")                                                                   \
     X(clients, "clients online now")                                                                         \
     X(sessions, "sessions, those of absent clients included")                                                \
+    X(sessions_persistent, "sessions that survive the end of the server")                                    \
+    X(refused_store, "messages and clients refused: the session store takes no more")                        \
     X(subscriptions, "subscriptions")                                                                        \
     X(accepted, "connections accepted from the network")                                                     \
     X(moved, "connections handed to the shard that owns their client")                                       \

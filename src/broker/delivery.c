@@ -12,6 +12,7 @@ enum outgoing_state {
 
 struct outgoing {
     struct outgoing *next; /* in the line */
+    uint64_t seq;          /* its place among the session's; names it in the store, and its packet id */
     struct rc_publication *publication;
     struct rc_share_name *share; /* NULL: a plain subscription */
     uint16_t packet_id, ids_count;
@@ -24,11 +25,12 @@ struct outgoing {
 
 struct rc_delivery {
     struct rc_broker *broker;
+    struct rc_session *session;
     struct outgoing *first, *last; /* the line */
     struct outgoing **inflight;    /* in the order sent, from the front */
     uint32_t waiting_count, inflight_count, inflight_cap, incoming_count, incoming_cap;
     size_t waiting_bytes;
-    uint16_t last_id;
+    uint64_t next_seq;
     uint16_t *incoming; /* QoS 2 ids received and not released */
 };
 
@@ -37,6 +39,7 @@ static struct rc_delivery *delivery_of(struct rc_broker *broker, struct rc_sessi
     if (session->delivery == NULL) {
         session->delivery = rc_new(struct rc_delivery);
         session->delivery->broker = broker;
+        session->delivery->session = session;
     }
     return session->delivery;
 }
@@ -66,11 +69,22 @@ static size_t cost_of(const struct outgoing *out)
            (out->publication != NULL ? rc_publication_size(out->publication) : 0);
 }
 
+/*
+ * The packet id follows from the place in the session, which is durable before PUBLISH goes out: after the
+ * end of the process the same message has the same id again, and its receiver knows it by that.
+ */
+static uint16_t packet_id_of(uint64_t seq)
+{
+    return (uint16_t)(seq % UINT16_MAX + 1);
+}
+
 static struct outgoing *outgoing_create(struct rc_delivery *delivery, const struct rc_copy *copy)
 {
     struct outgoing *out = rc_calloc(1, sizeof(*out) + copy->ids_count * sizeof(out->ids[0]));
     out->publication = rc_publication_ref(copy->publication);
     out->share = rc_share_name_ref(copy->share);
+    out->seq = delivery->next_seq++;
+    out->packet_id = packet_id_of(out->seq);
     out->qos = copy->qos;
     out->retain = copy->retain;
     out->ids_count = copy->ids_count;
@@ -95,6 +109,13 @@ static void outgoing_free(struct rc_broker *broker, struct outgoing *out)
     rc_publication_unref(out->publication);
     rc_share_name_unref(out->share);
     free(out);
+}
+
+/* It is over, in the store as well. */
+static void outgoing_end(struct rc_delivery *delivery, struct outgoing *out)
+{
+    rc_persist_end_outgoing(delivery->broker, delivery->session, out->seq);
+    outgoing_free(delivery->broker, out);
 }
 
 static struct outgoing *take_first(struct rc_delivery *delivery)
@@ -153,14 +174,6 @@ static bool id_is_used(const struct rc_delivery *delivery, uint16_t id)
     return false;
 }
 
-static uint16_t next_id(struct rc_delivery *delivery)
-{
-    do {
-        delivery->last_id = delivery->last_id == UINT16_MAX ? 1 : delivery->last_id + 1;
-    } while (id_is_used(delivery, delivery->last_id)); /* far fewer are under way than there are ids */
-    return delivery->last_id;
-}
-
 static void add_inflight(struct rc_delivery *delivery, struct outgoing *out)
 {
     if (delivery->inflight_count == delivery->inflight_cap) {
@@ -173,7 +186,7 @@ static void add_inflight(struct rc_delivery *delivery, struct outgoing *out)
 
 static void remove_inflight(struct rc_delivery *delivery, uint32_t at)
 {
-    outgoing_free(delivery->broker, delivery->inflight[at]);
+    outgoing_end(delivery, delivery->inflight[at]);
     delivery->inflight_count--;
     memmove(&delivery->inflight[at], &delivery->inflight[at + 1],
             (delivery->inflight_count - at) * sizeof(delivery->inflight[0]));
@@ -228,19 +241,20 @@ static void pump(struct rc_session *session)
         return;
     uint32_t window = window_of(broker, session);
     send_again(session, window);
-    while (delivery->first != NULL && delivery->inflight_count < window) {
+    /* An id that is still under way after 65535 others: it is waited for. */
+    while (delivery->first != NULL && delivery->inflight_count < window &&
+           !id_is_used(delivery, delivery->first->packet_id)) {
         struct outgoing *out = take_first(delivery);
         if (rc_publication_is_expired(out->publication, rc_loop_now_ms(broker->options.loop))) {
             RC_COUNT(&broker->counters, dropped_expired);
-            outgoing_free(delivery->broker, out);
+            outgoing_end(delivery, out);
             continue;
         }
-        out->packet_id = next_id(delivery);
         out->state = OUT_PUBLISHED;
         if (send_out(session->conn, out))
             add_inflight(delivery, out);
         else
-            outgoing_free(delivery->broker, out);
+            outgoing_end(delivery, out);
     }
 }
 
@@ -267,7 +281,7 @@ static bool make_room(struct rc_delivery *delivery, const struct rc_limits *limi
         RC_COUNT(&broker->counters, dropped_queue);
         if (delivery->first == NULL)
             return false;
-        outgoing_free(delivery->broker, take_first(delivery));
+        outgoing_end(delivery, take_first(delivery));
     }
     return true;
 }
@@ -289,7 +303,9 @@ void rc_delivery_send(struct rc_broker *broker, struct rc_session *session, cons
     size_t cost = sizeof(struct outgoing) + copy->ids_count * sizeof(copy->ids[0]) +
                   rc_publication_size(copy->publication);
     if (goes_at_once || make_room(delivery, limits_of(broker, session), cost)) {
-        put_last(delivery, outgoing_create(delivery, copy));
+        struct outgoing *out = outgoing_create(delivery, copy);
+        rc_persist_outgoing(broker, session, out->seq, copy);
+        put_last(delivery, out);
         pump(session);
     }
     free_if_idle(session);
@@ -321,6 +337,7 @@ static struct outgoing *take_shared(struct rc_delivery *delivery)
             put_last(delivery, out);
             continue;
         }
+        rc_persist_end_outgoing(delivery->broker, delivery->session, out->seq);
         *end = out;
         end = &out->next;
     }
@@ -402,6 +419,7 @@ enum rc_ack rc_delivery_pubrec(struct rc_session *session, uint16_t packet_id, u
         return RC_ACK_WRONG;
     if (out->state == OUT_PUBLISHED) {
         out->state = OUT_RELEASED;
+        rc_persist_released(delivery->broker, session, out->seq);
         let_go_of_message(delivery, out);
     }
     return RC_ACK_TAKEN;
@@ -414,6 +432,16 @@ enum rc_ack rc_delivery_pubcomp(struct rc_session *session, uint16_t packet_id)
 
 /* ---- QoS 2 received ---- */
 
+static void add_incoming(struct rc_delivery *delivery, uint16_t packet_id)
+{
+    if (delivery->incoming_count == delivery->incoming_cap) {
+        delivery->incoming_cap = delivery->incoming_cap > 0 ? 2 * delivery->incoming_cap : 4;
+        delivery->incoming =
+            rc_realloc(delivery->incoming, delivery->incoming_cap * sizeof(delivery->incoming[0]));
+    }
+    delivery->incoming[delivery->incoming_count++] = packet_id;
+}
+
 enum rc_incoming rc_delivery_incoming(struct rc_broker *broker, struct rc_session *session,
                                       uint16_t packet_id, uint32_t max)
 {
@@ -425,12 +453,8 @@ enum rc_incoming rc_delivery_incoming(struct rc_broker *broker, struct rc_sessio
         free_if_idle(session);
         return RC_INCOMING_FULL;
     }
-    if (delivery->incoming_count == delivery->incoming_cap) {
-        delivery->incoming_cap = delivery->incoming_cap > 0 ? 2 * delivery->incoming_cap : 4;
-        delivery->incoming =
-            rc_realloc(delivery->incoming, delivery->incoming_cap * sizeof(delivery->incoming[0]));
-    }
-    delivery->incoming[delivery->incoming_count++] = packet_id;
+    add_incoming(delivery, packet_id);
+    rc_persist_incoming(broker, session, packet_id);
     return RC_INCOMING_NEW;
 }
 
@@ -441,8 +465,54 @@ bool rc_delivery_released(struct rc_session *session, uint16_t packet_id)
         if (delivery->incoming[i] != packet_id)
             continue;
         delivery->incoming[i] = delivery->incoming[--delivery->incoming_count];
+        rc_persist_end_incoming(delivery->broker, session, packet_id);
         free_if_idle(session);
         return true;
     }
     return false;
+}
+
+/* ---- the store ---- */
+
+uint32_t rc_delivery_window(const struct rc_session *session)
+{
+    return session->conn != NULL ? window_of(session->conn->broker, session) : 0;
+}
+
+uint64_t rc_delivery_next_unsent(const struct rc_session *session)
+{
+    const struct rc_delivery *delivery = session->delivery;
+    if (delivery == NULL)
+        return 0;
+    return delivery->first != NULL ? delivery->first->seq : delivery->next_seq;
+}
+
+void rc_delivery_restore(struct rc_broker *broker, struct rc_session *session,
+                         const struct rc_stored_copy *stored)
+{
+    struct rc_delivery *delivery = delivery_of(broker, session);
+    const struct rc_copy *copy = &stored->copy;
+    delivery->next_seq = stored->seq;
+    struct outgoing *out = outgoing_create(delivery, copy);
+    if (stored->is_sent) {
+        out->state = stored->is_released ? OUT_RELEASED : OUT_PUBLISHED;
+        out->is_dup = !stored->is_released;
+        if (stored->is_released)
+            let_go_of_message(delivery, out);
+        add_inflight(delivery, out);
+    } else if (make_room(delivery, limits_of(broker, session), cost_of(out))) {
+        put_last(delivery, out);
+    } else {
+        outgoing_end(delivery, out);
+    }
+}
+
+uint32_t rc_delivery_inflight(const struct rc_session *session)
+{
+    return session->delivery != NULL ? session->delivery->inflight_count : 0;
+}
+
+void rc_delivery_restore_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id)
+{
+    add_incoming(delivery_of(broker, session), packet_id);
 }

@@ -58,6 +58,24 @@ enum rc_incoming rc_delivery_incoming(struct rc_broker *broker, struct rc_sessio
 /* PUBREL: false when the id is not under way. */
 bool rc_delivery_released(struct rc_session *session, uint16_t packet_id);
 
+/* ---- for the session store ---- */
+/* How many messages may be under way to the client; 0 while it is absent. */
+uint32_t rc_delivery_window(const struct rc_session *session);
+/* The first message that was not yet sent. */
+uint64_t rc_delivery_next_unsent(const struct rc_session *session);
+
+/* A copy as the store has it; they come in the order of seq. A released one's publication is let go at once.
+ */
+struct rc_stored_copy {
+    struct rc_copy copy;
+    uint64_t seq;
+    bool is_sent, is_released;
+};
+void rc_delivery_restore(struct rc_broker *broker, struct rc_session *session,
+                         const struct rc_stored_copy *stored);
+uint32_t rc_delivery_inflight(const struct rc_session *session);
+void rc_delivery_restore_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id);
+
 /* ---- publish_out.c ---- */
 /* Puts PUBLISH into the client's output; false, and counted, when it is larger than the client takes. */
 bool rc_publish_out(struct rc_conn *conn, const struct rc_copy *copy, uint16_t packet_id, bool dup);

@@ -21,6 +21,9 @@ static void put_disconnect(struct rc_conn *conn, uint8_t reason_code)
     }
     if (rc_buf_len(&out) > conn->max_packet_out)
         return;
+    /* What is not durable will not be said; this may. */
+    rc_output_drop_last(&conn->output, rc_conn_held_bytes(conn));
+    rc_conn_unhold(conn);
     rc_output_put(&conn->output, out.data, rc_buf_len(&out));
     RC_COUNT(&conn->broker->counters, packets_sent);
     conn->has_last_word = true;

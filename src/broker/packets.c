@@ -109,6 +109,10 @@ static uint8_t publish_or_refuse(struct rc_conn *conn, enum rc_access_result acc
     }
     if (!is_text_as_said(publish))
         return RC_MQTT_PAYLOAD_FORMAT_INVALID;
+    if (publish->qos > 0 && rc_persist_is_blocked(conn->broker)) {
+        RC_COUNT(&conn->broker->counters, refused_store);
+        return RC_MQTT_QUOTA_EXCEEDED;
+    }
     switch (rc_route(conn->broker, instance, publish, conn->session)) {
     case RC_ROUTED_FULL:
         return RC_MQTT_QUOTA_EXCEEDED;
@@ -120,12 +124,28 @@ static uint8_t publish_or_refuse(struct rc_conn *conn, enum rc_access_result acc
     return RC_MQTT_SUCCESS;
 }
 
+/*
+ * What the message changed since `marks` is durable before its publisher hears of it. Older versions have no
+ * way to say that a message was not taken. False when the connection was closed.
+ */
+static bool acknowledge(struct rc_conn *conn, uint8_t type, uint16_t packet_id, uint8_t reason,
+                        uint64_t marks)
+{
+    if (reason == RC_MQTT_QUOTA_EXCEEDED && conn->version < RC_MQTT_V5 && rc_persist_is_blocked(conn->broker))
+        return close_for(conn, reason, "store-blocked");
+    if (conn->broker->persist.marks != marks)
+        rc_conn_hold(conn);
+    rc_conn_put_ack(conn, type, packet_id, reason);
+    return true;
+}
+
 /* QoS 2: published when it comes, once, however often it comes before PUBREL. False when the connection was
  * closed. */
 static bool take_qos2(struct rc_conn *conn, enum rc_access_result access,
                       const struct rc_mqtt_publish *publish)
 {
     uint8_t reason = RC_MQTT_SUCCESS;
+    uint64_t marks = conn->broker->persist.marks;
     switch (rc_delivery_incoming(conn->broker, conn->session, publish->packet_id,
                                  rc_conn_limits(conn)->receive_max)) {
     case RC_INCOMING_FULL:
@@ -139,8 +159,7 @@ static bool take_qos2(struct rc_conn *conn, enum rc_access_result access,
     }
     if (reason >= RC_MQTT_UNSPECIFIED_ERROR)
         rc_delivery_released(conn->session, publish->packet_id); /* with an error it ends here */
-    rc_conn_put_ack(conn, RC_MQTT_PUBREC, publish->packet_id, reason);
-    return true;
+    return acknowledge(conn, RC_MQTT_PUBREC, publish->packet_id, reason, marks);
 }
 
 static bool handle_publish(struct rc_conn *conn, const struct rc_mqtt_publish *packet)
@@ -158,10 +177,9 @@ static bool handle_publish(struct rc_conn *conn, const struct rc_mqtt_publish *p
         return false;
     if (publish.qos == 2)
         return take_qos2(conn, access, &publish);
+    uint64_t marks = conn->broker->persist.marks;
     uint8_t reason = publish_or_refuse(conn, access, &publish);
-    if (publish.qos == 1)
-        rc_conn_put_ack(conn, RC_MQTT_PUBACK, publish.packet_id, reason);
-    return true;
+    return publish.qos == 0 || acknowledge(conn, RC_MQTT_PUBACK, publish.packet_id, reason, marks);
 }
 
 /* ---- acknowledgements ---- */

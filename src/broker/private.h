@@ -7,6 +7,7 @@
 #include "broker/broker.h"
 #include "broker/delivery.h"
 #include "broker/identity.h"
+#include "broker/persist.h"
 #include "broker/roll_private.h"
 #include "broker/retained.h"
 #include "broker/routing.h"
@@ -52,6 +53,7 @@ struct rc_conn {
     };
     struct rc_session *session;
     struct rc_arrival *arrival; /* NULL before CONNECT, and once the session is open */
+    struct rc_hold *hold;       /* while a part of the output waits for the session store */
     uint64_t active_ms;         /* monotonic: the last packet's arrival */
     struct rc_channel channel;
     struct rc_roll_tally *tally;      /* from the opening of its channel on */
@@ -108,6 +110,7 @@ struct rc_broker {
     atomic_uint forwards_in; /* publishes posted to this broker and not yet delivered */
     size_t queued_bytes;     /* of messages that sessions hold, waiting or under way */
     struct rc_retained retained;
+    struct rc_persist persist;
     struct rc_shares shares;
     uint64_t publish_stamp;
     uint64_t session_numbers;   /* given so far */
@@ -230,6 +233,8 @@ bool rc_session_unsubscribe(struct rc_broker *broker, struct rc_session *session
 /* NULL when there is none. */
 struct rc_subscription *rc_session_subscription(struct rc_session *session, struct rc_slice filter);
 void rc_conn_put_suback(struct rc_conn *conn, uint16_t packet_id, struct rc_slice codes);
+void rc_session_restore_subscription(struct rc_broker *broker, struct rc_session *session, uint32_t number,
+                                     const struct rc_subscription_record *record);
 void rc_session_drop_subscriptions(struct rc_broker *broker, struct rc_session *session);
 
 /* ---- session.c ---- */
@@ -239,12 +244,15 @@ struct rc_session {
     struct rc_subscription *subscriptions; /* linked by the session */
     struct rc_absence *absence;            /* NULL while the client is there */
     struct rc_will *will;                  /* NULL: none */
+    uint64_t store_id;                     /* in the session store; 0: it is not kept there */
+    int64_t left_ms;                       /* wall clock: when its client left */
     uint64_t number;                       /* no other session of this run has it, on any shard; not 0 */
     uint64_t stamp;                        /* of the last publication that matched it */
     uint32_t match_at;                     /* where, among that one's matches */
     uint32_t refs;                         /* the table, the connection, wills that are due */
     uint32_t owner;                        /* whose it is (struct rc_identity); 0: not known */
     uint32_t expiry_s; /* how long it outlives its connection; 0: not at all; UINT32_MAX: for ever */
+    uint32_t subscription_numbers; /* given in the session store */
     uint16_t subscription_count, shared_count;
     bool is_listed; /* it is in the table: it has not ended */
     uint16_t instance_len;
@@ -271,6 +279,13 @@ void rc_session_leave(struct rc_broker *broker, struct rc_session *session);
 void rc_session_unref(struct rc_session *session);
 /* How long a session is kept (seconds) for a client of version 5 that asks for so much. */
 uint32_t rc_session_expiry(const struct rc_limits *limits, uint32_t asked_s);
+/*
+ * At the start: a session as the store has it, without an end yet / all that it has is there; `elapsed_ms` is
+ * how long its client is away already.
+ */
+struct rc_session *rc_session_restore(struct rc_broker *broker, struct rc_slice instance,
+                                      struct rc_slice client_id);
+void rc_session_restored(struct rc_broker *broker, struct rc_session *session, uint64_t elapsed_ms);
 /* Frees those of absent clients without a word: the broker ends. */
 void rc_sessions_free_absent(struct rc_broker *broker);
 
@@ -290,6 +305,9 @@ struct rc_will {
 void rc_will_set(struct rc_broker *broker, struct rc_session *session, const struct rc_mqtt_connect *connect);
 /* Whether the shard holds one more will such as this. */
 bool rc_will_has_room(const struct rc_broker *broker, const struct rc_mqtt_connect *connect);
+/* The will as the store has it. */
+void rc_will_restore(struct rc_broker *broker, struct rc_session *session, uint32_t delay_s,
+                     const struct rc_message_record *message);
 void rc_will_drop(struct rc_session *session);
 /* Whether the connection's client may (still) publish its will; true without one. */
 bool rc_will_is_allowed(struct rc_conn *conn);

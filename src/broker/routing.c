@@ -162,6 +162,7 @@ struct forward {
     struct rc_broker *to;
     struct rc_publication *publication;
     uint16_t instance_len;
+    struct rc_turn *turn; /* for which this is done, NULL: none */
     char instance[RC_CATALOG_ID_MAX];
 };
 
@@ -169,7 +170,9 @@ static void on_forward(struct rc_mail *mail, struct rc_loop *loop)
 {
     struct forward *forward = rc_container_of(mail, struct forward, mail);
     atomic_fetch_sub_explicit(&forward->to->forwards_in, 1, memory_order_relaxed);
+    rc_persist_begin_errand(forward->to, forward->turn);
     deliver_here(forward->to, rc_slice(forward->instance, forward->instance_len), forward->publication);
+    rc_persist_end_errand(forward->to, forward->turn);
     rc_publication_unref(forward->publication);
     free(forward);
 }
@@ -196,6 +199,7 @@ static void post_forward(struct rc_broker *from, struct rc_broker *to, struct rc
     struct forward *forward = rc_malloc(sizeof(*forward));
     forward->mail.deliver = on_forward;
     forward->to = to;
+    forward->turn = rc_persist_entrust(from, to, publication);
     forward->publication = rc_publication_ref(publication);
     forward->instance_len = (uint16_t)instance.len;
     memcpy(forward->instance, instance.ptr, instance.len);
@@ -257,6 +261,8 @@ enum rc_routed rc_route(struct rc_broker *broker, const struct rc_instance *inst
     publication->retain = is_retained;
     publication->stamp = is_retained ? stamp_now(broker) : 0;
     publication->is_p2p = rc_access_p2p_target(instance, publish->topic, &client_id);
+    if (is_retained)
+        rc_persist_retained(broker, instance->id, publication);
     bool is_wanted = publication->is_p2p ? route_p2p(broker, instance->id, publication)
                                          : route_to_all(broker, instance->id, publication);
     rc_publication_unref(publication);

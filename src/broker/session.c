@@ -1,6 +1,7 @@
 #include "broker/private.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 const char *rc_session_client_id(const struct rc_session *session)
@@ -47,6 +48,7 @@ static void end_absence(struct rc_session *session)
 /* The session ends: nobody finds it any more. */
 static void discard(struct rc_broker *broker, struct rc_session *session)
 {
+    rc_persist_end_session(broker, session);
     rc_session_drop_subscriptions(broker, session);
     rc_delivery_give_back(session, true);
     rc_delivery_free(session);
@@ -82,6 +84,7 @@ static void on_absence(struct rc_timer *timer)
     if (absence->will_ms <= now) {
         rc_will_send(broker, absence->session);
         absence->will_ms = UINT64_MAX;
+        rc_persist_session(broker, absence->session);
     }
     wait_on(absence);
 }
@@ -96,16 +99,18 @@ static uint64_t due_in(uint64_t now_ms, uint32_t seconds)
     return seconds == UINT32_MAX ? UINT64_MAX : now_ms + (uint64_t)seconds * 1000;
 }
 
-static void begin_absence(struct rc_broker *broker, struct rc_session *session)
+/* `elapsed_ms`: how long it is absent already. */
+static void begin_absence(struct rc_broker *broker, struct rc_session *session, uint64_t elapsed_ms)
 {
     struct rc_absence *absence = rc_new(struct rc_absence);
     uint64_t now = rc_loop_now_ms(broker->options.loop);
+    uint64_t left = now > elapsed_ms ? now - elapsed_ms : 0; /* before the clock began: long enough */
     absence->broker = broker;
     absence->session = session;
     absence->timer.on_due = on_absence;
     /* A delay of 2^32-1 s has no special meaning, but nobody sees the difference in 136 years. */
-    absence->will_ms = session->will != NULL ? due_in(now, session->will->delay_s) : UINT64_MAX;
-    absence->end_ms = due_in(now, session->expiry_s);
+    absence->will_ms = session->will != NULL ? due_in(left, session->will->delay_s) : UINT64_MAX;
+    absence->end_ms = due_in(left, session->expiry_s);
     session->absence = absence;
     rc_list_push_back(&broker->absent, &absence->node);
     wait_on(absence);
@@ -131,9 +136,11 @@ void rc_session_leave(struct rc_broker *broker, struct rc_session *session)
     }
     if (session->will != NULL && session->will->delay_s == 0)
         rc_will_send(broker, session);
+    session->left_ms = rc_clock_wall_ms();
     rc_share_presence(broker, session, false);
     rc_delivery_give_back(session, false);
-    begin_absence(broker, session);
+    begin_absence(broker, session, 0);
+    rc_persist_session(broker, session);
     bound_absent(broker);
 }
 
@@ -201,4 +208,18 @@ struct rc_session *rc_session_open(struct rc_broker *broker, struct rc_slice ins
     end_absence(session);
     session->refs++;
     return session;
+}
+
+struct rc_session *rc_session_restore(struct rc_broker *broker, struct rc_slice instance,
+                                      struct rc_slice client_id)
+{
+    char bytes[RC_SESSION_KEY_MAX];
+    return create(broker, make_key(bytes, instance, client_id), instance);
+}
+
+void rc_session_restored(struct rc_broker *broker, struct rc_session *session, uint64_t elapsed_ms)
+{
+    if (session->will != NULL && session->will->delay_s == 0)
+        rc_will_send(broker, session);
+    begin_absence(broker, session, elapsed_ms);
 }

@@ -35,6 +35,7 @@ struct letter {
     enum kind kind;
     struct rc_broker *to;
     struct rc_publication *publication; /* a reference, or NULL */
+    struct rc_turn *turn;               /* for which this is done, NULL: none */
     struct rc_suback_wait *wait;        /* of the member's shard; travels there and back */
     uint64_t number;
     uint32_t shard, at;
@@ -111,7 +112,13 @@ static void handle(struct letter *letter);
 
 static void on_letter(struct rc_mail *mail, struct rc_loop *loop)
 {
-    handle(rc_container_of(mail, struct letter, mail));
+    struct letter *letter = rc_container_of(mail, struct letter, mail);
+    struct rc_broker *broker = letter->to;
+    struct rc_turn *turn = letter->turn;
+    letter->turn = NULL;
+    rc_persist_begin_errand(broker, turn);
+    handle(letter);
+    rc_persist_end_errand(broker, turn);
 }
 
 /* To another shard by mail; here at once, so that what a client sends next finds it done. */
@@ -123,8 +130,11 @@ static void dispatch(struct rc_broker *from, uint32_t to, struct letter *letter)
         letter_free(letter); /* nobody needs it any more */
     else if (to == from->options.shard)
         handle(letter);
-    else
+    else {
+        if (letter->publication != NULL)
+            letter->turn = rc_persist_entrust(from, letter->to, letter->publication);
         rc_loop_post(letter->to->options.loop, &letter->mail);
+    }
 }
 
 static uint32_t home_of(const struct rc_broker *broker, struct rc_slice instance, struct rc_slice filter)
@@ -430,6 +440,8 @@ static void on_join(struct letter *letter)
 
 static void on_joined(const struct letter *letter)
 {
+    if (letter->wait == NULL) /* of a session that was restored: there is nobody to tell */
+        return;
     struct rc_session *session = letter->is_taken ? NULL : asker_of(letter->to, letter->wait);
     if (session != NULL) {
         RC_COUNT(&letter->to->counters, subscriptions_refused);
@@ -506,7 +518,8 @@ void rc_share_join(struct rc_broker *broker, const struct rc_subscription *subsc
     struct letter *letter = to_group(broker, JOIN, session, filter_of(subscription));
     letter->wait = wait;
     letter->at = at;
-    wait->waiting++;
+    if (wait != NULL)
+        wait->waiting++;
     dispatch(broker, home_of(broker, rc_session_instance(session), filter_of(subscription)), letter);
 }
 

@@ -45,7 +45,8 @@ struct rc_suback_wait *rc_suback_wait_create(const struct rc_session *session, u
 /* All joins were asked for: SUBACK goes out now, or with the last answer. */
 void rc_suback_wait_seal(struct rc_broker *broker, struct rc_suback_wait *wait);
 
-/* `at` is the filter's place among the codes. The subscription bears its options and id. */
+/* `at` is the filter's place among the codes; wait NULL: nobody waits. The subscription bears its options and
+ * id. */
 void rc_share_join(struct rc_broker *broker, const struct rc_subscription *subscription,
                    struct rc_suback_wait *wait, uint32_t at);
 void rc_share_leave(struct rc_broker *broker, const struct rc_subscription *subscription);

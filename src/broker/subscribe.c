@@ -51,6 +51,7 @@ static void take_out(struct rc_broker *broker, struct rc_session *session, struc
 {
     struct rc_subscription *subscription = *link;
     *link = subscription->session_next;
+    rc_persist_end_subscription(broker, subscription);
     if (subscription->share != NULL) {
         rc_share_leave(broker, subscription);
         rc_share_name_unref(subscription->share);
@@ -78,6 +79,19 @@ void rc_session_drop_subscriptions(struct rc_broker *broker, struct rc_session *
 {
     while (session->subscriptions != NULL)
         take_out(broker, session, &session->subscriptions);
+}
+
+void rc_session_restore_subscription(struct rc_broker *broker, struct rc_session *session, uint32_t number,
+                                     const struct rc_subscription_record *record)
+{
+    struct rc_subscription *subscription = add(broker, session, record->filter);
+    subscription->number = number;
+    subscription->id = record->id;
+    subscription->options = record->options;
+    if (number > session->subscription_numbers)
+        session->subscription_numbers = number;
+    if (subscription->share != NULL)
+        rc_share_join(broker, subscription, NULL, 0);
 }
 
 /* ---- SUBSCRIBE ---- */
@@ -135,6 +149,7 @@ static uint8_t subscribe(struct rc_conn *conn, const struct wish *wish, bool *re
         subscription = add(conn->broker, conn->session, wish->filter);
     subscription->options = (wish->options & (uint8_t)~RC_MQTT_SUB_QOS) | qos;
     subscription->id = wish->id;
+    rc_persist_subscription(conn->broker, subscription);
     *ret_wants_retained = wants_retained(wish->options, is_new);
     return qos;
 }

@@ -15,6 +15,7 @@ struct rc_subscription {
     struct rc_subscription *next, **prev; /* in the tree's node */
     struct rc_topic_node *node;
     struct rc_session *session;
+    uint32_t number;             /* in the session store; 0: none */
     struct rc_share_name *share; /* a shared one: it stands in no tree here; NULL: plain */
     uint32_t id;                 /* subscription identifier, 0: none */
     uint8_t options;             /* as on the wire, with the QoS that was granted */

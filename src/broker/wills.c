@@ -41,30 +41,46 @@ bool rc_will_has_room(const struct rc_broker *broker, const struct rc_mqtt_conne
     return broker->will_bytes + cost <= RC_BROKER_WILLS_BYTES_MAX;
 }
 
+static struct rc_will *make(struct rc_broker *broker, struct rc_slice topic, struct rc_slice payload,
+                            struct rc_slice props)
+{
+    struct rc_will *will = rc_calloc(1, sizeof(*will) + topic.len + payload.len + props.len);
+    broker->will_bytes += cost_of(topic.len, payload.len, props.len);
+    will->broker = broker;
+    will->topic_len = (uint16_t)topic.len;
+    will->payload_len = (uint16_t)payload.len;
+    will->props_len = (uint32_t)props.len;
+    memcpy(will->bytes, topic.ptr, topic.len);
+    if (payload.len > 0)
+        memcpy(will->bytes + topic.len, payload.ptr, payload.len);
+    if (props.len > 0)
+        memcpy(will->bytes + topic.len + payload.len, props.ptr, props.len);
+    return will;
+}
+
 static struct rc_will *create(struct rc_broker *broker, const struct rc_mqtt_connect *connect)
 {
-    struct rc_slice topic = connect->will_topic, payload = connect->will_payload;
     struct rc_buf props;
     rc_buf_init(&props, (uint32_t)connect->will_props.raw.len);
     if (put_props(&props, &connect->will_props) != RC_OK)
         rc_buf_free(&props); /* never happens: it is a part of what was decoded */
-    size_t props_len = rc_buf_len(&props);
-    struct rc_will *will = rc_calloc(1, sizeof(*will) + topic.len + payload.len + props_len);
-    broker->will_bytes += cost_of(topic.len, payload.len, props_len);
-    will->broker = broker;
+    struct rc_will *will = make(broker, connect->will_topic, connect->will_payload, rc_buf_slice(&props));
     will->qos = connect->will_qos;
     will->retain = connect->will_retain;
     will->delay_s = rc_mqtt_props_number(&connect->will_props, RC_MQTT_PROP_WILL_DELAY, 0);
-    will->topic_len = (uint16_t)topic.len;
-    will->payload_len = (uint16_t)payload.len;
-    will->props_len = (uint32_t)props_len;
-    memcpy(will->bytes, topic.ptr, topic.len);
-    if (payload.len > 0)
-        memcpy(will->bytes + topic.len, payload.ptr, payload.len);
-    if (props_len > 0)
-        memcpy(will->bytes + topic.len + payload.len, rc_buf_slice(&props).ptr, props_len);
     rc_buf_free(&props);
     return will;
+}
+
+void rc_will_restore(struct rc_broker *broker, struct rc_session *session, uint32_t delay_s,
+                     const struct rc_message_record *message)
+{
+    if (message->payload.len > UINT16_MAX)
+        return; /* never happens: MQTT has no longer ones */
+    session->will = make(broker, message->topic, message->payload, message->props);
+    session->will->qos = message->qos;
+    session->will->retain = message->retain;
+    session->will->delay_s = delay_s;
 }
 
 void rc_will_set(struct rc_broker *broker, struct rc_session *session, const struct rc_mqtt_connect *connect)

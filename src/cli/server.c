@@ -18,6 +18,7 @@
 #include "presence/recovery.h"
 #include "rocketmq/endpoint.h"
 #include "rules/rules.h"
+#include "session_store/session_store.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -40,6 +41,7 @@ struct rc_server {
     struct rc_endpoint *endpoint;
     struct rc_rules *rules;
     struct rc_password_pool *passwords;
+    struct rc_session_store *sessions;
     struct shard *shards;
     struct rc_broker **brokers;
     uint32_t shards_count;
@@ -144,6 +146,29 @@ static int start_log(struct rc_server *server, struct rc_error *error)
     return err ? err : rc_rules_start(server->rules, server->writer, error);
 }
 
+/* ---- what MQTT keeps ---- */
+
+static int open_sessions(struct rc_server *server, struct rc_error *error)
+{
+    char dir[1024 + 32]; /* the configuration takes no longer one */
+    const struct rc_config_sessions *config = &server->config->mqtt.sessions;
+    struct rc_session_store_options options;
+    snprintf(dir, sizeof(dir), "%s/rollcall/sessions", server->config->store.dir.text);
+    rc_session_store_options_default(&options);
+    options.dir = dir;
+    options.max_bytes = (uint64_t)config->max_size;
+    options.flush = (enum rc_session_flush)config->flush;
+    options.flush_interval_ms = (uint32_t)config->flush_interval;
+    return rc_session_store_open(&options, &server->sessions, error);
+}
+
+/* All shards are there and none runs. */
+static int restore_sessions(struct rc_server *server, struct rc_error *error)
+{
+    int err = rc_broker_restore(server->brokers, server->shards_count, server->sessions, error);
+    return err ? err : rc_session_store_start(server->sessions, error);
+}
+
 /* ---- shards ---- */
 
 static int create_shard(struct rc_server *server, uint32_t i, struct rc_error *error)
@@ -172,6 +197,7 @@ static int create_shard(struct rc_server *server, uint32_t i, struct rc_error *e
     options.connect_timeout_ms = (uint32_t)config->mqtt.connect_timeout;
     options.sys_interval_ms = (uint32_t)config->mqtt.sys_interval;
     options.passwords = server->passwords;
+    options.sessions = server->sessions;
     options.login_failures_per_address = (uint32_t)config->mqtt.login_failures_per_address;
     options.login_failures_per_client = (uint32_t)config->mqtt.login_failures_per_client;
     err = rc_broker_create(&options, &shard->broker);
@@ -198,8 +224,10 @@ static int start_shards(struct rc_server *server, struct rc_error *error)
     int err = rc_password_pool_create(cores > 0 ? (uint32_t)cores : 1, &server->passwords);
     if (err != RC_OK)
         return rc_error_set(error, err, "no threads to verify passwords: %s", rc_err_text(err));
+    err = err ? err : open_sessions(server, error);
     for (uint32_t i = 0; err == RC_OK && i < server->shards_count; i++)
         err = create_shard(server, i, error);
+    err = err ? err : restore_sessions(server, error);
     for (uint32_t i = 0; err == RC_OK && i < server->shards_count; i++)
         err = start_shard(server, i, error);
     return err;
@@ -404,9 +432,20 @@ static void drain_shards(struct rc_server *server)
     } while (had_any);
 }
 
-static void free_shards(struct rc_server *server)
+/* What the last turns changed is written before the brokers go. */
+static void stop_sessions(struct rc_server *server)
 {
     drain_shards(server);
+    for (uint32_t i = 0; i < server->shards_count; i++)
+        if (server->brokers[i] != NULL && server->sessions != NULL)
+            rc_broker_write_sessions(server->brokers[i]);
+    rc_session_store_stop(server->sessions);
+    drain_shards(server); /* what it reported */
+}
+
+static void free_shards(struct rc_server *server)
+{
+    stop_sessions(server);
     for (uint32_t i = 0; i < server->shards_count; i++) {
         rc_broker_destroy(server->shards[i].broker);
         rc_loop_destroy(server->shards[i].loop);
@@ -428,6 +467,7 @@ void rc_server_stop(struct rc_server *server)
     rc_endpoint_free(server->endpoint);
     rc_password_pool_destroy(server->passwords);
     free_shards(server);
+    rc_session_store_close(server->sessions);
     rc_presence_recovery_destroy(server->recovery);
     if (server->store != NULL)
         rc_store_close(server->store);

@@ -137,11 +137,17 @@ struct rc_config_store {
     int64_t flush_interval, retain_time, retain_size, quota;
 };
 
+struct rc_config_sessions {
+    int flush; /* enum rc_session_flush (session_store/session_store.h) */
+    int64_t flush_interval, max_size;
+};
+
 struct rc_config_mqtt {
     struct rc_config_list listeners; /* struct rc_config_listener */
     struct rc_config_text default_instance;
     int64_t max_connections, max_packet_size, connect_timeout;
     int64_t sys_interval;
+    struct rc_config_sessions sessions;
     int64_t login_failures_per_address, login_failures_per_client;
 };
 

@@ -116,6 +116,36 @@ static const struct rc_config_entry store_entries[] = {
 };
 SECTION(store, struct rc_config_store, store_entries);
 
+/* ---- mqtt.sessions ---- */
+static const struct rc_config_entry sessions_entries[] = {
+    {.key = "flush",
+     .type = RC_CONFIG_ENUM,
+     .offset = offsetof(struct rc_config_sessions, flush),
+     .names = flush_names,
+     .default_text = "async",
+     .doc =
+         "`async`: what was acknowledged survives the death of the process at once; a power cut may cost the "
+         "last moments, and may damage the session store, which is then refused at the start. `sync`: it "
+         "survives a power cut at once, one fdatasync a batch."},
+    {.key = "flush_interval",
+     .type = RC_CONFIG_DURATION,
+     .offset = offsetof(struct rc_config_sessions, flush_interval),
+     .min = 1,
+     .max = 60 * SECOND,
+     .default_text = "1s",
+     .doc = "With `flush: async`: the longest time until what was written is on the disk itself."},
+    {.key = "max_size",
+     .type = RC_CONFIG_SIZE,
+     .offset = offsetof(struct rc_config_sessions, max_size),
+     .min = 1 << 20,
+     .max = 16 * TIB,
+     .default_text = "8GiB",
+     .doc =
+         "The most that sessions and retained messages may take on the disk. When it is reached the server "
+         "acts as on a full disk: what has to be kept is not acknowledged. The file grows as it is needed."},
+};
+SECTION(sessions, struct rc_config_sessions, sessions_entries);
+
 /* ---- mqtt ---- */
 static const struct rc_config_entry mqtt_entries[] = {
     {.key = "listeners",
@@ -162,6 +192,14 @@ static const struct rc_config_entry mqtt_entries[] = {
      .max = 3600 * SECOND,
      .default_text = "10s",
      .doc = "How often the numbers below `$SYS` are published to those who may read them. 0: never."},
+    {.key = "sessions",
+     .type = RC_CONFIG_SECTION,
+     .offset = offsetof(struct rc_config_mqtt, sessions),
+     .section = &sessions_section,
+     .doc = "What outlives the server: sessions that outlive their connection, with their subscriptions and "
+            "messages, and retained messages. They are kept in `rollcall/sessions` below `store.dir`. How "
+            "long a "
+            "session is kept is its instance's `limits.session_keep`, or what a client of MQTT 5 asks for."},
     {.key = "login_failures_per_address",
      .type = RC_CONFIG_INTEGER,
      .offset = offsetof(struct rc_config_mqtt, login_failures_per_address),

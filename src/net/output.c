@@ -101,25 +101,33 @@ static void drop_written(struct rc_output_queue *queue, size_t written)
     }
 }
 
-static ssize_t write_some(struct rc_output_queue *queue, struct rc_stream *stream, size_t *ret_asked)
+/* At most `max` bytes. */
+static ssize_t write_some(struct rc_output_queue *queue, struct rc_stream *stream, size_t max,
+                          size_t *ret_asked)
 {
     struct iovec iov[RC_OUTPUT_IOV_MAX];
     int count = 0;
     *ret_asked = 0;
-    for (struct piece *piece = queue->first; piece != NULL && count < RC_OUTPUT_IOV_MAX;
+    for (struct piece *piece = queue->first; piece != NULL && count < RC_OUTPUT_IOV_MAX && *ret_asked < max;
          piece = piece->next) {
-        iov[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)piece->ptr, .iov_len = piece->len};
-        *ret_asked += piece->len;
+        size_t len = piece->len < max - *ret_asked ? piece->len : max - *ret_asked;
+        iov[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)piece->ptr, .iov_len = len};
+        *ret_asked += len;
     }
     return rc_stream_writev(stream, iov, count);
 }
 
 int rc_output_flush(struct rc_output *output, struct rc_stream *stream)
 {
+    return rc_output_flush_part(output, stream, 0);
+}
+
+int rc_output_flush_part(struct rc_output *output, struct rc_stream *stream, size_t keep)
+{
     size_t flushed = 0;
-    while (rc_output_pending(output) > 0) {
+    while (rc_output_pending(output) > keep) {
         size_t asked;
-        ssize_t written = write_some(output->queue, stream, &asked);
+        ssize_t written = write_some(output->queue, stream, output->queue->pending - keep, &asked);
         if (written < 0 && written != RC_ERR_AGAIN)
             return (int)written;
         if (written > 0) {
@@ -127,12 +135,13 @@ int rc_output_flush(struct rc_output *output, struct rc_stream *stream)
             flushed += (size_t)written;
         }
         if (written == RC_ERR_AGAIN || (size_t)written < asked ||
-            (flushed >= RC_OUTPUT_TURN_MAX && rc_output_pending(output) > 0)) {
+            (flushed >= RC_OUTPUT_TURN_MAX && rc_output_pending(output) > keep)) {
             int err = rc_stream_want(stream, stream->watch.events | EPOLLOUT);
             return err == RC_OK ? RC_ERR_AGAIN : RC_ERR_IO;
         }
     }
-    rc_output_free(output);
+    if (rc_output_pending(output) == 0)
+        rc_output_free(output);
     if (stream->watch.events & EPOLLOUT)
         return rc_stream_want(stream, stream->watch.events & ~(uint32_t)EPOLLOUT);
     return RC_OK;
@@ -146,4 +155,30 @@ void rc_output_free(struct rc_output *output)
         drop_first(output->queue);
     free(output->queue);
     output->queue = NULL;
+}
+
+void rc_output_drop_last(struct rc_output *output, size_t len)
+{
+    struct rc_output_queue *queue = output->queue;
+    size_t left = rc_output_pending(output) - len; /* to be kept */
+    if (len == 0)
+        return;
+    if (left == 0) {
+        rc_output_free(output);
+        return;
+    }
+    queue->pending = left;
+    struct piece *piece = queue->first;
+    for (; left > piece->len; piece = piece->next)
+        left -= piece->len;
+    piece->len = left;
+    piece->room = 0; /* whatever stood behind */
+    while (piece->next != NULL) {
+        struct piece *next = piece->next;
+        piece->next = next->next;
+        if (next->release != NULL)
+            next->release(next->arg);
+        free(next);
+    }
+    queue->last = piece;
 }

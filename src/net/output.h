@@ -51,6 +51,11 @@ void rc_output_put_ref(struct rc_output *output, struct rc_slice bytes, void (*r
  */
 int rc_output_flush(struct rc_output *output, struct rc_stream *stream);
 
+/* The same, but the last `keep` bytes stay: 0 when no more may go. */
+int rc_output_flush_part(struct rc_output *output, struct rc_stream *stream, size_t keep);
+/* Drops the last `len` bytes. */
+void rc_output_drop_last(struct rc_output *output, size_t len);
+
 /* Drops what waits, releasing references. */
 void rc_output_free(struct rc_output *output);
 

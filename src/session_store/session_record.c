@@ -27,6 +27,9 @@ int rc_session_record_put(struct rc_buf *out, const struct rc_session_record *re
     int flags = (record->is_connected ? FLAG_CONNECTED : 0) | (record->has_will ? FLAG_WILL : 0);
     int err = rc_buf_put_u8(out, (uint8_t)flags);
     err = err ? err : rc_buf_put_u32(out, record->expiry_s);
+    err = err ? err : rc_buf_put_u32(out, record->owner);
+    err = err ? err : rc_buf_put_u32(out, record->window);
+    err = err ? err : rc_buf_put_u64(out, record->next_seq);
     err = err ? err : rc_buf_put_u64(out, (uint64_t)record->left_ms);
     err = err ? err : put_string(out, record->instance);
     err = err ? err : put_string(out, record->client_id);
@@ -139,6 +142,9 @@ int rc_session_record_get(struct rc_slice in, struct rc_session_record *ret)
     record.is_connected = (flags & FLAG_CONNECTED) != 0;
     record.has_will = (flags & FLAG_WILL) != 0;
     record.expiry_s = take_u32(&reader);
+    record.owner = take_u32(&reader);
+    record.window = take_u32(&reader);
+    record.next_seq = take_u64(&reader);
     record.left_ms = (int64_t)take_u64(&reader);
     record.instance = take_string(&reader, 1);
     record.client_id = take_string(&reader, 1);

@@ -26,6 +26,9 @@ struct rc_message_record {
 struct rc_session_record {
     struct rc_slice instance, client_id;
     uint32_t expiry_s;
+    uint32_t owner;    /* whose it is; of no meaning here */
+    uint32_t window;   /* how many messages its client may have unacknowledged */
+    uint64_t next_seq; /* the first message that was not yet sent when the client left */
     bool is_connected;
     int64_t left_ms; /* when the client left; of no meaning while it is connected */
     bool has_will;

@@ -156,6 +156,8 @@ void rc_session_store_close(struct rc_session_store *store)
 {
     if (store == NULL)
         return;
+    while (store->loop != NULL && rc_loop_drain(store->loop)) /* posted, and never started */
+        ;
     rc_session_store_forget_tombstones(store);
     for (struct rc_list *node; (node = rc_list_pop_front(&store->waiting)) != NULL;)
         rc_session_batch_free(rc_container_of(node, struct rc_session_batch, node));

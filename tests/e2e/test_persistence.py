@@ -1,0 +1,229 @@
+"""What a client was promised outlives kill -9: sessions, their messages, subscriptions and retained messages.
+
+A round: publishers at QoS 1 and 2 and persistent subscribers, the server killed at a moment of its own, started again,
+everybody back. The checker knows what was acknowledged. ROUNDS (./dev soak sessions) makes it long.
+"""
+
+import collections
+import os
+import random
+import threading
+import time
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from harness.procs import PATIENCE, wait_until
+from harness.rollcall import Rollcall
+from test_messages import STANDARD, V311, V5, Client
+
+ROUNDS = int(os.environ.get("PERSISTENCE_ROUNDS", "4"))
+WAIT = 10 * PATIENCE
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = Rollcall(tmp_path / "rollcall")
+    server.config.write_text(server.config.read_text() + STANDARD.lstrip("\n"))
+    server.start()
+    yield server
+    server.stop()
+
+
+def restart(server):
+    server.kill()
+    server.start()
+
+
+# ---- one thing at a time ----
+
+def test_an_absent_client_gets_what_was_acknowledged_before_the_kill(server):
+    subscriber = Client(server, "sub", clean=False, expiry=3600)
+    subscriber.subscribe("a/#", 2)
+    subscriber.close()
+    publisher = Client(server, "pub")
+    for i in range(50):
+        assert publisher.publish("a/x", str(i), 1 + i % 2) == 0
+    publisher.close()
+    restart(server)
+    subscriber = Client(server, "sub", clean=False, expiry=3600)
+    assert subscriber.flags.session_present
+    got = [subscriber.message() for _ in range(50)]
+    for qos in (1, 2):  # paho hands over a message of QoS 2 later, with its PUBREL
+        assert [int(m.payload) for m in got if m.qos == qos] == list(range(qos - 1, 50, 2))
+    assert not any(m.dup for m in got)  # none of them was ever sent
+    subscriber.close()
+
+
+def test_a_subscription_lives_on_and_one_taken_back_does_not(server):
+    subscriber = Client(server, "sub", version=V311, clean=False)
+    assert subscriber.subscribe("kept/+", 1) == 1
+    subscriber.subscribe("gone/+", 1)
+    subscriber.paho.unsubscribe("gone/+")
+    subscriber.subacks.get(timeout=WAIT)
+    subscriber.cut()
+    restart(server)
+    subscriber = Client(server, "sub", version=V311, clean=False)
+    assert subscriber.flags.session_present
+    publisher = Client(server, "pub")
+    publisher.publish("gone/1", "no")
+    publisher.publish("kept/1", "yes")
+    assert subscriber.message().payload == b"yes"
+    subscriber.close()
+    publisher.close()
+
+
+def test_a_retained_message_lives_on_and_a_deleted_one_does_not(server):
+    publisher = Client(server, "pub")
+    publisher.publish("r/kept", "first", retain=True)
+    publisher.publish("r/kept", "second", retain=True)
+    publisher.publish("r/gone", "x", retain=True)
+    publisher.publish("r/gone", "", retain=True)
+    publisher.close()
+    restart(server)
+    subscriber = Client(server, "sub")
+    subscriber.subscribe("r/#", 1)
+    message = subscriber.message()
+    assert (message.topic, message.payload, message.retain) == ("r/kept", b"second", True)
+    assert subscriber.silent(server)
+    subscriber.close()
+
+
+def test_a_session_ends_by_the_time_since_its_client_left(server):
+    for name, expiry in (("short", 2), ("long", 3600)):
+        Client(server, name, clean=False, expiry=expiry).close()
+    server.kill()
+    time.sleep(2.2)  # the session's own time, which goes on while there is no server
+    server.start()
+    assert Client(server, "long", clean=False, expiry=3600).flags.session_present
+    assert not Client(server, "short", clean=False, expiry=3600).flags.session_present
+
+
+def test_a_clean_stop_keeps_everything_too(server):
+    subscriber = Client(server, "sub", clean=False, expiry=3600)
+    subscriber.subscribe("a", 1)
+    subscriber.close()
+    publisher = Client(server, "pub")
+    publisher.publish("a", "kept")
+    publisher.close()
+    server.stop()
+    server.start()
+    subscriber = Client(server, "sub", clean=False, expiry=3600)
+    assert subscriber.flags.session_present and subscriber.message().payload == b"kept"
+    subscriber.close()
+
+
+def test_a_damaged_store_is_refused_by_name(server):
+    server.stop()
+    path = server.store / "rollcall" / "sessions" / "data.mdb"
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    with pytest.raises(AssertionError):
+        server.start()
+    assert "rollcall/sessions" in server.log()
+
+
+# ---- killed at any moment ----
+
+class Publisher:
+    """One topic, numbers in order; knows which were acknowledged. Comes back by itself with its session."""
+
+    def __init__(self, server, name, qos):
+        self.topic, self.qos = f"t/{name}", qos
+        self.sent, self.acknowledged, self.pending, self.done = 0, set(), {}, collections.deque()
+        self.stopping = threading.Event()
+        self.paho = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=V311, clean_session=False)
+        self.paho.reconnect_delay_set(1, 1)
+        self.paho.max_inflight_messages_set(20)
+        self.paho.on_publish = lambda c, u, mid, reason, props: self.done.append(mid)
+        self.paho.connect("127.0.0.1", server.mqtt_port, 60)
+        self.paho.loop_start()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def settle(self):
+        while self.done and self.done[0] in self.pending:
+            self.acknowledged.add(self.pending.pop(self.done.popleft()))
+
+    def run(self):
+        while not self.stopping.wait(0.002):
+            self.settle()
+            if len(self.pending) < 100:
+                self.pending[self.paho.publish(self.topic, str(self.sent), self.qos).mid] = self.sent
+                self.sent += 1
+
+    def all_acknowledged(self):
+        self.settle()
+        return not self.pending
+
+    def finish(self):
+        self.stopping.set()
+        self.thread.join()
+        wait_until(f"{self.topic} to be acknowledged", self.all_acknowledged, WAIT)
+        self.paho.disconnect()
+        self.paho.loop_stop()
+
+
+class Subscriber:
+    """A persistent session that notes what comes, and with it whether DUP was set."""
+
+    def __init__(self, server, name, qos):
+        self.name, self.qos, self.presents = name, qos, []
+        self.got = collections.defaultdict(list)
+        self.subscribed = threading.Event()
+        self.paho = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=V311, clean_session=False)
+        self.paho.reconnect_delay_set(1, 1)
+        self.paho.on_connect = lambda c, u, flags, reason, props: self.presents.append(flags.session_present)
+        self.paho.on_subscribe = lambda *args: self.subscribed.set()
+        self.paho.on_message = lambda c, u, m: self.got[m.topic].append((int(m.payload), m.dup))
+        self.paho.connect("127.0.0.1", server.mqtt_port, 60)
+        self.paho.loop_start()
+        self.paho.subscribe("t/#", qos)
+        assert self.subscribed.wait(WAIT)
+
+    def has(self, publisher):
+        return {n for n, _ in self.got[publisher.topic]} >= publisher.acknowledged
+
+    def check(self, publisher):
+        seen, last = set(), -1
+        exactly_once = min(self.qos, publisher.qos) == 2
+        for number, dup in self.got[publisher.topic]:
+            if number in seen:
+                assert not exactly_once, f"{self.name}: {publisher.topic} {number} came twice"
+                # Its publisher may have sent it again as well: then it is a message of its own.
+                continue
+            assert number > last, f"{self.name}: {publisher.topic} {number} after {last}"
+            seen.add(number)
+            last = number
+        assert seen >= publisher.acknowledged, \
+            f"{self.name}: lost of {publisher.topic}: {sorted(publisher.acknowledged - seen)[:10]}"
+
+    def close(self):
+        self.paho.disconnect()
+        self.paho.loop_stop()
+
+
+def test_what_was_acknowledged_survives_kills_at_any_moment(server):
+    seed = int(os.environ.get("PERSISTENCE_SEED", time.time_ns() & 0xffff))
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    subscribers = [Subscriber(server, f"sub-{i}", qos) for i, qos in enumerate((1, 2, 2))]
+    publishers = [Publisher(server, f"pub-{i}", qos) for i, qos in enumerate((1, 2, 2))]
+    for _ in range(ROUNDS):
+        count = sum(len(p.acknowledged) for p in publishers)
+        wait_until("messages to flow", lambda c=count: sum(len(p.acknowledged) for p in publishers) > c + 30, WAIT)
+        time.sleep(chance.random() * 0.3)
+        restart(server)
+    for publisher in publishers:
+        publisher.finish()
+    for subscriber in subscribers:
+        for publisher in publishers:
+            wait_until(f"{subscriber.name} to have {publisher.topic}", lambda s=subscriber, p=publisher: s.has(p), WAIT)
+    time.sleep(0.5)  # whatever may come twice
+    for subscriber in subscribers:
+        subscriber.close()
+        assert all(subscriber.presents[1:]), subscriber.presents
+        for publisher in publishers:
+            subscriber.check(publisher)
+    total = sum(p.sent for p in publishers)
+    print(f"{ROUNDS} kills, {total} messages published")

@@ -454,7 +454,6 @@ enum rc_incoming rc_delivery_incoming(struct rc_broker *broker, struct rc_sessio
         return RC_INCOMING_FULL;
     }
     add_incoming(delivery, packet_id);
-    rc_persist_incoming(broker, session, packet_id);
     return RC_INCOMING_NEW;
 }
 

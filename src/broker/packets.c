@@ -153,12 +153,15 @@ static bool take_qos2(struct rc_conn *conn, enum rc_access_result access,
                                         "client closed: too many QoS 2 messages without PUBREL");
     case RC_INCOMING_NEW:
         reason = publish_or_refuse(conn, access, publish);
+        if (reason < RC_MQTT_UNSPECIFIED_ERROR)
+            rc_persist_incoming(conn->broker, conn->session, publish->packet_id);
+        else
+            rc_delivery_released(conn->session, publish->packet_id); /* it ends here */
         break;
     case RC_INCOMING_AGAIN:
+        rc_conn_hold(conn); /* when it came first may not be durable yet */
         break;
     }
-    if (reason >= RC_MQTT_UNSPECIFIED_ERROR)
-        rc_delivery_released(conn->session, publish->packet_id); /* with an error it ends here */
     return acknowledge(conn, RC_MQTT_PUBREC, publish->packet_id, reason, marks);
 }
 

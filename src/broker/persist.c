@@ -130,6 +130,8 @@ void rc_persist_outgoing(struct rc_broker *broker, struct rc_session *session, u
     if (!is_kept(broker, session))
         return;
     record.is_released = false;
+    record.origin = copy->publication->origin;
+    record.origin_number = copy->publication->origin_number;
     record.qos = copy->qos;
     record.retain = copy->retain;
     record.ids_count = copy->ids_count;
@@ -146,6 +148,7 @@ void rc_persist_released(struct rc_broker *broker, struct rc_session *session, u
     if (!is_kept(broker, session))
         return;
     record.is_released = true;
+    record.origin = 0;
     record.retain = false;
     record.qos = 2;
     note(broker, session,
@@ -159,18 +162,38 @@ void rc_persist_end_outgoing(struct rc_broker *broker, struct rc_session *sessio
         rc_session_batch_end_outgoing(rc_persist_batch(broker), session->store_id, seq);
 }
 
+/* Greater than all of earlier runs. */
+static uint64_t number_of(const struct rc_broker *broker, uint64_t published)
+{
+    enum { RUN_SHIFT = 40 };
+    return (rc_session_store_epoch(broker->persist.store) << RUN_SHIFT) + published;
+}
+
+void rc_persist_origin(struct rc_broker *broker, const struct rc_session *session,
+                       struct rc_publication *publication)
+{
+    broker->persist.has_entrusted = false;
+    if (!is_kept(broker, session))
+        return;
+    publication->origin = session->store_id;
+    publication->origin_number = number_of(broker, ++broker->persist.published);
+}
+
 void rc_persist_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id)
 {
     if (is_kept(broker, session))
         note(broker, session,
-             rc_session_batch_put_incoming(rc_persist_batch(broker), session->store_id, packet_id));
+             rc_session_batch_put_published(rc_persist_commit_batch(broker, broker->persist.has_entrusted),
+                                            session->store_id, packet_id,
+                                            number_of(broker, broker->persist.published)));
 }
 
 void rc_persist_end_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id)
 {
     if (is_kept(broker, session))
         note(broker, session,
-             rc_session_batch_end_incoming(rc_persist_batch(broker), session->store_id, packet_id));
+             rc_session_batch_end_incoming(rc_persist_commit_batch(broker, false), session->store_id,
+                                           packet_id));
 }
 
 void rc_persist_retained(struct rc_broker *broker, struct rc_slice instance,

@@ -5,7 +5,8 @@
  * Everything that one turn of the loop changes goes to the store as one batch. A connection whose client must
  * not hear of a change before it is durable is held: what is put into its output from then on goes out when
  * that turn's batch is durable, in the order in which it was put there. A message that other shards deliver
- * holds the publisher's turn until theirs are durable too.
+ * holds the publisher's turn until theirs are durable too, and one at QoS 2 is theirs to send when the
+ * publisher's packet id is.
  *
  * Without a store nothing is held and nothing is kept.
  */
@@ -36,6 +37,9 @@ struct rc_persist {
     uint64_t numbers, done; /* of turns: the last one given, the last one up to which all are done */
     uint64_t marks;         /* grows with everything that a publisher has to wait for */
     size_t under_way;       /* bytes posted and not yet reported */
+    uint64_t published;     /* messages at QoS 2 from sessions that are kept */
+    uint32_t commits;       /* turns that have some and did not post them */
+    bool has_entrusted;     /* something to another shard, for the message that is published now */
 };
 
 void rc_persist_init(struct rc_broker *broker, struct rc_session_store *store);
@@ -44,6 +48,10 @@ void rc_persist_free(struct rc_broker *broker);
 void rc_persist_turn_end(struct rc_broker *broker);
 /* The batch of this turn, made when it is the first. */
 struct rc_session_batch *rc_persist_batch(struct rc_broker *broker);
+/* What goes there takes effect after all commits so far, and, if `waits`, after what other shards do for this
+ * turn. */
+struct rc_session_batch *rc_persist_commit_batch(struct rc_broker *broker, bool waits);
+uint64_t rc_persist_turn_number(struct rc_broker *broker);
 /* The store does not take what it gets, or not as fast as it comes: nothing more is promised now. */
 bool rc_persist_is_blocked(const struct rc_broker *broker);
 
@@ -56,6 +64,8 @@ size_t rc_conn_held_bytes(const struct rc_conn *conn);
 void rc_conn_held_flushed(struct rc_conn *conn, size_t len);
 /* Whatever waits in its output is not sent any more: it is closed. */
 void rc_conn_unhold(struct rc_conn *conn);
+/* More turns are done. */
+void rc_persist_let_go(struct rc_broker *broker);
 
 /* ---- other shards ---- */
 /* What another shard is asked to do belongs to this turn (or to the one that caused it); NULL: it need not.
@@ -64,7 +74,8 @@ struct rc_turn *rc_persist_entrust(struct rc_broker *broker, const struct rc_bro
                                    const struct rc_publication *publication);
 /* On the other shard, around what it was asked to do. */
 void rc_persist_begin_errand(struct rc_broker *broker, struct rc_turn *turn);
-void rc_persist_end_errand(struct rc_broker *broker, struct rc_turn *turn);
+/* `is_numbered`: it was a message with an origin. */
+void rc_persist_end_errand(struct rc_broker *broker, struct rc_turn *turn, bool is_numbered);
 
 /* ---- changes; harmless for sessions that do not outlive their connection ---- */
 /* The session as it is now: from its CONNECT on, and when its client has left. Not kept any more when it has
@@ -77,6 +88,10 @@ void rc_persist_outgoing(struct rc_broker *broker, struct rc_session *session, u
                          const struct rc_copy *copy);
 void rc_persist_released(struct rc_broker *broker, struct rc_session *session, uint64_t seq);
 void rc_persist_end_outgoing(struct rc_broker *broker, struct rc_session *session, uint64_t seq);
+/* A message at QoS 2 is about to be routed: marks it as the session's own, when that one is kept. */
+void rc_persist_origin(struct rc_broker *broker, const struct rc_session *session,
+                       struct rc_publication *publication);
+/* The message that was routed last counts from now on, and is known by its packet id. */
 void rc_persist_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id);
 void rc_persist_end_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id);
 void rc_persist_retained(struct rc_broker *broker, struct rc_slice instance,

@@ -1,34 +1,49 @@
 /*
  * Design notes
- * - A turn is done when its own batch is durable and when everything is that it asked other shards to do. An
- *   errand for another shard's turn waits for the batch of the turn in which it is run, never for that turn
- *   to be done: two shards that work for each other would wait for ever.
+ * - A turn goes through three states. Ready: its own batch is durable, and so is everything that other shards
+ *   did for it (its errands). Committed: what makes its messages count is durable too; see below. Done: it is
+ *   committed, and so are the turns of other shards for which it ran errands that must not be heard of
+ * before.
+ * - What other shards are asked to do is durable apart from the packet id by which a publisher's message at
+ *   QoS 2 is known when it comes again, and either without the other would be a message lost or one too many.
+ *   So the packet id is the commit: it is written after everything else, with the message's number, and a
+ * copy that bears a number not yet committed is withdrawn at the next start. Until then no receiver is sent
+ * it.
+ * - An errand waits for the batch of the turn in which it is run, and a commit for errands: never for a turn
+ * to be done. Otherwise two shards that work for each other would wait for ever.
+ * - Commits are posted in the order of their turns, for a number says that all before it count.
  */
 #include "broker/persist.h"
 
 #include "base/alloc.h"
 #include "broker/private.h"
 
+/* A turn that ran an errand, and the other shard's turn whose commit it waits for. */
+struct follow {
+    struct rc_mail mail;
+    struct rc_list node;
+    struct rc_turn *of, *by;
+};
+
+struct errand {
+    struct rc_turn *turn;  /* of another shard: held until the batch is durable */
+    struct follow *follow; /* NULL: it may be heard of as soon as that */
+};
+
 struct rc_turn {
     struct rc_mail mail; /* home, when nothing holds it any more */
     struct rc_list node;
     struct rc_broker *broker;
-    struct rc_session_batch *batch; /* until it is posted */
-    struct rc_turn **errands;       /* of other shards: each held until the batch is durable */
+    struct rc_session_batch *batch;  /* until it is posted */
+    struct rc_session_batch *commit; /* NULL: none; until it is posted */
+    struct errand *errands;          /* of other shards */
     uint32_t errands_count, errands_cap;
+    uint32_t following;       /* commits of other shards that it waits for */
+    struct rc_list followers; /* who wait for its own */
     uint64_t number;
     size_t bytes;
     atomic_uint holds;
-    bool is_done;
-};
-
-/* A connection's output: what may go, what waits for one turn, and what for a later one. */
-struct rc_hold {
-    struct rc_list node;
-    struct rc_conn *conn;
-    size_t free_bytes;      /* at the front */
-    size_t first_bytes;     /* free ones and those of the first turn; only while there is a second one */
-    uint64_t first, second; /* turns; second 0: none */
+    bool is_ready, is_posted, is_committed;
 };
 
 void rc_persist_init(struct rc_broker *broker, struct rc_session_store *store)
@@ -43,7 +58,11 @@ static void free_turn(struct rc_turn *turn)
 {
     rc_list_remove(&turn->node);
     rc_session_batch_free(turn->batch);
+    rc_session_batch_free(turn->commit);
+    for (uint32_t i = 0; i < turn->errands_count; i++)
+        free(turn->errands[i].follow);
     free(turn->errands);
+    rc_list_for_each_safe(node, &turn->followers) free(rc_container_of(node, struct follow, node));
     free(turn);
 }
 
@@ -60,46 +79,121 @@ bool rc_persist_is_blocked(const struct rc_broker *broker)
            (rc_session_store_is_blocked(persist->store) || persist->under_way > RC_PERSIST_UNDER_WAY_MAX);
 }
 
-/* ---- turns ---- */
+/* ---- the end of turns ---- */
 
+static void end_turns(struct rc_broker *broker)
+{
+    struct rc_persist *persist = &broker->persist;
+    uint64_t before = persist->done;
+    while (!rc_list_is_empty(&persist->turns)) {
+        struct rc_turn *turn = rc_container_of(persist->turns.next, struct rc_turn, node);
+        if (!turn->is_committed || turn->following > 0)
+            break;
+        persist->done = turn->number;
+        free_turn(turn);
+    }
+    if (persist->done != before)
+        rc_persist_let_go(broker);
+}
+
+static void on_followed(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct follow *follow = rc_container_of(mail, struct follow, mail);
+    struct rc_turn *turn = follow->by;
+    free(follow);
+    turn->following--;
+    end_turns(turn->broker);
+}
+
+/* What the turn's messages were waiting for has come to pass. */
+static void committed(struct rc_turn *turn)
+{
+    turn->is_committed = true;
+    rc_list_for_each_safe(node, &turn->followers)
+    {
+        struct follow *follow = rc_container_of(node, struct follow, node);
+        rc_list_remove(&follow->node);
+        follow->mail.deliver = on_followed;
+        rc_loop_post(follow->by->broker->options.loop, &follow->mail);
+    }
+}
+
+static void post(struct rc_turn *turn, struct rc_session_batch *batch)
+{
+    struct rc_persist *persist = &turn->broker->persist;
+    turn->bytes = rc_buf_len(&batch->ops);
+    persist->under_way += turn->bytes;
+    rc_session_store_post(persist->store, batch);
+}
+
+static void commit(struct rc_turn *turn)
+{
+    turn->is_posted = true;
+    if (turn->commit == NULL) {
+        committed(turn);
+        return;
+    }
+    struct rc_session_batch *batch = turn->commit;
+    turn->commit = NULL;
+    turn->broker->persist.commits--;
+    post(turn, batch);
+}
+
+/* Commits whatever may be, then ends what may end. */
+static void advance(struct rc_broker *broker)
+{
+    rc_list_for_each(node, &broker->persist.turns)
+    {
+        struct rc_turn *turn = rc_container_of(node, struct rc_turn, node);
+        if (!turn->is_ready)
+            break;
+        if (!turn->is_posted)
+            commit(turn);
+    }
+    end_turns(broker);
+}
+
+static void on_commit_durable(struct rc_session_batch *batch)
+{
+    struct rc_turn *turn = batch->owner;
+    turn->broker->persist.under_way -= turn->bytes;
+    rc_session_batch_free(batch);
+    committed(turn);
+    end_turns(turn->broker);
+}
+
+/* ---- what a turn waits for ---- */
+
+static void on_ready(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct rc_turn *turn = rc_container_of(mail, struct rc_turn, mail);
+    turn->is_ready = true;
+    advance(turn->broker);
+}
+
+/* Any thread. */
 static void release(struct rc_turn *turn)
 {
     if (atomic_fetch_sub_explicit(&turn->holds, 1, memory_order_acq_rel) == 1)
         rc_loop_post(turn->broker->options.loop, &turn->mail);
 }
 
-static void let_go(struct rc_hold *hold, uint64_t done)
+/* On the loop whose errand it was: the other shard has it, and wants to hear of the commit. */
+static void on_follow(struct rc_mail *mail, struct rc_loop *loop)
 {
-    if (hold->first > done)
-        return;
-    struct rc_conn *conn = hold->conn;
-    if (hold->second == 0 || hold->second <= done) {
-        rc_conn_unhold(conn);
-    } else {
-        hold->free_bytes = hold->first_bytes;
-        hold->first = hold->second;
-        hold->second = 0;
-    }
-    rc_conn_touch(conn);
+    struct follow *follow = rc_container_of(mail, struct follow, mail);
+    rc_list_push_back(&follow->of->followers, &follow->node);
+    release(follow->of);
 }
 
-static void on_done(struct rc_mail *mail, struct rc_loop *loop)
+static void errand_durable(struct errand *errand)
 {
-    struct rc_turn *turn = rc_container_of(mail, struct rc_turn, mail);
-    struct rc_persist *persist = &turn->broker->persist;
-    uint64_t before = persist->done;
-    turn->is_done = true;
-    while (!rc_list_is_empty(&persist->turns)) {
-        turn = rc_container_of(persist->turns.next, struct rc_turn, node);
-        if (!turn->is_done)
-            break;
-        persist->done = turn->number;
-        free_turn(turn);
-    }
-    if (persist->done == before)
+    if (errand->follow == NULL) {
+        release(errand->turn);
         return;
-    rc_list_for_each_safe(node, &persist->held)
-        let_go(rc_container_of(node, struct rc_hold, node), persist->done);
+    }
+    errand->follow->mail.deliver = on_follow;
+    rc_loop_post(errand->turn->broker->options.loop, &errand->follow->mail);
 }
 
 static void on_durable(struct rc_session_batch *batch)
@@ -108,10 +202,12 @@ static void on_durable(struct rc_session_batch *batch)
     turn->broker->persist.under_way -= turn->bytes;
     rc_session_batch_free(batch);
     for (uint32_t i = 0; i < turn->errands_count; i++)
-        release(turn->errands[i]);
+        errand_durable(&turn->errands[i]);
     turn->errands_count = 0;
     release(turn);
 }
+
+/* ---- this turn ---- */
 
 static struct rc_turn *turn_of(struct rc_broker *broker)
 {
@@ -119,19 +215,37 @@ static struct rc_turn *turn_of(struct rc_broker *broker)
     if (persist->turn != NULL)
         return persist->turn;
     struct rc_turn *turn = rc_new(struct rc_turn);
-    turn->mail.deliver = on_done;
+    turn->mail.deliver = on_ready;
     turn->broker = broker;
     turn->number = ++persist->numbers;
     atomic_init(&turn->holds, 1);
+    rc_list_init(&turn->followers);
     turn->batch = rc_session_batch_create(broker->options.loop, on_durable, turn);
     rc_list_push_back(&persist->turns, &turn->node);
     persist->turn = turn;
     return turn;
 }
 
+uint64_t rc_persist_turn_number(struct rc_broker *broker)
+{
+    return turn_of(broker)->number;
+}
+
 struct rc_session_batch *rc_persist_batch(struct rc_broker *broker)
 {
     return turn_of(broker)->batch;
+}
+
+struct rc_session_batch *rc_persist_commit_batch(struct rc_broker *broker, bool waits)
+{
+    struct rc_turn *turn = turn_of(broker);
+    if (!waits && broker->persist.commits == 0)
+        return turn->batch;
+    if (turn->commit == NULL) {
+        turn->commit = rc_session_batch_create(broker->options.loop, on_commit_durable, turn);
+        broker->persist.commits++;
+    }
+    return turn->commit;
 }
 
 void rc_persist_turn_end(struct rc_broker *broker)
@@ -143,10 +257,8 @@ void rc_persist_turn_end(struct rc_broker *broker)
     struct rc_session_batch *batch = turn->batch;
     turn->batch = NULL;
     if (batch->count > 0) {
-        turn->bytes = rc_buf_len(&batch->ops);
-        broker->persist.under_way += turn->bytes;
         atomic_fetch_add_explicit(&turn->holds, 1, memory_order_relaxed);
-        rc_session_store_post(broker->persist.store, batch);
+        post(turn, batch);
     } else {
         rc_session_batch_free(batch);
     }
@@ -170,6 +282,7 @@ struct rc_turn *rc_persist_entrust(struct rc_broker *broker, const struct rc_bro
     struct rc_turn *turn = persist->cause != NULL ? persist->cause : turn_of(broker);
     atomic_fetch_add_explicit(&turn->holds, 1, memory_order_relaxed);
     persist->marks++;
+    persist->has_entrusted = true;
     return turn;
 }
 
@@ -178,67 +291,37 @@ void rc_persist_begin_errand(struct rc_broker *broker, struct rc_turn *turn)
     broker->persist.cause = turn;
 }
 
-void rc_persist_end_errand(struct rc_broker *broker, struct rc_turn *turn)
+/* The errand's place in this turn: one for all that were run for the same turn one after the other. */
+static struct errand *note_errand(struct rc_turn *here, struct rc_turn *turn)
 {
-    struct rc_turn *here = broker->persist.turn;
-    broker->persist.cause = NULL;
-    if (turn == NULL)
-        return;
-    bool is_noted = here != NULL && here->errands_count > 0 && here->errands[here->errands_count - 1] == turn;
-    if (here == NULL || here->batch->count == 0 || is_noted) {
+    struct errand *last = here->errands_count > 0 ? &here->errands[here->errands_count - 1] : NULL;
+    if (last != NULL && last->turn == turn) {
         release(turn);
-        return;
+        return last;
     }
     if (here->errands_count == here->errands_cap) {
         here->errands_cap = here->errands_cap > 0 ? 2 * here->errands_cap : 4;
         here->errands = rc_realloc(here->errands, here->errands_cap * sizeof(*here->errands));
     }
-    here->errands[here->errands_count++] = turn;
+    here->errands[here->errands_count] = (struct errand){.turn = turn};
+    return &here->errands[here->errands_count++];
 }
 
-/* ---- held output ---- */
-
-void rc_conn_hold(struct rc_conn *conn)
+void rc_persist_end_errand(struct rc_broker *broker, struct rc_turn *turn, bool is_numbered)
 {
-    struct rc_persist *persist = &conn->broker->persist;
-    struct rc_hold *hold = conn->hold;
-    if (persist->store == NULL || conn->is_dead)
+    struct rc_turn *here = broker->persist.turn;
+    broker->persist.cause = NULL;
+    if (turn == NULL)
         return;
-    uint64_t number = turn_of(conn->broker)->number;
-    size_t pending = rc_output_pending(&conn->output);
-    if (hold == NULL) {
-        hold = conn->hold = rc_new(struct rc_hold);
-        hold->conn = conn;
-        hold->free_bytes = pending;
-        hold->first = number;
-        rc_list_push_back(&persist->held, &hold->node);
-    } else if (hold->second != 0) {
-        hold->second = number;
-    } else if (hold->first != number) {
-        hold->second = number;
-        hold->first_bytes = pending;
+    if (here == NULL || here->batch->count == 0) { /* nothing of it is kept */
+        release(turn);
+        return;
     }
-}
-
-size_t rc_conn_held_bytes(const struct rc_conn *conn)
-{
-    return conn->hold != NULL ? rc_output_pending(&conn->output) - conn->hold->free_bytes : 0;
-}
-
-void rc_conn_held_flushed(struct rc_conn *conn, size_t len)
-{
-    if (conn->hold == NULL)
+    struct errand *errand = note_errand(here, turn);
+    if (!is_numbered || errand->follow != NULL)
         return;
-    conn->hold->free_bytes -= len;
-    if (conn->hold->second != 0)
-        conn->hold->first_bytes -= len;
-}
-
-void rc_conn_unhold(struct rc_conn *conn)
-{
-    if (conn->hold == NULL)
-        return;
-    rc_list_remove(&conn->hold->node);
-    free(conn->hold);
-    conn->hold = NULL;
+    errand->follow = rc_new(struct follow);
+    errand->follow->of = turn;
+    errand->follow->by = here;
+    here->following++;
 }

@@ -23,6 +23,7 @@ struct rc_publication *rc_publication_create(const struct rc_mqtt_publish *publi
     publication->expires_ms = expiry_of(&publish->props, now_ms);
     publication->stamp = 0;
     publication->from = from;
+    publication->origin = publication->origin_number = 0;
     publication->qos = publish->qos;
     publication->retain = publish->retain;
     publication->is_p2p = false;

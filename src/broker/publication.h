@@ -12,9 +12,11 @@
 struct rc_publication {
     atomic_uint refs;
     uint32_t topic_len, payload_len, props_len;
-    uint64_t expires_ms; /* monotonic; 0: never */
-    uint64_t stamp;      /* when it was published, for the order of retained messages of several shards */
-    uint64_t from;       /* the publishing session's number, 0 for none: for No Local */
+    uint64_t expires_ms;    /* monotonic; 0: never */
+    uint64_t stamp;         /* when it was published, for the order of retained messages of several shards */
+    uint64_t from;          /* the publishing session's number, 0 for none: for No Local */
+    uint64_t origin;        /* the same session in the session store, when it has to count there; 0: not */
+    uint64_t origin_number; /* of the message, among those of that session */
     uint8_t qos;
     bool retain;
     bool is_p2p;     /* for one client alone, whom the topic names */

@@ -10,7 +10,7 @@ struct restoring {
     uint32_t shards;
     int64_t now_ms, last_alive_ms;
     uint64_t greatest_id;
-    uint32_t sessions, messages, retained;
+    uint32_t sessions, messages, withdrawn, retained;
     struct rc_session *session; /* whose records come; NULL: none yet */
     struct rc_broker *broker;   /* its owner */
     bool was_connected;
@@ -124,6 +124,14 @@ static int on_outgoing(void *arg, uint64_t id, uint64_t seq, const struct rc_out
     return RC_OK;
 }
 
+static int on_withdrawn(void *arg, uint64_t id, uint64_t seq)
+{
+    struct restoring *restoring = arg;
+    rc_persist_end_outgoing(restoring->broker, restoring->session, seq);
+    restoring->withdrawn++;
+    return RC_OK;
+}
+
 static int on_incoming(void *arg, uint64_t id, uint16_t packet_id)
 {
     struct restoring *restoring = arg;
@@ -151,8 +159,8 @@ static int on_retained(void *arg, const struct rc_retained_record *record)
 int rc_broker_restore(struct rc_broker **brokers, uint32_t shards, struct rc_session_store *store,
                       struct rc_error *error)
 {
-    static const struct rc_session_visitor visitor = {on_session, on_subscription, on_outgoing, on_incoming,
-                                                      on_retained};
+    static const struct rc_session_visitor visitor = {on_session,   on_subscription, on_outgoing,
+                                                      on_withdrawn, on_incoming,     on_retained};
     struct restoring restoring = {
         .brokers = brokers,
         .shards = shards,

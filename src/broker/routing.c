@@ -172,7 +172,7 @@ static void on_forward(struct rc_mail *mail, struct rc_loop *loop)
     atomic_fetch_sub_explicit(&forward->to->forwards_in, 1, memory_order_relaxed);
     rc_persist_begin_errand(forward->to, forward->turn);
     deliver_here(forward->to, rc_slice(forward->instance, forward->instance_len), forward->publication);
-    rc_persist_end_errand(forward->to, forward->turn);
+    rc_persist_end_errand(forward->to, forward->turn, forward->publication->origin != 0);
     rc_publication_unref(forward->publication);
     free(forward);
 }
@@ -261,6 +261,8 @@ enum rc_routed rc_route(struct rc_broker *broker, const struct rc_instance *inst
     publication->retain = is_retained;
     publication->stamp = is_retained ? stamp_now(broker) : 0;
     publication->is_p2p = rc_access_p2p_target(instance, publish->topic, &client_id);
+    if (from != NULL && publish->qos == 2)
+        rc_persist_origin(broker, from, publication);
     if (is_retained)
         rc_persist_retained(broker, instance->id, publication);
     bool is_wanted = publication->is_p2p ? route_p2p(broker, instance->id, publication)

@@ -115,10 +115,11 @@ static void on_letter(struct rc_mail *mail, struct rc_loop *loop)
     struct letter *letter = rc_container_of(mail, struct letter, mail);
     struct rc_broker *broker = letter->to;
     struct rc_turn *turn = letter->turn;
+    bool is_numbered = letter->publication != NULL && letter->publication->origin != 0;
     letter->turn = NULL;
     rc_persist_begin_errand(broker, turn);
     handle(letter);
-    rc_persist_end_errand(broker, turn);
+    rc_persist_end_errand(broker, turn, is_numbered);
 }
 
 /* To another shard by mail; here at once, so that what a client sends next finds it done. */

@@ -432,15 +432,19 @@ static void drain_shards(struct rc_server *server)
     } while (had_any);
 }
 
-/* What the last turns changed is written before the brokers go. */
+/* What the last turns changed is written before the brokers go; a report of the store may bring more. */
 static void stop_sessions(struct rc_server *server)
 {
     drain_shards(server);
-    for (uint32_t i = 0; i < server->shards_count; i++)
-        if (server->brokers[i] != NULL && server->sessions != NULL)
-            rc_broker_write_sessions(server->brokers[i]);
+    if (server->sessions == NULL)
+        return;
     rc_session_store_stop(server->sessions);
-    drain_shards(server); /* what it reported */
+    do {
+        drain_shards(server);
+        for (uint32_t i = 0; i < server->shards_count; i++)
+            if (server->brokers[i] != NULL)
+                rc_broker_write_sessions(server->brokers[i]);
+    } while (rc_session_store_write_rest(server->sessions));
 }
 
 static void free_shards(struct rc_server *server)

@@ -60,7 +60,7 @@ static int begin(struct rc_session_batch *batch, enum rc_session_op op, struct r
     at[1] = (uint8_t)key.len;
     rc_store_u32(at + 2, 0);
     memcpy(at + OP_HEAD, key.ptr, key.len);
-    bool has_value = op == RC_OP_PUT || op == RC_OP_PUT_NEWER;
+    bool has_value = op != RC_OP_DELETE && op != RC_OP_DELETE_PREFIX;
     rc_buf_commit(&batch->ops, OP_HEAD + key.len + (has_value ? RC_VALUE_HEAD : 0));
     batch->count++;
     return RC_OK;
@@ -194,17 +194,28 @@ int rc_session_batch_end_outgoing(struct rc_session_batch *batch, uint64_t sessi
     return drop(batch, RC_OP_DELETE, session_key(session, RC_KIND_OUTGOING, seq, sizeof(seq)));
 }
 
-int rc_session_batch_put_incoming(struct rc_session_batch *batch, uint64_t session, uint16_t packet_id)
-{
-    size_t start;
-    struct key key = session_key(session, RC_KIND_INCOMING, packet_id, sizeof(packet_id));
-    int err = begin(batch, RC_OP_PUT, key_slice(&key), &start);
-    return err ? err : finish(batch, start, RC_OK);
-}
-
 int rc_session_batch_end_incoming(struct rc_session_batch *batch, uint64_t session, uint16_t packet_id)
 {
     return drop(batch, RC_OP_DELETE, session_key(session, RC_KIND_INCOMING, packet_id, sizeof(packet_id)));
+}
+
+static int put_of_session(struct rc_session_batch *batch, struct key key, struct rc_slice body)
+{
+    size_t start;
+    int err = begin(batch, RC_OP_PUT_OF_SESSION, key_slice(&key), &start);
+    return err ? err : finish(batch, start, rc_buf_put_slice(&batch->ops, body));
+}
+
+int rc_session_batch_put_published(struct rc_session_batch *batch, uint64_t session, uint16_t packet_id,
+                                   uint64_t number)
+{
+    uint8_t bytes[8];
+    rc_store_u64(bytes, number);
+    int err =
+        put_of_session(batch, session_key(session, RC_KIND_PUBLISHED, 0, 0), rc_slice(bytes, sizeof(bytes)));
+    return err ? err
+               : put_of_session(batch, session_key(session, RC_KIND_INCOMING, packet_id, sizeof(packet_id)),
+                                rc_slice(NULL, 0));
 }
 
 int rc_session_batch_put_retained(struct rc_session_batch *batch, const struct rc_retained_record *record)

@@ -8,7 +8,13 @@
 
 /* Keys: a table, then what names the record. Those of a session stand together, the session itself first. */
 enum rc_session_table { RC_TABLE_META = 'M', RC_TABLE_RETAINED = 'R', RC_TABLE_SESSIONS = 'S' };
-enum rc_session_kind { RC_KIND_SESSION, RC_KIND_SUBSCRIPTION, RC_KIND_OUTGOING, RC_KIND_INCOMING };
+enum rc_session_kind {
+    RC_KIND_SESSION,
+    RC_KIND_SUBSCRIPTION,
+    RC_KIND_OUTGOING,
+    RC_KIND_INCOMING,
+    RC_KIND_PUBLISHED, /* the number of the last message at QoS 2 that was taken from it */
+};
 enum {
     RC_SESSION_PREFIX_LEN = 1 + 8, /* table, session */
     RC_RETAINED_KEY_LEN = 1 + 32,  /* table, SHA-256 of instance NUL topic */
@@ -16,7 +22,13 @@ enum {
     RC_VALUE_HEAD = 4, /* CRC-32 of what follows and of the key */
 };
 
-enum rc_session_op { RC_OP_PUT, RC_OP_PUT_NEWER, RC_OP_DELETE, RC_OP_DELETE_PREFIX };
+enum rc_session_op {
+    RC_OP_PUT,
+    RC_OP_PUT_NEWER,
+    RC_OP_PUT_OF_SESSION, /* only while the session is there */
+    RC_OP_DELETE,
+    RC_OP_DELETE_PREFIX,
+};
 
 /* One operation as a batch holds it; slices point into the batch. */
 struct rc_session_operation {

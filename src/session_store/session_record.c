@@ -2,7 +2,8 @@
 
 #include "base/error.h"
 
-enum { FLAG_CONNECTED = 1, FLAG_WILL = 2, FLAG_RETAIN = 1, FLAG_RELEASED = 2, FLAGS_ALL = 3, QOS_MAX = 2 };
+enum { FLAG_CONNECTED = 1, FLAG_WILL = 2, SESSION_FLAGS = 3 };
+enum { FLAG_RETAIN = 1, FLAG_RELEASED = 2, FLAG_ORIGIN = 4, OUTGOING_FLAGS = 7, QOS_MAX = 2 };
 
 /* ---- writing ---- */
 
@@ -48,12 +49,18 @@ int rc_subscription_record_put(struct rc_buf *out, const struct rc_subscription_
 
 int rc_outgoing_record_put(struct rc_buf *out, const struct rc_outgoing_record *record)
 {
-    int flags = (record->retain ? FLAG_RETAIN : 0) | (record->is_released ? FLAG_RELEASED : 0);
+    bool has_origin = record->origin != 0 && !record->is_released;
+    int flags = (record->retain ? FLAG_RETAIN : 0) | (record->is_released ? FLAG_RELEASED : 0) |
+                (has_origin ? FLAG_ORIGIN : 0);
     int err = rc_buf_put_u8(out, (uint8_t)flags);
     err = err ? err : rc_buf_put_u8(out, record->qos);
     if (err != RC_OK || record->is_released)
         return err;
-    err = rc_buf_put_u32(out, record->ids_count);
+    if (has_origin) {
+        err = rc_buf_put_u64(out, record->origin);
+        err = err ? err : rc_buf_put_u64(out, record->origin_number);
+    }
+    err = err ? err : rc_buf_put_u32(out, record->ids_count);
     for (uint32_t i = 0; err == RC_OK && i < record->ids_count; i++)
         err = rc_buf_put_u32(out, record->ids[i]);
     return err ? err : put_message(out, &record->message);
@@ -138,7 +145,7 @@ int rc_session_record_get(struct rc_slice in, struct rc_session_record *ret)
 {
     struct reader reader = {.in = in};
     struct rc_session_record record = {0};
-    uint8_t flags = take_u8(&reader, FLAGS_ALL);
+    uint8_t flags = take_u8(&reader, SESSION_FLAGS);
     record.is_connected = (flags & FLAG_CONNECTED) != 0;
     record.has_will = (flags & FLAG_WILL) != 0;
     record.expiry_s = take_u32(&reader);
@@ -178,14 +185,20 @@ int rc_subscription_record_get(struct rc_slice in, struct rc_subscription_record
 int rc_outgoing_record_get(struct rc_slice in, struct rc_outgoing_record *ret)
 {
     struct reader reader = {.in = in};
-    uint8_t flags = take_u8(&reader, FLAGS_ALL);
+    uint8_t flags = take_u8(&reader, OUTGOING_FLAGS);
     uint8_t qos = take_u8(&reader, QOS_MAX);
     bool is_released = (flags & FLAG_RELEASED) != 0;
+    bool has_origin = (flags & FLAG_ORIGIN) != 0;
+    uint64_t origin = 0, origin_number = 0;
     uint32_t ids_count = 0;
     struct rc_slice ids = {0};
     struct rc_message_record message = {0};
-    if (qos == 0 || (is_released && qos != 2))
+    if (qos == 0 || (is_released && (qos != 2 || has_origin)))
         return RC_ERR_CORRUPT;
+    if (has_origin) {
+        origin = take_u64(&reader);
+        origin_number = take_u64(&reader);
+    }
     if (!is_released) {
         ids_count = take_u32(&reader);
         if (ids_count > RC_RECORD_IDS_MAX)
@@ -194,8 +207,10 @@ int rc_outgoing_record_get(struct rc_slice in, struct rc_outgoing_record *ret)
         take_message(&reader, &message);
     }
     int err = verdict(&reader);
-    if (err != RC_OK)
-        return err;
+    if (err != RC_OK || has_origin != (origin != 0))
+        return RC_ERR_CORRUPT;
+    ret->origin = origin;
+    ret->origin_number = origin_number;
     ret->is_released = is_released;
     ret->qos = qos;
     ret->retain = (flags & FLAG_RETAIN) != 0;

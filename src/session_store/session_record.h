@@ -44,6 +44,8 @@ struct rc_subscription_record {
 
 /* To one session. A released one (QoS 2, PUBREC has come) has no message any more. */
 struct rc_outgoing_record {
+    uint64_t origin;        /* the session that published it at QoS 2; 0: none that is kept */
+    uint64_t origin_number; /* which of that one's messages it is; they only grow */
     bool is_released;
     uint8_t qos;
     bool retain;

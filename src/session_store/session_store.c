@@ -152,21 +152,6 @@ int rc_session_store_open(const struct rc_session_store_options *options, struct
     return RC_OK;
 }
 
-void rc_session_store_close(struct rc_session_store *store)
-{
-    if (store == NULL)
-        return;
-    while (store->loop != NULL && rc_loop_drain(store->loop)) /* posted, and never started */
-        ;
-    rc_session_store_forget_tombstones(store);
-    for (struct rc_list *node; (node = rc_list_pop_front(&store->waiting)) != NULL;)
-        rc_session_batch_free(rc_container_of(node, struct rc_session_batch, node));
-    rc_loop_destroy(store->loop);
-    mdb_env_close(store->env);
-    free(store->dir);
-    free(store);
-}
-
 uint64_t rc_session_store_epoch(const struct rc_session_store *store)
 {
     return store->epoch;
@@ -257,6 +242,22 @@ void rc_session_store_post(struct rc_session_store *store, struct rc_session_bat
     rc_loop_post(store->loop, &batch->mail);
 }
 
+void rc_session_store_close(struct rc_session_store *store)
+{
+    if (store == NULL)
+        return;
+    while (store->loop != NULL && rc_loop_drain(store->loop)) /* posted, and never started */
+        ;
+    sync_now(store);
+    rc_session_store_forget_tombstones(store);
+    for (struct rc_list *node; (node = rc_list_pop_front(&store->waiting)) != NULL;)
+        rc_session_batch_free(rc_container_of(node, struct rc_session_batch, node));
+    rc_loop_destroy(store->loop);
+    mdb_env_close(store->env);
+    free(store->dir);
+    free(store);
+}
+
 int rc_session_store_start(struct rc_session_store *store, struct rc_error *error)
 {
     store->hook.run = on_turn_end;
@@ -278,12 +279,20 @@ void rc_session_store_stop(struct rc_session_store *store)
     rc_loop_stop(store->loop);
     rc_loop_join_thread(store->loop);
     store->is_running = false;
-    while (rc_loop_drain(store->loop))
-        ;
     rc_timer_stop(&store->retry);
     rc_timer_stop(&store->sync);
     rc_loop_remove_hook(&store->hook);
-    if (!rc_session_store_commit(store))
+    rc_session_store_write_rest(store);
+}
+
+bool rc_session_store_write_rest(struct rc_session_store *store)
+{
+    while (rc_loop_drain(store->loop))
+        ;
+    if (rc_list_is_empty(&store->waiting))
+        return false;
+    bool is_written = rc_session_store_commit(store);
+    if (!is_written)
         rc_log_error("sessions", "the last changes of sessions could not be written");
-    sync_now(store);
+    return is_written;
 }

@@ -63,6 +63,11 @@ struct rc_session_visitor {
     int (*on_subscription)(void *arg, uint64_t session, uint32_t number,
                            const struct rc_subscription_record *record);
     int (*on_outgoing)(void *arg, uint64_t session, uint64_t seq, const struct rc_outgoing_record *record);
+    /*
+     * The run ended before the message counted as published: its publisher, who is still there, sends it
+     * again. Nobody has received it. The caller deletes the record.
+     */
+    int (*on_withdrawn)(void *arg, uint64_t session, uint64_t seq);
     int (*on_incoming)(void *arg, uint64_t session, uint16_t packet_id);
     int (*on_retained)(void *arg, const struct rc_retained_record *record);
 };
@@ -72,6 +77,9 @@ int rc_session_store_load(struct rc_session_store *store, const struct rc_sessio
 int rc_session_store_start(struct rc_session_store *store, struct rc_error *error);
 /* Writes what was posted before, reports it, and ends the thread. Harmless when it does not run. */
 void rc_session_store_stop(struct rc_session_store *store);
+/* Once it is stopped: writes what was posted since, and reports it. False when there was nothing, or when it
+ * could not be written. */
+bool rc_session_store_write_rest(struct rc_session_store *store);
 /* Any thread. */
 bool rc_session_store_is_blocked(const struct rc_session_store *store);
 const struct rc_session_store_counters *rc_session_store_counters(const struct rc_session_store *store);
@@ -106,7 +114,12 @@ int rc_session_batch_end_subscription(struct rc_session_batch *batch, uint64_t s
 int rc_session_batch_put_outgoing(struct rc_session_batch *batch, uint64_t session, uint64_t seq,
                                   const struct rc_outgoing_record *record);
 int rc_session_batch_end_outgoing(struct rc_session_batch *batch, uint64_t session, uint64_t seq);
-int rc_session_batch_put_incoming(struct rc_session_batch *batch, uint64_t session, uint16_t packet_id);
+/*
+ * The session published its message of that number at QoS 2, under that packet id, and it is taken: of its
+ * outgoing records those of a greater number are withdrawn. Nothing when the session has ended meanwhile.
+ */
+int rc_session_batch_put_published(struct rc_session_batch *batch, uint64_t session, uint16_t packet_id,
+                                   uint64_t number);
 int rc_session_batch_end_incoming(struct rc_session_batch *batch, uint64_t session, uint16_t packet_id);
 /* Takes the place of an older one of that topic; a newer one stays. An empty payload deletes. */
 int rc_session_batch_put_retained(struct rc_session_batch *batch, const struct rc_retained_record *record);

@@ -19,7 +19,7 @@ enum { ROUNDS = 12, MESSAGE_BYTES = 300 };
 
 /* What a load found. */
 struct found {
-    uint32_t sessions, subscriptions, outgoing, incoming, retained;
+    uint32_t withdrawn, sessions, subscriptions, outgoing, incoming, retained;
     uint64_t last_seq;
     bool has_gap;
     char payload[64];
@@ -66,8 +66,14 @@ static int on_retained(void *arg, const struct rc_retained_record *record)
     return RC_OK;
 }
 
-static const struct rc_session_visitor visitor = {on_session, on_subscription, on_outgoing, on_incoming,
-                                                  on_retained};
+static int on_withdrawn(void *arg, uint64_t session, uint64_t seq)
+{
+    ((struct found *)arg)->withdrawn++;
+    return RC_OK;
+}
+
+static const struct rc_session_visitor visitor = {on_session,   on_subscription, on_outgoing,
+                                                  on_withdrawn, on_incoming,     on_retained};
 
 struct fixture {
     char dir[64];
@@ -195,7 +201,7 @@ static void what_was_reported_is_there_after_reopening(void **state)
     rc_session_batch_put_subscription(batch, 7, 1, &subscription);
     put_outgoing(batch, 7, 1);
     put_outgoing(batch, 7, 2);
-    rc_session_batch_put_incoming(batch, 7, 9);
+    rc_session_batch_put_published(batch, 7, 9, 1);
     put_retained(batch, 1, 1, "kept");
     write_and_wait(fixture, batch);
     end(fixture);
@@ -228,6 +234,56 @@ static void a_session_ends_with_all_that_it_has_and_no_other(void **state)
     struct found found = load(fixture);
     assert_int_equal(found.sessions, 2);
     assert_int_equal(found.outgoing, 200 + 199);
+}
+
+/* A copy for session 8 of what session 7 published at QoS 2. */
+static void put_copy(struct rc_session_batch *batch, uint64_t seq, uint64_t number)
+{
+    struct rc_outgoing_record record = {.qos = 2, .origin = 7, .origin_number = number};
+    record.message.topic = rc_slice_str("top/a");
+    assert_int_equal(rc_session_batch_put_outgoing(batch, 8, seq, &record), 0);
+}
+
+static void a_message_counts_when_its_publishers_packet_id_is_there(void **state)
+{
+    struct fixture *fixture = *state;
+    begin(fixture);
+    struct rc_session_batch *batch = batch_of(fixture);
+    put_session(batch, 7);
+    put_session(batch, 8);
+    for (uint64_t number = 1; number <= 5; number++)
+        put_copy(batch, number, number);
+    write_and_wait(fixture, batch);
+    end(fixture);
+    assert_int_equal(load(fixture).withdrawn, 5);
+    end(fixture);
+    begin(fixture);
+    batch = batch_of(fixture);
+    rc_session_batch_put_published(batch, 7, 20, 3);
+    write_and_wait(fixture, batch);
+    end(fixture);
+    struct found found = load(fixture);
+    assert_int_equal(found.withdrawn, 2);
+    assert_int_equal(found.outgoing, 3);
+    assert_int_equal(found.incoming, 1);
+}
+
+static void what_a_publisher_left_behind_stays_when_its_session_ends(void **state)
+{
+    struct fixture *fixture = *state;
+    begin(fixture);
+    struct rc_session_batch *batch = batch_of(fixture);
+    put_session(batch, 7);
+    put_session(batch, 8);
+    put_copy(batch, 1, 1);
+    rc_session_batch_end_session(batch, 7);
+    rc_session_batch_put_published(batch, 7, 20, 1); /* too late: it brings nothing back */
+    write_and_wait(fixture, batch);
+    end(fixture);
+    struct found found = load(fixture);
+    assert_int_equal(found.sessions, 1);
+    assert_int_equal(found.outgoing, 1);
+    assert_int_equal(found.withdrawn + found.incoming, 0);
 }
 
 static void of_two_retained_messages_the_newer_stays_however_they_come(void **state)
@@ -363,6 +419,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_reported_is_there_after_reopening, setup, teardown),
         cmocka_unit_test_setup_teardown(a_session_ends_with_all_that_it_has_and_no_other, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_message_counts_when_its_publishers_packet_id_is_there, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_a_publisher_left_behind_stays_when_its_session_ends, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(of_two_retained_messages_the_newer_stays_however_they_come, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_deleted_retained_message_is_not_brought_back_by_an_older_one, setup,

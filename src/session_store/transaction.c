@@ -66,6 +66,20 @@ static int put_newer(struct rc_session_store *store, MDB_txn *txn, const struct 
     return mdb_put(txn, store->dbi, &key, &value, 0);
 }
 
+static int put_of_session(struct rc_session_store *store, MDB_txn *txn, const struct rc_session_operation *op)
+{
+    uint8_t session[RC_SESSION_PREFIX_LEN + 1];
+    memcpy(session, op->key.ptr, RC_SESSION_PREFIX_LEN);
+    session[RC_SESSION_PREFIX_LEN] = RC_KIND_SESSION;
+    MDB_val key = rc_mdb_val(rc_slice(session, sizeof(session))), value;
+    int err = mdb_get(txn, store->dbi, &key, &value);
+    if (err != 0)
+        return err == MDB_NOTFOUND ? 0 : err;
+    key = rc_mdb_val(op->key);
+    value = rc_mdb_val(op->value);
+    return mdb_put(txn, store->dbi, &key, &value, 0);
+}
+
 static int apply(struct rc_session_store *store, MDB_txn *txn, const struct rc_session_operation *op)
 {
     MDB_val key = rc_mdb_val(op->key), value = rc_mdb_val(op->value);
@@ -74,6 +88,8 @@ static int apply(struct rc_session_store *store, MDB_txn *txn, const struct rc_s
         return mdb_put(txn, store->dbi, &key, &value, 0);
     case RC_OP_PUT_NEWER:
         return put_newer(store, txn, op);
+    case RC_OP_PUT_OF_SESSION:
+        return put_of_session(store, txn, op);
     case RC_OP_DELETE:
         return delete_one(store, txn, op->key);
     case RC_OP_DELETE_PREFIX:

@@ -13,6 +13,8 @@ import time
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from harness.procs import PATIENCE, wait_until
 from harness.rollcall import Rollcall
@@ -126,19 +128,39 @@ def test_a_damaged_store_is_refused_by_name(server):
 
 # ---- killed at any moment ----
 
+VERSIONS = (V311, V5, V311)
+
+
+def paho_of(name, version):
+    clean = {"clean_session": False} if version != V5 else {}
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=version, **clean)
+    client.reconnect_delay_set(1, 1)
+    return client
+
+
+def connect(client, server, version):
+    options = {}
+    if version == V5:
+        options["clean_start"] = False
+        options["properties"] = Properties(PacketTypes.CONNECT)
+        options["properties"].SessionExpiryInterval = 3600
+    client.connect("127.0.0.1", server.mqtt_port, 60, **options)
+    client.loop_start()
+
+
 class Publisher:
     """One topic, numbers in order; knows which were acknowledged. Comes back by itself with its session."""
 
-    def __init__(self, server, name, qos):
+    def __init__(self, server, name, qos, version):
         self.topic, self.qos = f"t/{name}", qos
         self.sent, self.acknowledged, self.pending, self.done = 0, set(), {}, collections.deque()
+        self.sent_again = set()  # not acknowledged when a connection ended or began
         self.stopping = threading.Event()
-        self.paho = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=V311, clean_session=False)
-        self.paho.reconnect_delay_set(1, 1)
+        self.paho = paho_of(name, version)
         self.paho.max_inflight_messages_set(20)
+        self.paho.on_connect = lambda *args: self.note_unacknowledged()
         self.paho.on_publish = lambda c, u, mid, reason, props: self.done.append(mid)
-        self.paho.connect("127.0.0.1", server.mqtt_port, 60)
-        self.paho.loop_start()
+        connect(self.paho, server, version)
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
@@ -152,6 +174,10 @@ class Publisher:
             if len(self.pending) < 100:
                 self.pending[self.paho.publish(self.topic, str(self.sent), self.qos).mid] = self.sent
                 self.sent += 1
+
+    def note_unacknowledged(self):
+        self.sent_again.update(list(self.pending.values()))
+        self.sent_again.add(self.sent)  # perhaps on its way, and not yet noted
 
     def all_acknowledged(self):
         self.settle()
@@ -168,17 +194,15 @@ class Publisher:
 class Subscriber:
     """A persistent session that notes what comes, and with it whether DUP was set."""
 
-    def __init__(self, server, name, qos):
+    def __init__(self, server, name, qos, version):
         self.name, self.qos, self.presents = name, qos, []
         self.got = collections.defaultdict(list)
         self.subscribed = threading.Event()
-        self.paho = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=V311, clean_session=False)
-        self.paho.reconnect_delay_set(1, 1)
+        self.paho = paho_of(name, version)
         self.paho.on_connect = lambda c, u, flags, reason, props: self.presents.append(flags.session_present)
         self.paho.on_subscribe = lambda *args: self.subscribed.set()
         self.paho.on_message = lambda c, u, m: self.got[m.topic].append((int(m.payload), m.dup))
-        self.paho.connect("127.0.0.1", server.mqtt_port, 60)
-        self.paho.loop_start()
+        connect(self.paho, server, version)
         self.paho.subscribe("t/#", qos)
         assert self.subscribed.wait(WAIT)
 
@@ -191,7 +215,8 @@ class Subscriber:
         for number, dup in self.got[publisher.topic]:
             if number in seen:
                 assert not exactly_once, f"{self.name}: {publisher.topic} {number} came twice"
-                # Its publisher may have sent it again as well: then it is a message of its own.
+                assert dup or number in publisher.sent_again, \
+                    f"{self.name}: {publisher.topic} {number} came twice, the second time not marked as such"
                 continue
             assert number > last, f"{self.name}: {publisher.topic} {number} after {last}"
             seen.add(number)
@@ -208,13 +233,16 @@ def test_what_was_acknowledged_survives_kills_at_any_moment(server):
     seed = int(os.environ.get("PERSISTENCE_SEED", time.time_ns() & 0xffff))
     print(f"seed {seed}")
     chance = random.Random(seed)
-    subscribers = [Subscriber(server, f"sub-{i}", qos) for i, qos in enumerate((1, 2, 2))]
-    publishers = [Publisher(server, f"pub-{i}", qos) for i, qos in enumerate((1, 2, 2))]
+    subscribers = [Subscriber(server, f"sub-{i}", qos, VERSIONS[i]) for i, qos in enumerate((1, 2, 2))]
+    publishers = [Publisher(server, f"pub-{i}", qos, VERSIONS[i]) for i, qos in enumerate((1, 2, 2))]
     for _ in range(ROUNDS):
         count = sum(len(p.acknowledged) for p in publishers)
         wait_until("messages to flow", lambda c=count: sum(len(p.acknowledged) for p in publishers) > c + 30, WAIT)
         time.sleep(chance.random() * 0.3)
-        restart(server)
+        server.kill()
+        for publisher in publishers:
+            publisher.note_unacknowledged()
+        server.start()
     for publisher in publishers:
         publisher.finish()
     for subscriber in subscribers:

@@ -229,6 +229,7 @@ class Subscriber:
         self.paho.loop_stop()
 
 
+@pytest.mark.timeout(240 + 5 * ROUNDS)
 def test_what_was_acknowledged_survives_kills_at_any_moment(server):
     seed = int(os.environ.get("PERSISTENCE_SEED", time.time_ns() & 0xffff))
     print(f"seed {seed}")

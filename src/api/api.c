@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "net/tls_context.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -59,6 +60,12 @@ static void on_accept(struct rc_listener *listener, int fd, const struct rc_addr
     rc_http_server_accept(api->http, fd, peer, false);
 }
 
+static void on_tls_accept(struct rc_listener *listener, int fd, const struct rc_address *peer)
+{
+    struct rc_api *api = listener->owner;
+    rc_tls_relay_accept(api->https, fd, peer);
+}
+
 /* ---- mail ---- */
 
 struct catalog_mail {
@@ -83,6 +90,29 @@ void rc_api_post_catalog(struct rc_api *api, struct rc_catalog *catalog)
     rc_loop_post(api->loop, &letter->mail);
 }
 
+struct tls_mail {
+    struct rc_mail mail;
+    struct rc_api *api;
+    struct rc_tls *tls;
+};
+
+static void on_tls(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct tls_mail *letter = rc_container_of(mail, struct tls_mail, mail);
+    rc_tls_relay_set_tls(letter->api->https, letter->tls);
+    rc_tls_unref(letter->tls);
+    free(letter);
+}
+
+void rc_api_post_tls(struct rc_api *api, struct rc_tls *tls)
+{
+    if (api->https == NULL || tls == NULL)
+        return;
+    struct tls_mail *letter = rc_new(struct tls_mail);
+    *letter = (struct tls_mail){.mail.deliver = on_tls, .api = api, .tls = rc_tls_ref(tls)};
+    rc_loop_post(api->loop, &letter->mail);
+}
+
 void rc_api_sync(struct rc_api *api)
 {
     rc_loop_sync(api->loop);
@@ -95,12 +125,25 @@ void rc_api_free(struct rc_api *api)
     if (api == NULL)
         return;
     rc_listener_stop(&api->listener);
+    rc_listener_stop(&api->tls_listener);
+    rc_tls_relay_destroy(api->https);
     rc_http_server_destroy(api->http);
     rc_loop_destroy(api->loop);
     rc_nonces_free(&api->nonces);
     rc_rate_limit_free(&api->rates);
     rc_catalog_unref(api->catalog);
     free(api);
+}
+
+static int listen_on(struct rc_api *api, struct rc_listener *listener,
+                     void (*accept)(struct rc_listener *, int, const struct rc_address *), int *fd)
+{
+    listener->on_accept = accept;
+    listener->owner = api;
+    int err = rc_listener_start(listener, api->loop, *fd);
+    if (err == RC_OK)
+        *fd = -1;
+    return err;
 }
 
 static int start(struct rc_api *api, struct rc_error *error)
@@ -112,12 +155,13 @@ static int start(struct rc_api *api, struct rc_error *error)
     err = rc_http_server_create(&http, &api->http, error);
     if (err != RC_OK)
         return err;
-    api->listener.on_accept = on_accept;
-    api->listener.owner = api;
-    err = rc_listener_start(&api->listener, api->loop, api->options.listen_fd);
+    err = listen_on(api, &api->listener, on_accept, &api->options.listen_fd);
+    if (err == RC_OK && api->options.tls != NULL) {
+        api->https = rc_tls_relay_create(api->loop, api->http, api->options.tls);
+        err = listen_on(api, &api->tls_listener, on_tls_accept, &api->options.tls_listen_fd);
+    }
     if (err != RC_OK)
         return rc_error_set(error, err, "the API's listener: %s", rc_err_text(err));
-    api->options.listen_fd = -1;
     err = rc_loop_start_thread(api->loop);
     return err == RC_OK ? RC_OK : rc_error_set(error, err, "the API's thread: %s", rc_err_text(err));
 }
@@ -130,9 +174,13 @@ int rc_api_start(const struct rc_api_options *options, struct rc_api **ret, stru
     rc_nonces_init(&api->nonces);
     rc_rate_limit_init(&api->rates);
     int err = start(api, error);
+    rc_tls_unref(options->tls);
+    api->options.tls = NULL;
     if (err != RC_OK) {
         if (api->options.listen_fd != -1)
             close(api->options.listen_fd);
+        if (api->options.tls_listen_fd != -1)
+            close(api->options.tls_listen_fd);
         rc_api_free(api);
         return err;
     }
@@ -149,6 +197,7 @@ static void on_stop(struct rc_mail *mail, struct rc_loop *loop)
 {
     struct rc_api *api = rc_container_of(mail, struct stop_mail, mail)->api;
     rc_listener_stop(&api->listener);
+    rc_listener_stop(&api->tls_listener);
     if (api->questions > 0) /* the shards still answer: look again when they have */
         rc_loop_post(loop, mail);
     else

@@ -10,9 +10,12 @@
 
 struct rc_api;
 struct rc_rules;
+struct rc_tls;
 
 struct rc_api_options {
-    int listen_fd; /* opened by rc_listen_open; owned from here on, also on failure */
+    int listen_fd;      /* opened by rc_listen_open; owned from here on, also on failure */
+    int tls_listen_fd;  /* for HTTPS, likewise; -1 for none */
+    struct rc_tls *tls; /* of HTTPS, with a reference that is taken over; NULL without */
     struct rc_broker **brokers;
     uint32_t shards;
     struct rc_store *store;
@@ -32,6 +35,8 @@ void rc_api_stop(struct rc_api *api);
 void rc_api_free(struct rc_api *api);
 /* Any thread. */
 void rc_api_post_catalog(struct rc_api *api, struct rc_catalog *catalog);
+/* New connections get these certificates; nothing happens without HTTPS. Takes a reference. */
+void rc_api_post_tls(struct rc_api *api, struct rc_tls *tls);
 /* Waits until it goes by what was posted (rc_loop_sync). */
 void rc_api_sync(struct rc_api *api);
 

@@ -7,13 +7,15 @@
 #include "api/openapi_call.h"
 #include "api/rate_limit.h"
 #include "http/http_server.h"
+#include "http/tls_relay.h"
 #include "net/listener.h"
 
 struct rc_api {
     struct rc_api_options options;
     struct rc_loop *loop;
     struct rc_http_server *http;
-    struct rc_listener listener;
+    struct rc_tls_relay *https; /* NULL without */
+    struct rc_listener listener, tls_listener;
     struct rc_catalog *catalog;
     struct rc_nonces nonces;
     struct rc_rate_limit rates;

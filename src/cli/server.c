@@ -15,6 +15,7 @@
 #include "control/control.h"
 #include "control/control_transports.h"
 #include "net/listener.h"
+#include "net/tls_context.h"
 #include "presence/recovery.h"
 #include "rocketmq/endpoint.h"
 #include "rules/rules.h"
@@ -48,8 +49,9 @@ struct rc_server {
     sem_t shards_stopped; /* posted by each, by one that is late while it is drained */
     struct rc_api *api;
     struct rc_listeners *listeners;
-    struct rc_address rocketmq, http;
-    int rocketmq_fd, http_fd;
+    struct rc_address rocketmq, http, https;
+    int rocketmq_fd, http_fd, https_fd;
+    struct rc_tls *https_tls; /* until the API has taken it */
     struct rc_host store_host;
     char *snapshot;
 };
@@ -77,12 +79,18 @@ static void find_store_host(struct rc_server *server)
 static int open_sockets(struct rc_server *server, struct rc_transports *transports, struct rc_error *error)
 {
     const struct rc_config *config = server->config;
+    server->https_tls = transports->https;
+    transports->https = NULL;
     int err = rc_listeners_open(config, server->shards_count, transports, &server->listeners, error);
     err = err ? err : rc_address_parse(config->rocketmq.bind.text, &server->rocketmq, error);
     err = err ? err : rc_listen_open(&server->rocketmq, &server->rocketmq_fd, 1, error);
     if (err == RC_OK && config->http.is_enabled) {
         err = rc_address_parse(config->http.bind.text, &server->http, error);
         err = err ? err : rc_listen_open(&server->http, &server->http_fd, 1, error);
+    }
+    if (err == RC_OK && server->https_tls != NULL) {
+        err = rc_address_parse(config->http.tls_bind.text, &server->https, error);
+        err = err ? err : rc_listen_open(&server->https, &server->https_fd, 1, error);
     }
     return err;
 }
@@ -257,6 +265,8 @@ static int start_api(struct rc_server *server, struct rc_error *error)
         return RC_OK;
     struct rc_api_options options = {
         .listen_fd = server->http_fd,
+        .tls_listen_fd = server->https_fd,
+        .tls = server->https_tls,
         .brokers = server->brokers,
         .shards = server->shards_count,
         .store = server->store,
@@ -265,7 +275,8 @@ static int start_api(struct rc_server *server, struct rc_error *error)
         .catalog = server->catalog,
         .node = server->config->node.text,
     };
-    server->http_fd = -1;
+    server->http_fd = server->https_fd = -1;
+    server->https_tls = NULL;
     return rc_api_start(&options, &server->api, error);
 }
 
@@ -285,7 +296,7 @@ int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog,
     server->config = config;
     server->catalog = catalog;
     sem_init(&server->shards_stopped, 0, 0);
-    server->rocketmq_fd = server->http_fd = -1;
+    server->rocketmq_fd = server->http_fd = server->https_fd = -1;
     server->shards_count = choose_shards(config);
     server->shards = rc_calloc(server->shards_count, sizeof(*server->shards));
     server->brokers = rc_calloc(server->shards_count, sizeof(struct rc_broker *));
@@ -314,6 +325,8 @@ void rc_server_describe(const struct rc_server *server, char *out, size_t size)
                                 rc_address_format(&server->rocketmq, text));
     if (len < size && server->api != NULL)
         len += (size_t)snprintf(out + len, size - len, " http=%s", rc_address_format(&server->http, text));
+    if (len < size && server->api != NULL && server->https.len > 0)
+        len += (size_t)snprintf(out + len, size - len, " https=%s", rc_address_format(&server->https, text));
     if (len < size)
         snprintf(out + len, size - len, " shards=%u", server->shards_count);
 }
@@ -340,6 +353,8 @@ int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struc
     }
     for (uint32_t i = 0; i < server->shards_count; i++)
         rc_broker_post_catalog(server->brokers[i], catalog);
+    struct rc_tls *https = transports->https;
+    transports->https = NULL;
     rc_listeners_post(server->listeners, transports);
     rc_endpoint_post_catalog(server->endpoint, catalog);
     for (uint32_t i = 0; i < server->shards_count; i++)
@@ -347,8 +362,10 @@ int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struc
     rc_endpoint_sync(server->endpoint);
     if (server->api != NULL) {
         rc_api_post_catalog(server->api, catalog);
+        rc_api_post_tls(server->api, https);
         rc_api_sync(server->api);
     }
+    rc_tls_unref(https);
     rc_catalog_unref(server->catalog);
     server->catalog = catalog;
     return RC_OK;
@@ -480,6 +497,9 @@ void rc_server_stop(struct rc_server *server)
         close(server->rocketmq_fd);
     if (server->http_fd != -1)
         close(server->http_fd);
+    if (server->https_fd != -1)
+        close(server->https_fd);
+    rc_tls_unref(server->https_tls);
     rc_catalog_unref(server->catalog);
     free(server->snapshot);
     sem_destroy(&server->shards_stopped);

@@ -166,7 +166,8 @@ struct rc_config_rocketmq {
 
 struct rc_config_http {
     bool is_enabled;
-    struct rc_config_text bind;
+    struct rc_config_text bind, tls_bind; /* tls_bind: empty for no HTTPS */
+    struct rc_config_tls tls;
 };
 
 struct rc_config {

@@ -266,6 +266,19 @@ static const struct rc_config_entry http_entries[] = {
      .doc =
          "Where HTTP clients connect. Calls of the OpenAPI are signed; metrics and health are not: whoever "
          "reaches this address may read them."},
+    {.key = "tls_bind",
+     .type = RC_CONFIG_LISTEN,
+     .offset = offsetof(struct rc_config_http, tls_bind),
+     .default_text = "",
+     .doc = "Where HTTPS clients connect, such as `0.0.0.0:18443`; the same is served there as at `bind`. "
+            "Empty: "
+            "no HTTPS."},
+    {.key = "tls",
+     .type = RC_CONFIG_SECTION,
+     .offset = offsetof(struct rc_config_http, tls),
+     .section = &rc_config_tls_section,
+     .is_live = true,
+     .doc = "For `tls_bind`. SIGHUP reads the files again, as it does for MQTT listeners."},
 };
 SECTION(http, struct rc_config_http, http_entries);
 

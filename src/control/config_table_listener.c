@@ -52,9 +52,9 @@ static const struct rc_config_entry tls_entries[] = {
      .max = RC_TLS_CERTIFICATES_MAX,
      .section = &certificate_section,
      .is_live = true,
-     .doc =
-         "Required for the transports `tls` and `wss`. A client gets the first one that is made out to the "
-         "name it asks for (SNI), or the first of all."},
+     .doc = "Required for the transports `tls` and `wss`, and for HTTPS. A client gets the first one that is "
+            "made out to the "
+            "name it asks for (SNI), or the first of all."},
     {.key = "client_ca",
      .type = RC_CONFIG_STRING,
      .offset = offsetof(struct rc_config_tls, client_ca),
@@ -99,7 +99,11 @@ static const struct rc_config_entry tls_entries[] = {
      .is_live = true,
      .doc = "Let the kernel encrypt and decrypt, where it has the module `tls` loaded and knows the cipher."},
 };
-SECTION(tls, struct rc_config_tls, tls_entries);
+const struct rc_config_section rc_config_tls_section = {.name = "tls",
+                                                        .size = sizeof(struct rc_config_tls),
+                                                        .entries = tls_entries,
+                                                        .count =
+                                                            sizeof(tls_entries) / sizeof(tls_entries[0])};
 
 /* ---- websocket ---- */
 
@@ -245,7 +249,7 @@ static const struct rc_config_entry listener_entries[] = {
     {.key = "tls",
      .type = RC_CONFIG_SECTION,
      .offset = offsetof(struct rc_config_listener, tls),
-     .section = &tls_section,
+     .section = &rc_config_tls_section,
      .is_live = true,
      .doc =
          "For the transports `tls` and `wss`. SIGHUP reads the files again: new connections get the new "

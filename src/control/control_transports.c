@@ -8,13 +8,17 @@
 struct builder {
     const struct rc_config *config;
     struct rc_config_errors *errors;
-    uint32_t index; /* of the listener */
+    const char *prefix; /* of the keys that are told */
+    uint32_t index;     /* of the listener */
 };
 
 static void refuse(struct builder *builder, struct rc_config_at at, const char *key, const char *what)
 {
     char path[128];
-    snprintf(path, sizeof(path), "mqtt.listeners[%u].%s", builder->index, key);
+    if (builder->prefix != NULL)
+        snprintf(path, sizeof(path), "%s.%s", builder->prefix, key);
+    else
+        snprintf(path, sizeof(path), "mqtt.listeners[%u].%s", builder->index, key);
     rc_config_errors_add(builder->errors, builder->config->file, at, path, "%s", what);
 }
 
@@ -30,11 +34,11 @@ static bool has_version(const struct rc_config_list *versions, const char *name)
     return versions->count == 0;
 }
 
-static void refuse_tls(struct builder *builder, const struct rc_config_listener *listener,
+static void refuse_tls(struct builder *builder, const struct rc_config_tls *tls,
                        const struct rc_tls_fault *fault, const struct rc_error *error)
 {
     const struct rc_config_certificate *pair =
-        &((const struct rc_config_certificate *)listener->tls.certificates.items)[fault->pair];
+        &((const struct rc_config_certificate *)tls->certificates.items)[fault->pair];
     char key[64];
     switch (fault->part) {
     case RC_TLS_PART_CERTIFICATE:
@@ -45,21 +49,20 @@ static void refuse_tls(struct builder *builder, const struct rc_config_listener 
                error->text);
         break;
     case RC_TLS_PART_CLIENT_CA:
-        refuse(builder, listener->tls.client_ca.at, "tls.client_ca", error->text);
+        refuse(builder, tls->client_ca.at, "tls.client_ca", error->text);
         break;
     case RC_TLS_PART_CIPHERS:
-        refuse(builder, listener->tls.ciphers.at, "tls.ciphers", error->text);
+        refuse(builder, tls->ciphers.at, "tls.ciphers", error->text);
         break;
     case RC_TLS_PART_CIPHERSUITES:
-        refuse(builder, listener->tls.ciphersuites.at, "tls.ciphersuites", error->text);
+        refuse(builder, tls->ciphersuites.at, "tls.ciphersuites", error->text);
         break;
     }
 }
 
-static struct rc_tls *create_tls(struct builder *builder, const struct rc_config_listener *listener)
+static struct rc_tls *create_tls(struct builder *builder, const struct rc_config_tls *tls)
 {
     struct rc_tls_pair pairs[RC_TLS_CERTIFICATES_MAX];
-    const struct rc_config_tls *tls = &listener->tls;
     const struct rc_config_certificate *certificates = tls->certificates.items;
     for (uint32_t i = 0; i < tls->certificates.count; i++)
         pairs[i] = (struct rc_tls_pair){certificates[i].certificate.text, certificates[i].key.text};
@@ -78,23 +81,27 @@ static struct rc_tls *create_tls(struct builder *builder, const struct rc_config
     struct rc_tls_fault fault;
     struct rc_error error = {.text = ""};
     if (rc_tls_create(&settings, &ret, &fault, &error) != RC_OK)
-        refuse_tls(builder, listener, &fault, &error);
+        refuse_tls(builder, tls, &fault, &error);
     return ret;
 }
 
-static void add_tls(struct builder *builder, const struct rc_config_listener *listener,
-                    struct rc_transport *transport)
+/* NULL after an error was told. `at` is where the listener stands. */
+static struct rc_tls *build_tls(struct builder *builder, const struct rc_config_tls *tls,
+                                struct rc_config_at at)
 {
-    bool needs_ca = listener->tls.client_certificate != RC_TLS_CLIENT_NONE;
-    if (listener->tls.certificates.count == 0)
+    bool needs_ca = tls->client_certificate != RC_TLS_CLIENT_NONE;
+    if (tls->certificates.count == 0) {
         refuse(
-            builder, listener->name.at, "tls.certificates",
+            builder, at, "tls.certificates",
             "nothing was given, a list of certificates with their keys was expected: the transport is TLS");
-    else if (needs_ca && listener->tls.client_ca.text[0] == '\0')
-        refuse(builder, listener->name.at, "tls.client_ca",
+        return NULL;
+    }
+    if (needs_ca && tls->client_ca.text[0] == '\0') {
+        refuse(builder, at, "tls.client_ca",
                "nothing was given, a file was expected: clients are asked for certificates");
-    else
-        transport->tls = create_tls(builder, listener);
+        return NULL;
+    }
+    return create_tls(builder, tls);
 }
 
 /* ---- one listener ---- */
@@ -143,7 +150,7 @@ static struct rc_transport *build_one(struct builder *builder, const struct rc_c
     struct rc_transport *transport = rc_transport_create(kind, listener->name.text);
     check_rate(builder, listener);
     if (kind == RC_TRANSPORT_TLS || kind == RC_TRANSPORT_WSS)
-        add_tls(builder, listener, transport);
+        transport->tls = build_tls(builder, &listener->tls, listener->name.at);
     if (kind == RC_TRANSPORT_WS || kind == RC_TRANSPORT_WSS)
         transport->path = rc_strdup(listener->websocket.path.text);
     if (listener->proxy_protocol.trusted.count > 0)
@@ -170,6 +177,9 @@ bool rc_control_build_transports(const struct rc_config *config, struct rc_trans
         check_name(&builder, listeners);
         transports.items[transports.count] = build_one(&builder, &listeners[transports.count]);
     }
+    builder.prefix = "http";
+    if (config->http.is_enabled && config->http.tls_bind.text[0] != '\0')
+        transports.https = build_tls(&builder, &config->http.tls, config->http.tls_bind.at);
     if (errors->count == errors_before) {
         *ret = transports;
         return true;
@@ -182,6 +192,7 @@ void rc_transports_free(struct rc_transports *transports)
 {
     for (uint32_t i = 0; i < transports->count; i++)
         rc_transport_unref(transports->items[i]);
+    rc_tls_unref(transports->https);
     free(transports->items);
     *transports = (struct rc_transports){0};
 }

@@ -4,12 +4,14 @@
 
 #include "control/config.h"
 
+struct rc_tls;
 struct rc_transport;
 
-/* One reference to a transport for each listener of the configuration, in its order. */
+/* One reference to a transport for each MQTT listener of the configuration, in its order; and to HTTPS'. */
 struct rc_transports {
     struct rc_transport **items;
     uint32_t count;
+    struct rc_tls *https; /* NULL without HTTPS */
 };
 
 /*

@@ -24,10 +24,10 @@ class CommandFailed(AssertionError):
 
 
 class Driver:
-    """A driver JVM. `flavour`: ons (ons-client 1.8.5), rmq49, rmq53. `binary`: ROCKETMQ headers instead of JSON."""
+    """A driver JVM. `flavour`: ons (ons-client 1.8.5), rmq49, rmq53, openapi (aliyun-java-sdk-core 4.5.0). `binary`: ROCKETMQ headers instead of JSON."""
 
-    MAINS = {"ons": ("guide", "rollcall.e2e.OnsDriver"), "rmq49": ("rmq49", "rollcall.e2e.Driver"),
-             "rmq53": ("rmq53", "rollcall.e2e.Driver")}
+    MAINS = {"openapi": ("openapi", "rollcall.e2e.OpenApiDriver"), "ons": ("guide", "rollcall.e2e.OnsDriver"),
+             "rmq49": ("rmq49", "rollcall.e2e.Driver"), "rmq53": ("rmq53", "rollcall.e2e.Driver")}
 
     def __init__(self, flavour, home, binary=False, options=()):
         module, main = self.MAINS[flavour]

@@ -23,7 +23,7 @@ shards: 2
 store: {{dir: "{dir}", segment_size: {segment}, queue_file_entries: {queue_entries}{store}}}
 mqtt: {{listeners: [{{name: mqtt, bind: "127.0.0.1:{mqtt}"}}]}}
 rocketmq: {{bind: "127.0.0.1:{rocketmq}", auto_create_topics: true{rocketmq_more}}}
-http: {{bind: "127.0.0.1:{http}"}}
+http: {{bind: "127.0.0.1:{http}"{http_more}}}
 instances:
   - id: rc-test
     keys: [{{access_key: TestAccessKey, secret_key: TestSecretKey}}]
@@ -39,9 +39,9 @@ def run(*args, timeout=20):
 
 
 class Rollcall:
-    """`store` and `rocketmq_more` are further keys of those sections, each beginning with a comma."""
+    """`store`, `rocketmq_more` and `http_more` are further keys of those sections, each beginning with a comma."""
 
-    def __init__(self, home, segment="16MiB", store="", rocketmq_more="", queue_entries=300):
+    def __init__(self, home, segment="16MiB", store="", rocketmq_more="", queue_entries=300, http_more=""):
         self.home = pathlib.Path(home)
         self.home.mkdir(parents=True, exist_ok=True)
         self.store = self.home / "store"
@@ -50,7 +50,7 @@ class Rollcall:
         self.config = self.home / "rollcall.yaml"
         self.config.write_text(CONFIG.format(dir=self.store, segment=segment, store=store, queue_entries=queue_entries,
                                              mqtt=self.mqtt_port, http=self.http_port, rocketmq=self.rocketmq_port,
-                                             rocketmq_more=rocketmq_more))
+                                             rocketmq_more=rocketmq_more, http_more=http_more))
         self.process = None
 
     def start(self):

@@ -74,7 +74,7 @@ void rc_persist_session(struct rc_broker *broker, struct rc_session *session)
         .expiry_s = session->expiry_s,
         .owner = session->owner,
         .is_connected = session->conn != NULL,
-        .left_ms = session->left_ms,
+        .left_ms = rc_session_left_ms(session),
         .window = rc_delivery_window(session),
         .next_seq = rc_delivery_next_unsent(session),
         .has_will = session->will != NULL,

@@ -245,7 +245,6 @@ struct rc_session {
     struct rc_absence *absence;            /* NULL while the client is there */
     struct rc_will *will;                  /* NULL: none */
     uint64_t store_id;                     /* in the session store; 0: it is not kept there */
-    int64_t left_ms;                       /* wall clock: when its client left */
     uint64_t number;                       /* no other session of this run has it, on any shard; not 0 */
     uint64_t stamp;                        /* of the last publication that matched it */
     uint32_t match_at;                     /* where, among that one's matches */
@@ -279,13 +278,12 @@ void rc_session_leave(struct rc_broker *broker, struct rc_session *session);
 void rc_session_unref(struct rc_session *session);
 /* How long a session is kept (seconds) for a client of version 5 that asks for so much. */
 uint32_t rc_session_expiry(const struct rc_limits *limits, uint32_t asked_s);
-/*
- * At the start: a session as the store has it, without an end yet / all that it has is there; `elapsed_ms` is
- * how long its client is away already.
- */
+/* When its client left, by the wall clock; 0 while it is there. */
+int64_t rc_session_left_ms(const struct rc_session *session);
+/* At the start: a session as the store has it, without an end yet / all that it has is there. */
 struct rc_session *rc_session_restore(struct rc_broker *broker, struct rc_slice instance,
                                       struct rc_slice client_id);
-void rc_session_restored(struct rc_broker *broker, struct rc_session *session, uint64_t elapsed_ms);
+void rc_session_restored(struct rc_broker *broker, struct rc_session *session, int64_t left_ms);
 /* Frees those of absent clients without a word: the broker ends. */
 void rc_sessions_free_absent(struct rc_broker *broker);
 

@@ -26,10 +26,7 @@ static void finish(struct restoring *restoring)
     if (session == NULL)
         return;
     restoring->session = NULL;
-    session->left_ms = restoring->left_ms;
-    /* A clock that was set back makes it stay longer, never end at once. */
-    int64_t elapsed_ms = restoring->now_ms - restoring->left_ms;
-    rc_session_restored(restoring->broker, session, elapsed_ms > 0 ? (uint64_t)elapsed_ms : 0);
+    rc_session_restored(restoring->broker, session, restoring->left_ms);
     if (restoring->was_connected) /* from now on its absence counts, through further ends as well */
         rc_persist_session(restoring->broker, session);
 }

@@ -31,6 +31,7 @@ struct rc_absence {
     struct rc_session *session;
     struct rc_list node; /* among the absent, the longest absent first */
     struct rc_timer timer;
+    int64_t left_ms;          /* wall clock */
     uint64_t will_ms, end_ms; /* monotonic: when the will is due, when the session ends; UINT64_MAX: never */
 };
 
@@ -43,6 +44,11 @@ static void end_absence(struct rc_session *session)
     rc_list_remove(&absence->node);
     free(absence);
     session->absence = NULL;
+}
+
+int64_t rc_session_left_ms(const struct rc_session *session)
+{
+    return session->absence != NULL ? session->absence->left_ms : 0;
 }
 
 /* The session ends: nobody finds it any more. */
@@ -94,23 +100,29 @@ uint32_t rc_session_expiry(const struct rc_limits *limits, uint32_t asked_s)
     return asked_s > 0 && asked_s < limits->session_expiry_min_s ? limits->session_expiry_min_s : asked_s;
 }
 
-static uint64_t due_in(uint64_t now_ms, uint32_t seconds)
+/* When `seconds` are over, of which `elapsed_ms` have passed. */
+static uint64_t due_in(uint64_t now_ms, uint32_t seconds, uint64_t elapsed_ms)
 {
-    return seconds == UINT32_MAX ? UINT64_MAX : now_ms + (uint64_t)seconds * 1000;
+    uint64_t all_ms = (uint64_t)seconds * 1000;
+    if (seconds == UINT32_MAX)
+        return UINT64_MAX;
+    return now_ms + (all_ms > elapsed_ms ? all_ms - elapsed_ms : 0);
 }
 
-/* `elapsed_ms`: how long it is absent already. */
-static void begin_absence(struct rc_broker *broker, struct rc_session *session, uint64_t elapsed_ms)
+/* `left_ms`: when its client left, by the wall clock. One that was set back makes a session stay longer. */
+static void begin_absence(struct rc_broker *broker, struct rc_session *session, int64_t left_ms)
 {
     struct rc_absence *absence = rc_new(struct rc_absence);
     uint64_t now = rc_loop_now_ms(broker->options.loop);
-    uint64_t left = now > elapsed_ms ? now - elapsed_ms : 0; /* before the clock began: long enough */
+    int64_t away_ms = rc_clock_wall_ms() - left_ms;
+    uint64_t elapsed_ms = away_ms > 0 ? (uint64_t)away_ms : 0;
+    absence->left_ms = left_ms;
     absence->broker = broker;
     absence->session = session;
     absence->timer.on_due = on_absence;
     /* A delay of 2^32-1 s has no special meaning, but nobody sees the difference in 136 years. */
-    absence->will_ms = session->will != NULL ? due_in(left, session->will->delay_s) : UINT64_MAX;
-    absence->end_ms = due_in(left, session->expiry_s);
+    absence->will_ms = session->will != NULL ? due_in(now, session->will->delay_s, elapsed_ms) : UINT64_MAX;
+    absence->end_ms = due_in(now, session->expiry_s, elapsed_ms);
     session->absence = absence;
     rc_list_push_back(&broker->absent, &absence->node);
     wait_on(absence);
@@ -136,10 +148,9 @@ void rc_session_leave(struct rc_broker *broker, struct rc_session *session)
     }
     if (session->will != NULL && session->will->delay_s == 0)
         rc_will_send(broker, session);
-    session->left_ms = rc_clock_wall_ms();
     rc_share_presence(broker, session, false);
     rc_delivery_give_back(session, false);
-    begin_absence(broker, session, 0);
+    begin_absence(broker, session, rc_clock_wall_ms());
     rc_persist_session(broker, session);
     bound_absent(broker);
 }
@@ -217,9 +228,9 @@ struct rc_session *rc_session_restore(struct rc_broker *broker, struct rc_slice 
     return create(broker, make_key(bytes, instance, client_id), instance);
 }
 
-void rc_session_restored(struct rc_broker *broker, struct rc_session *session, uint64_t elapsed_ms)
+void rc_session_restored(struct rc_broker *broker, struct rc_session *session, int64_t left_ms)
 {
     if (session->will != NULL && session->will->delay_s == 0)
         rc_will_send(broker, session);
-    begin_absence(broker, session, elapsed_ms);
+    begin_absence(broker, session, left_ms);
 }

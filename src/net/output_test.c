@@ -175,6 +175,35 @@ static void test_one_flush_is_bounded_although_the_reader_takes_all(void **state
     teardown(f);
 }
 
+/* The last bytes stay, or are taken back and put again: what arrives is the same sequence. */
+static void test_what_is_kept_back_goes_later_or_never(void **state)
+{
+    struct fixture *f = setup(333);
+    size_t put = 0, got = 0, refs = 0, total = SEQUENCE / 4;
+    unsigned seed = 11;
+    released = 0;
+    while (got < total) {
+        if (put < total && rc_output_has_room(&f->output, 9000, 20000))
+            put_next(f, &put, &seed, &refs);
+        if (rand_r(&seed) % 3 == 0)
+            read_some(f, &got, &seed);
+        size_t before = rc_output_pending(&f->output);
+        size_t keep = put < total && before > 0 ? (size_t)rand_r(&seed) % (before + 1) : 0;
+        int err = rc_output_flush_part(&f->output, &f->near, keep);
+        assert_true(err == RC_OK || err == RC_ERR_AGAIN);
+        assert_true(rc_output_pending(&f->output) >= keep);
+        assert_int_equal(err == RC_ERR_AGAIN, rc_output_pending(&f->output) > keep);
+        if (keep > 0 && rand_r(&seed) % 4 == 0) {
+            rc_output_drop_last(&f->output, keep);
+            put -= keep;
+        }
+    }
+    assert_true(got <= put);
+    rc_output_free(&f->output);
+    assert_int_equal(released, refs);
+    teardown(f);
+}
+
 static void test_a_peer_that_is_gone_is_an_error(void **state)
 {
     struct fixture *f = setup(100);
@@ -192,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_dropping_what_waits_releases_what_was_lent),
         cmocka_unit_test(test_a_limit_is_exact),
         cmocka_unit_test(test_one_flush_is_bounded_although_the_reader_takes_all),
+        cmocka_unit_test(test_what_is_kept_back_goes_later_or_never),
         cmocka_unit_test(test_a_peer_that_is_gone_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

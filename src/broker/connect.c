@@ -242,11 +242,27 @@ static bool log_has_room(struct rc_broker *broker)
     return !rc_log_writer_is_blocked(broker->options.writer) && rc_presence_waiting(broker->presence) == 0;
 }
 
-static bool store_has_room(struct rc_broker *broker)
+static struct rc_session *session_before(const struct rc_conn *conn)
 {
-    if (!rc_persist_is_blocked(broker))
+    return rc_session_find(conn->broker, conn->arrival->group->instance->id,
+                           rc_slice_str(conn->arrival->client_id));
+}
+
+/* Whether a session is to be kept, or one that is kept is to be changed. */
+static bool needs_store(const struct rc_conn *conn, const struct rc_mqtt_connect *connect)
+{
+    const struct rc_session *before = session_before(conn);
+    bool outlives = connect->version < RC_MQTT_V5
+                        ? !connect->is_clean
+                        : rc_mqtt_props_number(&connect->props, RC_MQTT_PROP_SESSION_EXPIRY, 0) > 0;
+    return outlives || (before != NULL && before->store_id != 0);
+}
+
+static bool store_has_room(const struct rc_conn *conn, const struct rc_mqtt_connect *connect)
+{
+    if (!rc_persist_is_blocked(conn->broker) || !needs_store(conn, connect))
         return true;
-    RC_COUNT(&broker->counters, refused_store);
+    RC_COUNT(&conn->broker->counters, refused_store);
     return false;
 }
 
@@ -295,8 +311,7 @@ static bool set_identity(struct rc_conn *conn, const struct rc_mqtt_connect *con
 /* Who takes over a client id does not get what waits for somebody else. */
 static bool session_is_anothers(const struct rc_conn *conn)
 {
-    const struct rc_session *session = rc_session_find(conn->broker, conn->arrival->group->instance->id,
-                                                       rc_slice_str(conn->arrival->client_id));
+    const struct rc_session *session = session_before(conn);
     return session != NULL && session->owner != 0 && session->owner != conn->identity->owner;
 }
 
@@ -372,8 +387,12 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     int64_t used = rc_mqtt_decode(in, 0, RC_BROKER_CONNECT_BYTES_MAX, &packet);
     const struct rc_mqtt_connect *connect = &packet.connect;
     /* All before the old connection is touched: a client keeps what it has when the new one is refused. */
-    if (used <= 0 || broker->is_stopping || !log_has_room(broker) || !store_has_room(broker)) {
+    if (used <= 0 || broker->is_stopping || !log_has_room(broker)) {
         refuse_unavailable(conn);
+        return;
+    }
+    if (!store_has_room(conn, connect)) {
+        rc_connack_refuse(conn, RC_MQTT_SERVER_UNAVAILABLE, NULL, "refused");
         return;
     }
     if (!set_identity(conn, connect)) {

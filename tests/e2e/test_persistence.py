@@ -6,6 +6,7 @@ everybody back. The checker knows what was acknowledged. ROUNDS (./dev soak sess
 
 import collections
 import os
+import queue
 import random
 import threading
 import time
@@ -124,6 +125,41 @@ def test_a_damaged_store_is_refused_by_name(server):
     with pytest.raises(AssertionError):
         server.start()
     assert "rollcall/sessions" in server.log()
+
+
+def limit_sessions(server, size):
+    text = server.config.read_text()
+    start, end = text.index("mqtt: {"), text.index("listeners:")
+    server.config.write_text(text[:start] + f"mqtt: {{sessions: {{max_size: {size}}}, " + text[end:])
+
+
+def test_a_full_store_refuses_and_keeps_what_it_took(server):
+    server.stop()
+    limit_sessions(server, "1MiB")
+    server.start()
+    Client(server, "none", clean=False, expiry=3600).close()
+    subscriber = Client(server, "sub", clean=False, expiry=3600)
+    subscriber.subscribe("a", 1)
+    subscriber.close()
+    publisher, taken = Client(server, "pub"), 0
+    with pytest.raises(queue.Empty):  # the one that finds it full gets no answer: it is not known whether it will fit
+        for taken in range(2000):
+            publisher.paho.publish("a", f"{taken} ".ljust(2000, "x"), 1)
+            assert publisher.acks.get(timeout=3 * PATIENCE) == 0
+    assert 100 < taken < 1000
+    assert "raise mqtt.sessions.max_size" in server.log().lower()
+    publisher.close()
+    late = Client(server, "late", version=V311, clean=False)  # a session that could not be kept is not opened
+    assert late.code != 0
+    late.cut()
+    assert Client(server, "passing", version=V311).code == 0  # one that needs no store is not concerned
+    server.kill()
+    limit_sessions(server, "64MiB")
+    server.start()
+    subscriber = Client(server, "sub", clean=False, expiry=3600)
+    got = [int(subscriber.message().payload.split()[0]) for _ in range(taken)]
+    assert got == list(range(taken))
+    subscriber.close()
 
 
 # ---- killed at any moment ----
@@ -248,8 +284,8 @@ def test_what_was_acknowledged_survives_kills_at_any_moment(server):
         publisher.finish()
     for subscriber in subscribers:
         for publisher in publishers:
-            wait_until(lambda s=subscriber, p=publisher: f"{s.name} to have of {p.topic} {s.missing(p)[:20]}",
-                       lambda s=subscriber, p=publisher: not s.missing(p), WAIT)
+            wait_until(lambda s=subscriber, p=publisher: f"{s.name} to have of {p.topic} {len(s.missing(p))}: {s.missing(p)[:20]}",
+                       lambda s=subscriber, p=publisher: not s.missing(p), 3 * WAIT)
     time.sleep(0.5)  # whatever may come twice
     for subscriber in subscribers:
         subscriber.close()

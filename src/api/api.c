@@ -198,6 +198,7 @@ static void on_stop(struct rc_mail *mail, struct rc_loop *loop)
     struct rc_api *api = rc_container_of(mail, struct stop_mail, mail)->api;
     rc_listener_stop(&api->listener);
     rc_listener_stop(&api->tls_listener);
+    api->is_stopping = true;
     if (api->questions > 0) /* the shards still answer: look again when they have */
         rc_loop_post(loop, mail);
     else

@@ -9,6 +9,7 @@
 #include "store/log_writer.h"
 
 struct rc_api;
+struct rc_endpoint;
 struct rc_rules;
 struct rc_tls;
 
@@ -20,6 +21,7 @@ struct rc_api_options {
     uint32_t shards;
     struct rc_store *store;
     struct rc_log_writer *writer;
+    struct rc_endpoint *endpoint;
     struct rc_rules *rules;     /* may be NULL */
     struct rc_catalog *catalog; /* takes a reference of its own */
     const char *node;

@@ -19,7 +19,9 @@ struct rc_api {
     struct rc_catalog *catalog;
     struct rc_nonces nonces;
     struct rc_rate_limit rates;
-    uint32_t questions; /* under way to shards */
+    uint32_t questions; /* under way to other threads, all kinds */
+    uint32_t searches, replays, looks;
+    bool is_stopping; /* what takes long ends early */
 };
 
 /* ---- openapi.c ---- */
@@ -45,6 +47,14 @@ void rc_action_describe_clients(struct rc_api_call *call);
 void rc_action_close_connection(struct rc_api_call *call);
 void rc_action_list_online_clients(struct rc_api_call *call);
 void rc_action_count_online_clients(struct rc_api_call *call);
+
+/* ---- actions_trace.c ---- */
+void rc_action_trace_device(struct rc_api_call *call);
+void rc_action_trace_message(struct rc_api_call *call);
+
+/* ---- actions_rule.c ---- */
+void rc_action_list_rules(struct rc_api_call *call);
+void rc_action_replay_rule(struct rc_api_call *call);
 
 /* ---- actions_instance.c ---- */
 void rc_action_list_instances(struct rc_api_call *call);

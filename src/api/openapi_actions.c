@@ -18,11 +18,17 @@ static const struct rc_api_action actions[] = {
     {"DisasterRecovery", POST, 10, NULL, false, not_supported},
     {"ListGroupId", GET_POST, 10, "InstanceId", false, rc_action_list_groups},
     {"ListInstances", GET_POST, 10, NULL, false, rc_action_list_instances},
+    {"QueryMqttTraceDevice", GET_POST, 500, "InstanceId", false, rc_action_trace_device},
+    {"QueryMqttTraceMessageOfClient", GET_POST, 500, "InstanceId", false, rc_action_trace_message},
+    {"QueryMqttTraceMessagePublish", GET_POST, 500, "InstanceId", false, rc_action_trace_message},
+    {"QueryMqttTraceMessageSubscribe", GET_POST, 500, "InstanceId", false, rc_action_trace_message},
     {"QuerySessionByClientId", GET_POST, 500, "InstanceId", false, rc_action_query_session},
     /* Rollcall's own: */
     {"CountOnlineClients", GET_POST, 500, "InstanceId", true, rc_action_count_online_clients},
     {"DescribeClients", GET_POST, 500, "InstanceId", true, rc_action_describe_clients},
+    {"ListClientStatusNotifyRules", GET_POST, 50, "InstanceId", true, rc_action_list_rules},
     {"ListOnlineClients", GET_POST, 500, "InstanceId", true, rc_action_list_online_clients},
+    {"ReplayClientStatusNotifyRule", POST, 5, "InstanceId", true, rc_action_replay_rule},
 };
 
 const struct rc_api_action *rc_api_action_find(const char *name)

@@ -5,9 +5,12 @@
 #include "base/hex.h"
 #include "base/log.h"
 
+#include <errno.h>
 #include <openssl/rand.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
 
 enum { ANSWER_MAX = 32 << 20 };
 
@@ -33,6 +36,8 @@ static const struct {
     [RC_API_NOT_SUPPORTED] = {404, "ApiNotSupport", "This action is not served here."},
     [RC_API_CHECK_FAILED] = {400, "ParameterCheckFailed", "A parameter is not valid."},
     [RC_API_OVERFLOW] = {400, "Customauth.over.capacity", "There is no room for more."},
+    [RC_API_NOT_FOUND] = {404, "ResourceNotFound", "There is no such resource."},
+    [RC_API_EXISTS] = {409, "ResourceExists", "It is there already."},
     [RC_API_INTERNAL] = {500, "SystemOverFlow", "The server could not do it."},
 };
 
@@ -119,4 +124,49 @@ const char *rc_api_call_need(struct rc_api_call *call, const char *name)
         return NULL;
     }
     return value;
+}
+
+static bool read_int(struct rc_api_call *call, const char *name, const char *text, int64_t min, int64_t max,
+                     int64_t *ret)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < min || value > max) {
+        rc_api_call_fail(call, RC_API_CHECK_FAILED, "%s is a whole number from %lld to %lld.", name,
+                         (long long)min, (long long)max);
+        return false;
+    }
+    *ret = value;
+    return true;
+}
+
+bool rc_api_call_need_int(struct rc_api_call *call, const char *name, int64_t min, int64_t max, int64_t *ret)
+{
+    const char *text = rc_api_call_need(call, name);
+    return text != NULL && read_int(call, name, text, min, max, ret);
+}
+
+bool rc_api_call_take_int(struct rc_api_call *call, const char *name, int64_t min, int64_t max, int64_t *ret)
+{
+    const char *text = rc_params_get(&call->params, name);
+    return text == NULL || text[0] == '\0' || read_int(call, name, text, min, max, ret);
+}
+
+bool rc_api_call_flag(const struct rc_api_call *call, const char *name)
+{
+    const char *text = rc_params_get(&call->params, name);
+    return text != NULL && strcasecmp(text, "true") == 0;
+}
+
+json_t *rc_api_text(struct rc_slice text)
+{
+    return json_stringn(text.len > 0 ? (const char *)text.ptr : "", text.len);
+}
+
+void rc_api_call_put_success(struct rc_api_call *call)
+{
+    json_object_set_new(call->answer, "Code", json_integer(200));
+    json_object_set_new(call->answer, "Success", json_true());
+    json_object_set_new(call->answer, "Message", json_string("operation success."));
 }

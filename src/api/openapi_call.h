@@ -47,6 +47,8 @@ enum rc_api_error {
     RC_API_NOT_SUPPORTED,
     RC_API_CHECK_FAILED,
     RC_API_OVERFLOW,
+    RC_API_NOT_FOUND,
+    RC_API_EXISTS,
     RC_API_INTERNAL,
 };
 
@@ -59,5 +61,16 @@ void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const c
 
 /* Parameters. A missing one answers the call with an error and returns NULL: the call is gone then. */
 const char *rc_api_call_need(struct rc_api_call *call, const char *name);
+/* A whole number within bounds. False when the call was answered with an error, and is gone. */
+bool rc_api_call_need_int(struct rc_api_call *call, const char *name, int64_t min, int64_t max, int64_t *ret);
+/* The same where it may be left out; *ret keeps what the caller put there then. */
+bool rc_api_call_take_int(struct rc_api_call *call, const char *name, int64_t min, int64_t max, int64_t *ret);
+/* "true", in any case; anything else is false. */
+bool rc_api_call_flag(const struct rc_api_call *call, const char *name);
+
+/* ---- small parts of answers ---- */
+json_t *rc_api_text(struct rc_slice text);
+/* Code 200, Success, Message: what many answers of the product have beside their data. */
+void rc_api_call_put_success(struct rc_api_call *call);
 
 #endif

@@ -190,6 +190,33 @@ static void count_online(struct rc_roll_question *question)
     question->count = tally != NULL ? tally->online : 0;
 }
 
+/* A step that the log does not take whole is made again: some are told twice then, which harms nobody. */
+static void announce(struct rc_roll_question *question)
+{
+    struct rc_broker *broker = question->broker;
+    const struct rc_roll_tally *tally = find_tally(&broker->roll, question->instance, question->group);
+    uint64_t cursor = question->cursor, next = cursor;
+    void *sessions[PAGE_STEP];
+    for (uint32_t scanned = 0;
+         tally != NULL && scanned < PAGE_SCAN_MAX && question->count < RC_ROLL_CLIENTS_MAX;) {
+        uint32_t count = rc_map_page(&broker->sessions, &next, sessions, PAGE_STEP);
+        for (uint32_t i = 0; i < count; i++) {
+            const struct rc_session *session = sessions[i];
+            if (!is_asked_for(question, session, tally))
+                continue;
+            if (rc_presence_announce(broker->presence, &session->conn->channel) != RC_OK)
+                return; /* the cursor stays where this step began */
+            question->count++;
+        }
+        question->cursor = next;
+        scanned += count;
+        if (next == 0)
+            return;
+    }
+    if (tally == NULL)
+        question->cursor = 0;
+}
+
 static void deliver_answer(struct rc_mail *mail, struct rc_loop *loop)
 {
     struct rc_roll_question *question = rc_container_of(mail, struct rc_roll_question, mail);
@@ -212,6 +239,9 @@ static void answer(struct rc_roll_question *question)
         break;
     case RC_ROLL_COUNT:
         count_online(question);
+        break;
+    case RC_ROLL_ANNOUNCE:
+        announce(question);
         break;
     }
     question->mail.deliver = deliver_answer;

@@ -21,6 +21,9 @@ enum rc_roll_kind {
     RC_ROLL_PAGE,    /* online clients of an instance, and group where one is named, from `cursor` on */
     RC_ROLL_COUNT,   /* how many of those there are */
     RC_ROLL_CLOSE,   /* closes the connections of the clients named in `clients` */
+    /* Tells the `connect` of the online clients of an instance, and group, once more (rc_presence_announce):
+     * at most RC_ROLL_CLIENTS_MAX from `cursor` on, then it is asked again. A full log: `cursor` stays. */
+    RC_ROLL_ANNOUNCE,
 };
 
 struct rc_roll_client {
@@ -38,16 +41,16 @@ struct rc_roll_question {
     struct rc_mail mail;
     enum rc_roll_kind kind;
     struct rc_slice instance;       /* live until the answer */
-    struct rc_slice group;          /* PAGE and COUNT: empty for all groups */
+    struct rc_slice group;          /* PAGE, COUNT, ANNOUNCE: empty for all groups */
     struct rc_roll_client *clients; /* the asker's: named (LOOK_UP, CLOSE), or room for a page */
     uint32_t clients_count;         /* named, or the most that a page takes; then how many it holds */
-    uint64_t cursor;                /* PAGE: 0 at first; in the answer where to go on, 0 at the end */
-    struct rc_buf text;             /* PAGE: holds the client ids of the answer; the asker frees it */
+    uint64_t cursor;    /* PAGE, ANNOUNCE: 0 at first; in the answer where to go on, 0 at the end */
+    struct rc_buf text; /* PAGE: holds the client ids of the answer; the asker frees it */
     struct rc_loop *reply_to;
     void (*on_answer)(struct rc_roll_question *question); /* on reply_to's thread */
     void *owner;
     /* The answer. */
-    uint64_t count;    /* COUNT: online; LOOK_UP and CLOSE: of those named */
+    uint64_t count;    /* COUNT: online; LOOK_UP and CLOSE: of those named; ANNOUNCE: told */
     uint64_t position; /* events of this shard's clients before this place in the log are in the answer */
     /* The shard's own. */
     struct rc_broker *broker;

@@ -271,6 +271,7 @@ static int start_api(struct rc_server *server, struct rc_error *error)
         .shards = server->shards_count,
         .store = server->store,
         .writer = server->writer,
+        .endpoint = server->endpoint,
         .rules = server->rules,
         .catalog = server->catalog,
         .node = server->config->node.text,

@@ -91,8 +91,8 @@ static void empty(struct rc_buf *buf)
 }
 
 /* Builds body and properties of the channel's next event in the scratch buffers. */
-static int build(struct rc_presence *presence, struct rc_channel *channel, enum rc_event_type type,
-                 int64_t time_ms)
+static int build(struct rc_presence *presence, const struct rc_channel *channel, enum rc_event_type type,
+                 int64_t time_ms, uint32_t sequence)
 {
     char ip[RC_CLIENT_IP_MAX];
     struct rc_slice client_id = rc_slice_str(channel->client_id);
@@ -110,7 +110,7 @@ static int build(struct rc_presence *presence, struct rc_channel *channel, enum 
         .client_id_json = rc_buf_slice(&presence->client_id_json),
         .keys = rc_buf_slice(&presence->keys),
         .client_ip = rc_channel_client_ip(channel, ip),
-        .sequence = channel->sequence + 1u,
+        .sequence = sequence,
         .instance = rc_slice_str(channel->instance),
         .node = rc_slice_str(presence->options.node),
         .reason = channel->reason ? rc_slice_str(channel->reason) : rc_slice(NULL, 0),
@@ -123,25 +123,33 @@ static int build(struct rc_presence *presence, struct rc_channel *channel, enum 
     return err ? err : rc_event_put_props(&presence->props, &event);
 }
 
-/* The channel is kept for as long as its records are under way. */
-static int stage(struct rc_presence *presence, struct rc_channel *channel, enum rc_event_type type,
-                 void (*on_written)(void *owner, const struct rc_append *append))
+/* What was built, as a message. */
+static void fill_message(const struct rc_presence *presence, const struct rc_channel *channel,
+                         int64_t time_ms, struct rc_message *ret)
 {
-    int64_t time_ms =
-        rc_event_clock_next(&presence->clock, rc_slice_str(channel->client_id), channel->last_ms);
-    int err = build(presence, channel, type, time_ms);
-    if (err != RC_OK)
-        return err;
-    struct rc_message message = {
+    *ret = (struct rc_message){
         .born_ms = time_ms,
         .store_host = presence->options.store_host,
         .body = rc_buf_slice(&presence->body),
         .props = rc_buf_slice(&presence->props),
     };
     if (!channel->is_v6 && !channel->is_local) { /* others stay 0.0.0.0: old clients read IPv4 only */
-        memcpy(message.born_host.addr, channel->addr, 4);
-        message.born_host.port = channel->port;
+        memcpy(ret->born_host.addr, channel->addr, 4);
+        ret->born_host.port = channel->port;
     }
+}
+
+/* The channel is kept for as long as its records are under way. */
+static int stage(struct rc_presence *presence, struct rc_channel *channel, enum rc_event_type type,
+                 void (*on_written)(void *owner, const struct rc_append *append))
+{
+    int64_t time_ms =
+        rc_event_clock_next(&presence->clock, rc_slice_str(channel->client_id), channel->last_ms);
+    int err = build(presence, channel, type, time_ms, channel->sequence + 1u);
+    if (err != RC_OK)
+        return err;
+    struct rc_message message;
+    fill_message(presence, channel, time_ms, &message);
     err = rc_log_stage(presence->options.sender, channel->queue, &message, 0, on_written, channel);
     if (err != RC_OK)
         return err;
@@ -226,6 +234,21 @@ void rc_presence_on_room(struct rc_presence *presence)
         rc_list_remove(&channel->node);
         presence->waiting_count--;
     }
+}
+
+int rc_presence_announce(struct rc_presence *presence, const struct rc_channel *channel)
+{
+    if (channel->state != RC_CHANNEL_ONLINE)
+        return RC_ERR_INVALID;
+    if (!rc_list_is_empty(&presence->waiting))
+        return RC_ERR_FULL;
+    int err = build(presence, channel, RC_EVENT_CONNECT, channel->connect_ms, 1);
+    err = err ? err : rc_props_put(&presence->props, RC_PROP_REPLAY, rc_slice_str("1"));
+    if (err != RC_OK)
+        return err;
+    struct rc_message message;
+    fill_message(presence, channel, channel->connect_ms, &message);
+    return rc_log_stage(presence->options.sender, channel->queue, &message, 0, NULL, NULL);
 }
 
 uint32_t rc_presence_channels(const struct rc_presence *presence)

@@ -69,6 +69,12 @@ int rc_presence_connect(struct rc_presence *presence, struct rc_channel *channel
 void rc_presence_close(struct rc_presence *presence, struct rc_channel *channel, bool client_said_so,
                        const char *reason);
 
+/*
+ * Tells the `connect` of an online channel once more, as it was, with the property rcReplay: for consumers
+ * that missed it. 0; RC_ERR_FULL when the log takes no more now; RC_ERR_INVALID when it is not online.
+ */
+int rc_presence_announce(struct rc_presence *presence, const struct rc_channel *channel);
+
 /* The log has room again: stages what waits. (The sender's on_room.) */
 void rc_presence_on_room(struct rc_presence *presence);
 

@@ -327,3 +327,39 @@ void rc_consumer_groups_handle_consumer_list(const struct rc_request *request)
     rc_json_object_end(&json);
     rc_request_reply_body(request, &body);
 }
+
+/* ---- described ---- */
+
+static void describe_member(struct rc_endpoint *endpoint, const struct member *member, struct rc_json *json)
+{
+    char address[RC_ADDRESS_TEXT_MAX];
+    rc_json_object_begin(json);
+    rc_json_put_str(json, "ClientId", member->client_id);
+    rc_json_put_str(json, "Address", rc_address_format(&member->peer->address, address));
+    rc_json_put_int(json, "LastHeardMs", (int64_t)(rc_loop_now_ms(endpoint->loop) - member->seen_ms));
+    rc_json_object_end(json);
+}
+
+void rc_consumer_groups_describe(struct rc_endpoint *endpoint, struct rc_slice name, struct rc_json *json,
+                                 size_t most)
+{
+    const struct rc_consumer_group *group = rc_consumer_group_find(endpoint, name);
+    rc_json_object_begin(json);
+    rc_json_put_bool(json, "Broadcasting", group != NULL && group->is_broadcasting);
+    rc_json_key(json, "Members");
+    rc_json_array_begin(json);
+    if (group != NULL) {
+        rc_list_for_each(node, &group->members) if (rc_buf_len(json->out) < most)
+            describe_member(endpoint, rc_container_of(node, struct member, in_group), json);
+    }
+    rc_json_array_end(json);
+    rc_json_key(json, "Topics");
+    rc_json_array_begin(json);
+    const struct rc_subscription *subscription;
+    for (uint32_t cursor = 0;
+         group != NULL && (subscription = rc_map_next(&group->subscriptions, &cursor)) != NULL;)
+        if (rc_buf_len(json->out) < most)
+            rc_json_string(json, subscription->topic);
+    rc_json_array_end(json);
+    rc_json_object_end(json);
+}

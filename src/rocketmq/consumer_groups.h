@@ -9,6 +9,7 @@
 #include "rocketmq/tag_filter.h"
 
 struct rc_endpoint;
+struct rc_json;
 struct rc_peer;
 struct rc_request;
 struct rc_consumer_group;
@@ -39,6 +40,13 @@ void rc_consumer_groups_notify(struct rc_endpoint *endpoint, struct rc_slice nam
 void rc_consumer_groups_forget_peer(struct rc_peer *peer);
 /* Drops members that have been silent for too long. */
 void rc_consumer_groups_sweep(struct rc_endpoint *endpoint);
+
+/*
+ * Writes the group as a JSON object, as rc_group_look has it; a group without members has none of either.
+ * Members and topics beyond `most` bytes are left out.
+ */
+void rc_consumer_groups_describe(struct rc_endpoint *endpoint, struct rc_slice name, struct rc_json *json,
+                                 size_t most);
 
 void rc_consumer_groups_handle_heartbeat(const struct rc_request *request);
 void rc_consumer_groups_handle_unregister(const struct rc_request *request);

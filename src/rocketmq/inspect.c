@@ -1,0 +1,56 @@
+#include "rocketmq/inspect.h"
+
+#include "base/json_write.h"
+#include "rocketmq/endpoint_private.h"
+#include "rocketmq/worker.h"
+
+/* ---- by key ---- */
+
+static void deliver_found(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct rc_key_search *search = rc_container_of(mail, struct rc_key_search, mail);
+    search->on_done(search);
+}
+
+static void deliver_search(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct rc_key_search *search = rc_container_of(mail, struct rc_key_search, mail);
+    struct rc_key_index *index = rc_worker_index(search->endpoint->worker);
+    if (index != NULL)
+        rc_key_index_find(index, &search->what, search->visit, search->owner);
+    search->mail.deliver = deliver_found;
+    rc_loop_post(search->reply_to, &search->mail);
+}
+
+void rc_endpoint_search(struct rc_endpoint *endpoint, struct rc_key_search *search)
+{
+    search->endpoint = endpoint;
+    search->mail.deliver = deliver_search;
+    rc_loop_post(rc_worker_loop(endpoint->worker), &search->mail);
+}
+
+/* ---- groups ---- */
+
+static void deliver_seen(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct rc_group_look *look = rc_container_of(mail, struct rc_group_look, mail);
+    look->on_done(look);
+}
+
+static void deliver_look(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct rc_group_look *look = rc_container_of(mail, struct rc_group_look, mail);
+    struct rc_json json;
+    rc_buf_init(&look->json, RC_GROUP_LOOK_BYTES_MAX + 4096);
+    rc_json_init(&json, &look->json);
+    rc_consumer_groups_describe(look->endpoint, look->group, &json, RC_GROUP_LOOK_BYTES_MAX);
+    look->mail.deliver = deliver_seen;
+    rc_loop_post(look->reply_to, &look->mail);
+}
+
+void rc_endpoint_look(struct rc_endpoint *endpoint, struct rc_group_look *look)
+{
+    look->endpoint = endpoint;
+    look->mail.deliver = deliver_look;
+    rc_loop_post(endpoint->loop, &look->mail);
+}

@@ -22,8 +22,9 @@ struct rc_api_options {
     struct rc_store *store;
     struct rc_log_writer *writer;
     struct rc_endpoint *endpoint;
-    struct rc_rules *rules;     /* may be NULL */
-    struct rc_catalog *catalog; /* takes a reference of its own */
+    struct rc_rules *rules;            /* may be NULL */
+    struct rc_session_store *sessions; /* may be NULL */
+    struct rc_catalog *catalog;        /* takes a reference of its own */
     const char *node;
 };
 

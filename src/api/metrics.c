@@ -1,6 +1,7 @@
 #include "api/api_private.h"
 #include "base/alloc.h"
 #include "rules/rules.h"
+#include "session_store/session_store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,8 @@ static const struct counter counters[] = {RC_BROKER_COUNTER_MAP(X)};
 /* Those that also go down. */
 static bool is_gauge(const struct counter *counter)
 {
-    static const char *const gauges[] = {"connections", "clients", "sessions", "subscriptions",
+    static const char *const gauges[] = {"connections",         "clients",       "sessions",
+                                         "sessions_persistent", "subscriptions", "sys_subscriptions",
                                          "shared_groups"};
     for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
         if (strcmp(gauges[i], counter->name) == 0)
@@ -100,6 +102,21 @@ static void put_rules(const struct rc_api *api, struct rc_buf *out)
     free(rules);
 }
 
+static void put_sessions(const struct rc_session_store *store, struct rc_buf *out)
+{
+    if (store == NULL)
+        return;
+    const struct rc_session_store_counters *counted = rc_session_store_counters(store);
+    put(out, "counter", "session_store_transactions", "transactions of the session store",
+        counted->transactions);
+    put(out, "counter", "session_store_operations", "changes of sessions that were written",
+        counted->operations);
+    put(out, "counter", "session_store_failures", "transactions of the session store that failed",
+        counted->failures);
+    put(out, "gauge", "session_store_blocked", "1 while the session store takes nothing (full?)",
+        rc_session_store_is_blocked(store));
+}
+
 void rc_metrics_write(const struct rc_api *api, struct rc_buf *out)
 {
     const struct rc_log_writer *writer = api->options.writer;
@@ -121,6 +138,7 @@ void rc_metrics_write(const struct rc_api *api, struct rc_buf *out)
         rc_log_writer_is_blocked(writer));
     put(out, "gauge", "log_end_bytes", "the published end of the log",
         rc_store_max_physical(api->options.store));
+    put_sessions(api->options.sessions, out);
     put_rules(api, out);
     put(out, "counter", "http_requests", "HTTP requests", http->requests);
     put(out, "counter", "http_refused_connections", "HTTP connections refused: a limit",

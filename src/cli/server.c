@@ -273,6 +273,7 @@ static int start_api(struct rc_server *server, struct rc_error *error)
         .writer = server->writer,
         .endpoint = server->endpoint,
         .rules = server->rules,
+        .sessions = server->sessions,
         .catalog = server->catalog,
         .node = server->config->node.text,
     };

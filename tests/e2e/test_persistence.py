@@ -10,6 +10,7 @@ import queue
 import random
 import threading
 import time
+import urllib.request
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -148,6 +149,8 @@ def test_a_full_store_refuses_and_keeps_what_it_took(server):
             assert publisher.acks.get(timeout=3 * PATIENCE) == 0
     assert 100 < taken < 1000
     assert "raise mqtt.sessions.max_size" in server.log().lower()
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/metrics") as answer:
+        assert b"rollcall_session_store_blocked 1\n" in answer.read()
     publisher.close()
     late = Client(server, "late", version=V311, clean=False)  # a session that could not be kept is not opened
     assert late.code != 0

@@ -95,8 +95,8 @@ static struct rc_catalog *make_catalog(void)
     instance->limits.inflight_max = 4;
     instance->limits.receive_max = 4;
     rc_catalog_add_key(catalog, instance, rc_slice_str("AK"), rc_slice_str("SK"));
-    rc_catalog_add_group(catalog, instance, rc_slice_str("GID_test"), &group);
-    rc_catalog_add_parent_topic(catalog, instance, rc_slice_str("top"));
+    rc_catalog_add_group(instance, rc_slice_str("GID_test"), &group);
+    rc_catalog_add_parent_topic(instance, rc_slice_str("top"));
     rc_store_create_topic(world.store, rc_slice_str("EVENTS"), 1, RC_PERM_READ_WRITE,
                           &catalog->presence_topic, &error);
     return catalog;

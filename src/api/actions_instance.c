@@ -7,7 +7,7 @@ static json_t *text(struct rc_slice slice)
 
 void rc_action_list_instances(struct rc_api_call *call)
 {
-    const struct rc_instance *instance = call->key->instance;
+    const struct rc_instance *instance = rc_catalog_instance(call->catalog, call->key->instance_id);
     json_t *list = json_array();
     json_t *item = json_object();
     json_object_set_new(item, "InstanceId", text(instance->id));
@@ -28,8 +28,10 @@ void rc_action_list_instances(struct rc_api_call *call)
 void rc_action_list_groups(struct rc_api_call *call)
 {
     const struct rc_group *group;
+    struct rc_trie_walk walk;
     json_t *list = json_array();
-    for (uint32_t cursor = 0; (group = rc_map_next(&call->instance->groups, &cursor)) != NULL;) {
+    rc_trie_walk_start(&walk, &call->instance->groups);
+    while ((group = rc_trie_walk_next(&walk)) != NULL) {
         json_t *item = json_object();
         json_object_set_new(item, "GroupId", text(group->id));
         json_object_set_new(item, "InstanceId", text(call->instance->id));

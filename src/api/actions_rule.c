@@ -52,23 +52,22 @@ static json_t *describe_own(const struct rc_status_rule *rule)
 }
 
 static const struct rc_rule_stats *find_stats(const struct rc_rule_stats *stats, uint32_t count,
-                                              const struct rc_group *group)
+                                              struct rc_slice instance, const struct rc_status_rule *rule)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (stats[i].is_current && rc_slice_eq_str(group->status_rule->id, stats[i].rule) &&
-            rc_slice_eq_str(group->instance->id, stats[i].instance))
+        if (stats[i].is_current && rc_slice_eq_str(rule->id, stats[i].rule) &&
+            rc_slice_eq_str(instance, stats[i].instance))
             return &stats[i];
     return NULL;
 }
 
-static json_t *describe_rule(const struct rc_group *group, const struct rc_rule_stats *stats)
+static json_t *describe_rule(const struct rc_status_rule *rule, const struct rc_rule_stats *stats)
 {
-    const struct rc_status_rule *rule = group->status_rule;
     json_t *item = stats != NULL ? describe_stats(stats) : describe_own(rule);
     bool is_own = rule->target == NULL;
     json_object_set_new(item, "RuleId", rc_api_text(rule->id));
     json_object_set_new(item, "Type", json_string("status-notice"));
-    json_object_set_new(item, "GroupId", rc_api_text(group->id));
+    json_object_set_new(item, "GroupId", rc_api_text(rule->group_id));
     json_object_set_new(item, "Enabled", json_boolean(rule->is_enabled));
     json_object_set_new(item, "Topic", rc_api_text(is_own ? rule->topic_name : rule->target_topic));
     json_object_set_new(item, "TargetInstance", is_own ? json_string("") : rc_api_text(rule->target->name));
@@ -83,11 +82,12 @@ void rc_action_list_rules(struct rc_api_call *call)
         count = rc_rules_stats(call->api->options.rules, stats, RC_RULES_MAX);
     if (count > RC_RULES_MAX)
         count = RC_RULES_MAX;
-    const struct rc_group *group;
+    const struct rc_status_rule *rule;
+    struct rc_trie_walk walk;
     json_t *list = json_array();
-    for (uint32_t cursor = 0; (group = rc_map_next(&call->instance->groups, &cursor)) != NULL;)
-        if (group->status_rule != NULL)
-            json_array_append_new(list, describe_rule(group, find_stats(stats, count, group)));
+    rc_trie_walk_start(&walk, &call->instance->status_rules);
+    while ((rule = rc_trie_walk_next(&walk)) != NULL)
+        json_array_append_new(list, describe_rule(rule, find_stats(stats, count, call->instance->id, rule)));
     free(stats);
     json_object_set_new(call->answer, "Rules", list);
     rc_api_call_finish(call);
@@ -147,11 +147,8 @@ static void on_told(struct rc_roll_question *question)
 
 static const struct rc_group *find_rule(const struct rc_api_call *call, const char *id)
 {
-    const struct rc_group *group;
-    for (uint32_t cursor = 0; (group = rc_map_next(&call->instance->groups, &cursor)) != NULL;)
-        if (group->status_rule != NULL && rc_slice_eq_str(group->status_rule->id, id))
-            return group;
-    return NULL;
+    const struct rc_status_rule *rule = rc_trie_find(&call->instance->status_rules, rc_slice_str(id));
+    return rule != NULL ? rc_instance_group(call->instance, rule->group_id) : NULL;
 }
 
 void rc_action_replay_rule(struct rc_api_call *call)

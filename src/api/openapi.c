@@ -212,17 +212,18 @@ static bool find_instance(struct rc_api_call *call, const struct rc_api_action *
         return true;
     const char *id = rc_params_get(&call->params, action->instance);
     if (id == NULL && action->is_own) {
-        call->instance = call->key->instance;
+        call->instance = rc_catalog_instance(call->catalog, call->key->instance_id);
         return true;
     }
     id = rc_api_call_need(call, action->instance);
     if (id == NULL)
         return false;
-    if (!rc_slice_eq_str(call->key->instance->id, id)) {
+    call->instance = rc_catalog_instance(call->catalog, rc_slice_str(id));
+    if (call->instance == NULL ||
+        rc_catalog_instance_key(call->catalog, call->instance, call->key->access_key) == NULL) {
         rc_api_call_fail(call, RC_API_NO_PERMISSION, "%s", "");
         return false;
     }
-    call->instance = call->key->instance;
     return true;
 }
 

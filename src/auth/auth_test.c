@@ -44,7 +44,7 @@ static void test_only_the_right_login_is_accepted(void **state)
     rc_catalog_add_instance(c, rc_slice_str("one"), &one);
     rc_catalog_add_instance(c, rc_slice_str("two"), &two);
     rc_catalog_add_key(c, one, rc_slice_str("AK"), rc_slice_str("secret"));
-    rc_catalog_add_group(c, one, rc_slice_str("GID_Demo"), &group);
+    rc_catalog_add_group(one, rc_slice_str("GID_Demo"), &group);
     const char *id = "GID_Demo@@@device001", *right = "CXEKjKQezyR/dYBimcgxZqxgohA=";
     assert_int_equal(login(c, id, "Signature|AK|one", right), RC_AUTH_OK);
     assert_int_equal(login(c, id, "Signature|AK|one", "CXEKjKQezyR/dYBimcgxZqxgohB="), RC_AUTH_BAD_SIGNATURE);
@@ -70,12 +70,12 @@ static void test_standard_logins_find_their_instance_user_and_group(void **state
     rc_catalog_add_instance(c, rc_slice_str("cloud"), &cloud);
     rc_catalog_set_profile(home, RC_PROFILE_STANDARD);
     rc_catalog_set_profile(other, RC_PROFILE_STANDARD);
-    rc_catalog_add_group(c, home, rc_slice_str("GID_home"), &home->group);
-    rc_catalog_add_group(c, other, rc_slice_str("GID_other"), &other->group);
-    rc_catalog_add_user(c, home, rc_slice_str("alice"), rc_slice_str("x"), false);
+    rc_catalog_add_group(home, rc_slice_str("GID_home"), &home->group);
+    rc_catalog_add_group(other, rc_slice_str("GID_other"), &other->group);
+    rc_catalog_add_user(home, rc_slice_str("alice"), rc_slice_str("x"), false);
     rc_catalog_add_key(c, home, rc_slice_str("AK"), rc_slice_str("secret"));
     struct rc_group *group;
-    rc_catalog_add_group(c, home, rc_slice_str("GID_Demo"), &group);
+    rc_catalog_add_group(home, rc_slice_str("GID_Demo"), &group);
     assert_int_equal(login(c, "x", NULL, NULL), RC_AUTH_NO_USER); /* no default instance */
     assert_int_equal(login(c, "x", "alice", "pw"), RC_AUTH_BAD_USER);
     c->default_instance = home;

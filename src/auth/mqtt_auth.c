@@ -70,7 +70,7 @@ static enum rc_auth_result by_signature(const struct rc_catalog *catalog, const 
         return RC_AUTH_UNKNOWN_INSTANCE;
     if (!client_id_fits(client->instance, login->client_id))
         return RC_AUTH_BAD_CLIENT_ID;
-    client->key = rc_instance_key(client->instance, user[1]);
+    client->key = rc_catalog_instance_key(catalog, client->instance, user[1]);
     if (client->key == NULL)
         return RC_AUTH_UNKNOWN_KEY;
     if (checks && !signature_is_right(client->key, login))

@@ -7,10 +7,9 @@
 const struct rc_limits *rc_conn_limits(const struct rc_conn *conn)
 {
     const struct rc_identity *identity = rc_conn_identity(conn);
-    const struct rc_instance *instance = identity != NULL ? identity->instance
-                                         : conn->arrival != NULL && conn->arrival->group != NULL
-                                             ? conn->arrival->group->instance /* just checked */
-                                             : NULL;
+    const struct rc_instance *instance = identity != NULL        ? identity->instance
+                                         : conn->arrival != NULL ? conn->arrival->instance /* just checked */
+                                                                 : NULL;
     return instance != NULL ? &instance->limits : rc_limits_of(RC_PROFILE_PRODUCT);
 }
 
@@ -104,7 +103,7 @@ static bool product_allows(const struct rc_conn *conn, const struct rc_identity 
     struct p2p p2p;
     size_t at = 0;
     rc_topic_next_level(topic, &at, &parent);
-    if (rc_map_find(&identity->instance->topics, parent) == NULL)
+    if (!rc_instance_has_topic(identity->instance, parent))
         return false;
     if (split_p2p(topic, &p2p)) /* not held to the length: the client id is as long as it is */
         return action == RC_ACL_WRITE || rc_slice_eq(p2p.client_id, client_id_of(conn));

@@ -28,13 +28,13 @@ static int set_up(void **state)
     rc_catalog_add_instance(catalog, rc_slice_str("product"), &world->product);
     rc_catalog_add_key(catalog, world->product, rc_slice_str("AK"), rc_slice_str("SK"));
     rc_catalog_add_key(catalog, world->product, rc_slice_str("ADMIN"), rc_slice_str("SK"));
-    rc_catalog_make_key_admin(world->product, rc_slice_str("ADMIN"));
-    rc_catalog_add_parent_topic(catalog, world->product, rc_slice_str("news"));
-    rc_catalog_add_group(catalog, world->product, rc_slice_str("GID_x"), &group);
+    rc_catalog_make_key_admin(catalog, rc_slice_str("ADMIN"));
+    rc_catalog_add_parent_topic(world->product, rc_slice_str("news"));
+    rc_catalog_add_group(world->product, rc_slice_str("GID_x"), &group);
     rc_catalog_add_instance(catalog, rc_slice_str("standard"), &world->standard);
     rc_catalog_set_profile(world->standard, RC_PROFILE_STANDARD);
-    rc_catalog_add_user(catalog, world->standard, rc_slice_str("alice"), rc_slice_str("x"), false);
-    rc_catalog_add_user(catalog, world->standard, rc_slice_str("root"), rc_slice_str("x"), true);
+    rc_catalog_add_user(world->standard, rc_slice_str("alice"), rc_slice_str("x"), false);
+    rc_catalog_add_user(world->standard, rc_slice_str("root"), rc_slice_str("x"), true);
     world->conn.broker = world->broker;
     *state = world;
     return 0;
@@ -65,7 +65,7 @@ static void log_in(struct world *world, struct rc_instance *instance, const char
     struct rc_auth_client client = {.instance = instance};
     log_out(world);
     if (key != NULL)
-        client.key = rc_instance_key(instance, rc_slice_str(key));
+        client.key = rc_catalog_key(world->broker->catalog, rc_slice_str(key));
     if (user != NULL)
         client.user = rc_instance_user(instance, rc_slice_str(user));
     world->conn.identity = rc_identity_open(world->broker, &client);
@@ -141,7 +141,7 @@ static void test_standard_clients_are_denied_and_stay(void **state)
     assert_int_equal(publish(world, "$SYS/enableOrderMsg"), RC_ACCESS_DENIED);
     assert_int_equal(subscribe(world, "$SYS/x"), RC_ACCESS_DENIED);
     assert_int_equal(subscribe(world, "$share/g/$SYS/#"), RC_ACCESS_DENIED);
-    rc_catalog_set_acl(world->broker->catalog, world->standard, &rule, 1);
+    rc_catalog_set_acl(world->standard, &rule, 1);
     assert_int_equal(publish(world, "a"), RC_ACCESS_DENIED);
     log_in(world, world->standard, NULL, "alice", "c");
     assert_int_equal(publish(world, "alice/x"), RC_ACCESS_ALLOWED);
@@ -193,7 +193,7 @@ static void test_an_identity_follows_the_catalog(void **state)
     assert_false(rc_identity_is_valid(rc_conn_identity(&world->conn)));
     /* Who comes by the new secret is somebody else than who came by the old one. */
     struct rc_auth_client client = {.key = rc_catalog_key(world->broker->catalog, rc_slice_str("AK"))};
-    client.instance = client.key->instance;
+    client.instance = rc_catalog_instance(world->broker->catalog, client.key->instance_id);
     struct rc_identity *again = rc_identity_open(world->broker, &client);
     assert_true(rc_identity_is_valid(again));
     assert_false(rc_identity_is_valid(rc_conn_identity(&world->conn)));
@@ -213,7 +213,7 @@ static void test_clients_of_one_key_share_an_identity(void **state)
     struct rc_identity *same = rc_identity_open(world->broker, &client);
     assert_ptr_equal(same, world->conn.identity);
     rc_identity_close(world->broker, same);
-    client.key = rc_instance_key(world->product, rc_slice_str("ADMIN"));
+    client.key = rc_catalog_key(world->broker->catalog, rc_slice_str("ADMIN"));
     struct rc_identity *other = rc_identity_open(world->broker, &client);
     assert_ptr_not_equal(other, world->conn.identity);
     rc_identity_close(world->broker, other);

@@ -186,6 +186,7 @@ static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connec
         return -1;
     if (result != RC_AUTH_OK)
         return refuse_login(conn, connect, result);
+    conn->arrival->instance = client.instance;
     conn->arrival->group = client.group;
     return 0;
 }
@@ -218,8 +219,8 @@ int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in)
     if (log_in(conn, connect, in) < 0)
         return -1;
     conn->arrival->catalog = rc_catalog_ref(broker->catalog);
-    uint32_t owner = rc_broker_shard_of(conn->arrival->group->instance->id,
-                                        rc_slice_str(conn->arrival->client_id), broker->options.shards);
+    uint32_t owner = rc_broker_shard_of(conn->arrival->instance->id, rc_slice_str(conn->arrival->client_id),
+                                        broker->options.shards);
     if (owner != broker->options.shard)
         return move(conn, broker->options.brokers[owner], in);
     rc_connect_open(conn, in);
@@ -244,8 +245,7 @@ static bool log_has_room(struct rc_broker *broker)
 
 static struct rc_session *session_before(const struct rc_conn *conn)
 {
-    return rc_session_find(conn->broker, conn->arrival->group->instance->id,
-                           rc_slice_str(conn->arrival->client_id));
+    return rc_session_find(conn->broker, conn->arrival->instance->id, rc_slice_str(conn->arrival->client_id));
 }
 
 /* Whether a session is to be kept, or one that is kept is to be changed. */
@@ -376,7 +376,7 @@ static int open_channel(struct rc_conn *conn, struct rc_session *session)
     int err = rc_presence_connect(conn->broker->presence, &conn->channel,
                                   rc_group_event_topic(conn->arrival->catalog, conn->arrival->group));
     if (err == RC_OK)
-        rc_roll_enrol(conn, conn->arrival->group->instance->id, conn->arrival->group->id);
+        rc_roll_enrol(conn, conn->arrival->instance->id, conn->arrival->group->id);
     return err;
 }
 
@@ -402,7 +402,7 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     if (check_will(conn, connect) < 0)
         return;
     bool present, is_clean = connect->is_clean || session_is_anothers(conn);
-    struct rc_session *session = rc_session_open(broker, conn->arrival->group->instance->id,
+    struct rc_session *session = rc_session_open(broker, conn->arrival->instance->id,
                                                  rc_slice_str(conn->arrival->client_id), is_clean, &present);
     if (open_channel(conn, session) != RC_OK) {
         rc_session_leave(broker, session);

@@ -72,7 +72,7 @@ static void refresh(const struct rc_broker *broker, struct rc_identity *identity
     if (identity->instance == NULL)
         return;
     if (identity->kind == RC_IDENTITY_KEY)
-        identity->key = rc_instance_key(identity->instance, identity_name(identity));
+        identity->key = rc_catalog_instance_key(broker->catalog, identity->instance, identity_name(identity));
     else if (identity->kind == RC_IDENTITY_USER)
         identity->user = rc_instance_user(identity->instance, identity_name(identity));
 }

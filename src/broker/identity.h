@@ -8,6 +8,7 @@
 #define RC_BROKER_IDENTITY_H
 
 #include "auth/mqtt_auth.h"
+#include "base/map.h"
 
 struct rc_broker;
 struct rc_conn;

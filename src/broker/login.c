@@ -25,8 +25,9 @@ static struct rc_slice entry_of_nobody(const struct rc_instance *instance, char 
 {
     uint8_t hash[RC_PASSWORD_HASH_LEN] = {0}, salt_text[32], hash_text[2 * RC_PASSWORD_HASH_LEN];
     struct rc_password_entry like;
-    uint32_t cursor = 0;
-    const struct rc_user *user = rc_map_next(&instance->users, &cursor);
+    struct rc_trie_walk walk;
+    rc_trie_walk_start(&walk, &instance->users);
+    const struct rc_user *user = rc_trie_walk_next(&walk);
     if (user == NULL || !rc_password_parse(user->password, &like))
         like.iterations = RC_PASSWORD_ITERATIONS;
     EVP_EncodeBlock(salt_text, hash, RC_PASSWORD_SALT_LEN);

@@ -64,7 +64,7 @@ static inline void test_server_catalog(struct test_server *server)
     if (server->is_standard)
         rc_catalog_set_profile(instance, RC_PROFILE_STANDARD);
     rc_catalog_add_key(server->catalog, instance, rc_slice_str("AK"), rc_slice_str("SK"));
-    rc_catalog_add_group(server->catalog, instance, rc_slice_str("GID_test"), &group);
+    rc_catalog_add_group(instance, rc_slice_str("GID_test"), &group);
     if (server->session_keep_ms > 0)
         instance->limits.session_keep_ms = server->session_keep_ms;
     if (server->is_standard) {
@@ -72,7 +72,7 @@ static inline void test_server_catalog(struct test_server *server)
         instance->takes_anonymous = true;
         instance->group = group;
     }
-    rc_catalog_add_parent_topic(server->catalog, instance, rc_slice_str("top"));
+    rc_catalog_add_parent_topic(instance, rc_slice_str("top"));
     assert_int_equal(rc_store_create_topic(server->store, rc_slice_str("EVENTS"), 4, RC_PERM_READ_WRITE,
                                            &server->catalog->presence_topic, &error),
                      0);

@@ -401,8 +401,8 @@ static struct rc_catalog *stricter(const struct test_server *server)
     rc_catalog_add_instance(catalog, rc_slice_str("inst"), &instance);
     rc_catalog_set_profile(instance, RC_PROFILE_STANDARD);
     rc_catalog_add_key(catalog, instance, rc_slice_str("AK"), rc_slice_str("SK"));
-    rc_catalog_add_group(catalog, instance, rc_slice_str("GID_test"), &instance->group);
-    rc_catalog_set_acl(catalog, instance, rules, 3);
+    rc_catalog_add_group(instance, rc_slice_str("GID_test"), &instance->group);
+    rc_catalog_set_acl(instance, rules, 3);
     catalog->presence_topic = server->catalog->presence_topic;
     return catalog;
 }

@@ -2,83 +2,30 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "catalog/items.h"
 
-/* Everything a catalog holds lives in chunks that go away with it: nothing is freed one by one. */
-enum { RC_CATALOG_CHUNK = 16 * 1024 };
-
-struct chunk {
-    struct chunk *next;
-    size_t used, size;
-    _Alignas(16) uint8_t bytes[];
-};
-
-struct rc_catalog_memory {
-    struct chunk *chunks;
-};
-
-static void *take(struct rc_catalog *catalog, size_t size)
-{
-    size = (size + 15) & ~(size_t)15;
-    struct chunk *chunk = catalog->memory->chunks;
-    if (chunk == NULL || chunk->size - chunk->used < size) {
-        size_t room = size > RC_CATALOG_CHUNK ? size : RC_CATALOG_CHUNK;
-        chunk = rc_malloc(sizeof(*chunk) + room);
-        *chunk = (struct chunk){.next = catalog->memory->chunks, .size = room};
-        catalog->memory->chunks = chunk;
-    }
-    void *at = chunk->bytes + chunk->used;
-    chunk->used += size;
-    memset(at, 0, size);
-    return at;
-}
-
-static struct rc_slice copy(struct rc_catalog *catalog, struct rc_slice text)
-{
-    uint8_t *at = take(catalog, text.len + 1);
-    if (text.len > 0)
-        memcpy(at, text.ptr, text.len);
-    return rc_slice(at, text.len);
-}
-
-static struct rc_slice instance_key(const void *item)
-{
-    return ((const struct rc_instance *)item)->id;
-}
-
-static struct rc_slice key_pair_key(const void *item)
-{
-    return ((const struct rc_key_pair *)item)->access_key;
-}
-
-static struct rc_slice user_key(const void *item)
-{
-    return ((const struct rc_user *)item)->name;
-}
-
-static struct rc_slice group_key(const void *item)
-{
-    return ((const struct rc_group *)item)->id;
-}
-
-static struct rc_slice parent_topic_key(const void *item)
-{
-    return ((const struct rc_parent_topic *)item)->name;
-}
-
-static struct rc_slice target_key(const void *item)
-{
-    return ((const struct rc_target *)item)->name;
-}
+/* ---- life ---- */
 
 struct rc_catalog *rc_catalog_create(void)
 {
     struct rc_catalog *catalog = rc_new(struct rc_catalog);
     atomic_init(&catalog->refs, 1);
-    catalog->memory = rc_new(struct rc_catalog_memory);
-    rc_map_init(&catalog->instances, instance_key);
-    rc_map_init(&catalog->key_pairs, key_pair_key);
-    rc_map_init(&catalog->targets, target_key);
+    rc_trie_init(&catalog->instances, &rc_instance_type);
+    rc_trie_init(&catalog->key_pairs, &rc_key_pair_type);
+    rc_trie_init(&catalog->targets, &rc_target_type);
     return catalog;
+}
+
+struct rc_catalog *rc_catalog_fork(const struct rc_catalog *catalog)
+{
+    struct rc_catalog *fork = rc_new(struct rc_catalog);
+    atomic_init(&fork->refs, 1);
+    rc_trie_share(&fork->instances, &catalog->instances);
+    rc_trie_share(&fork->key_pairs, &catalog->key_pairs);
+    rc_trie_share(&fork->targets, &catalog->targets);
+    fork->default_instance = catalog->default_instance;
+    fork->presence_topic = catalog->presence_topic;
+    return fork;
 }
 
 struct rc_catalog *rc_catalog_ref(struct rc_catalog *catalog)
@@ -87,37 +34,17 @@ struct rc_catalog *rc_catalog_ref(struct rc_catalog *catalog)
     return catalog;
 }
 
-static void destroy(struct rc_catalog *catalog)
+void rc_catalog_unref(struct rc_catalog *catalog)
 {
-    uint32_t cursor = 0;
-    struct rc_instance *instance;
-    while ((instance = rc_map_next(&catalog->instances, &cursor)) != NULL) {
-        rc_map_free(&instance->keys);
-        rc_map_free(&instance->groups);
-        rc_map_free(&instance->topics);
-        rc_map_free(&instance->users);
-    }
-    rc_map_free(&catalog->instances);
-    rc_map_free(&catalog->key_pairs);
-    rc_map_free(&catalog->targets);
-    while (catalog->memory->chunks != NULL) {
-        struct chunk *chunk = catalog->memory->chunks;
-        catalog->memory->chunks = chunk->next;
-        /* Keys were in here. */
-        explicit_bzero(chunk->bytes, chunk->used);
-        free(chunk);
-    }
-    free(catalog->memory);
+    if (catalog == NULL || atomic_fetch_sub_explicit(&catalog->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    rc_trie_free(&catalog->instances);
+    rc_trie_free(&catalog->key_pairs);
+    rc_trie_free(&catalog->targets);
     free(catalog);
 }
 
-void rc_catalog_unref(struct rc_catalog *catalog)
-{
-    if (catalog != NULL && atomic_fetch_sub_explicit(&catalog->refs, 1, memory_order_acq_rel) == 1)
-        destroy(catalog);
-}
-
-/* ---- building ---- */
+/* ---- instances ---- */
 
 int rc_catalog_add_instance(struct rc_catalog *catalog, struct rc_slice id, struct rc_instance **ret)
 {
@@ -125,18 +52,59 @@ int rc_catalog_add_instance(struct rc_catalog *catalog, struct rc_slice id, stru
         return RC_ERR_INVALID;
     if (catalog->instances.count >= RC_CATALOG_INSTANCES_MAX)
         return RC_ERR_FULL;
-    if (rc_map_find(&catalog->instances, id) != NULL)
+    if (rc_trie_find(&catalog->instances, id) != NULL)
         return RC_ERR_EXISTS;
-    struct rc_instance *instance = take(catalog, sizeof(*instance));
-    instance->id = copy(catalog, id);
-    rc_map_init(&instance->keys, key_pair_key);
-    rc_map_init(&instance->groups, group_key);
-    rc_map_init(&instance->topics, parent_topic_key);
-    rc_map_init(&instance->users, user_key);
+    struct rc_instance *instance = rc_item_create(sizeof(*instance), id.len + 1);
+    uint8_t *at = (uint8_t *)(instance + 1);
+    instance->id = rc_item_text(&at, id);
+    rc_trie_init(&instance->groups, &rc_group_type);
+    rc_trie_init(&instance->topics, &rc_parent_topic_type);
+    rc_trie_init(&instance->status_rules, &rc_status_rule_type);
+    rc_trie_init(&instance->credentials, &rc_credential_type);
+    rc_trie_init(&instance->identities, &rc_custom_identity_type);
+    rc_trie_init(&instance->permissions, &rc_custom_permissions_type);
+    rc_trie_init(&instance->black, &rc_mark_type);
+    rc_trie_init(&instance->revoked, &rc_mark_type);
+    rc_trie_init(&instance->cas, &rc_ca_type);
+    rc_trie_init(&instance->barred, &rc_mark_type);
+    rc_trie_init(&instance->users, &rc_user_type);
     rc_catalog_set_profile(instance, RC_PROFILE_PRODUCT);
-    rc_map_insert(&catalog->instances, instance);
+    rc_trie_put(&catalog->instances, instance);
     *ret = instance;
     return RC_OK;
+}
+
+struct rc_instance *rc_catalog_edit_instance(struct rc_catalog *catalog, struct rc_slice id)
+{
+    const struct rc_instance *old = rc_trie_find(&catalog->instances, id);
+    struct rc_instance *instance = rc_trie_edit(&catalog->instances, id);
+    if (instance != NULL && catalog->default_instance == old)
+        catalog->default_instance = instance;
+    return instance;
+}
+
+static void remove_keys(struct rc_catalog *catalog, struct rc_slice instance_id)
+{
+    struct rc_trie_walk walk;
+    struct rc_trie before;
+    struct rc_key_pair *pair;
+    rc_trie_share(&before, &catalog->key_pairs);
+    rc_trie_walk_start(&walk, &before);
+    while ((pair = rc_trie_walk_next(&walk)) != NULL)
+        if (rc_slice_eq(pair->instance_id, instance_id))
+            rc_trie_remove(&catalog->key_pairs, pair->access_key);
+    rc_trie_free(&before);
+}
+
+bool rc_catalog_remove_instance(struct rc_catalog *catalog, struct rc_slice id)
+{
+    const struct rc_instance *old = rc_trie_find(&catalog->instances, id);
+    if (old == NULL)
+        return false;
+    if (catalog->default_instance == old)
+        catalog->default_instance = NULL;
+    remove_keys(catalog, id);
+    return rc_trie_remove(&catalog->instances, id);
 }
 
 void rc_catalog_set_profile(struct rc_instance *instance, enum rc_profile profile)
@@ -145,138 +113,233 @@ void rc_catalog_set_profile(struct rc_instance *instance, enum rc_profile profil
     instance->limits = *rc_limits_of(profile);
 }
 
-static bool is_access_key(struct rc_slice key)
+static void take_table(struct rc_trie *to, const struct rc_trie *from)
 {
-    if (key.len == 0 || key.len > RC_CATALOG_ID_MAX)
-        return false;
-    for (size_t i = 0; i < key.len; i++) /* '|' parts the fields of a user name */
-        if (key.ptr[i] <= ' ' || key.ptr[i] >= 0x7f || key.ptr[i] == '|')
-            return false;
-    return true;
+    rc_trie_free(to);
+    rc_trie_share(to, from);
+}
+
+void rc_catalog_take_registered(struct rc_instance *instance, const struct rc_instance *from)
+{
+    take_table(&instance->credentials, &from->credentials);
+    take_table(&instance->identities, &from->identities);
+    take_table(&instance->permissions, &from->permissions);
+    take_table(&instance->black, &from->black);
+    take_table(&instance->revoked, &from->revoked);
+    take_table(&instance->cas, &from->cas);
+    take_table(&instance->barred, &from->barred);
+    memcpy(instance->token_key, from->token_key, sizeof(instance->token_key));
+    instance->has_token_key = from->has_token_key;
+}
+
+/* ---- keys and users ---- */
+
+int rc_catalog_add_role_key(struct rc_catalog *catalog, struct rc_slice instance_id,
+                            struct rc_slice access_key, struct rc_slice secret_key, enum rc_key_role role)
+{
+    if (!rc_catalog_is_access_key(access_key) || secret_key.len == 0 ||
+        secret_key.len > RC_CATALOG_SECRET_MAX || (instance_id.len == 0 && role != RC_KEY_ADMIN))
+        return RC_ERR_INVALID;
+    if (rc_trie_find(&catalog->key_pairs, access_key) != NULL)
+        return RC_ERR_EXISTS;
+    struct rc_key_pair *pair =
+        rc_item_create(sizeof(*pair), access_key.len + secret_key.len + instance_id.len + 3);
+    uint8_t *at = (uint8_t *)(pair + 1);
+    pair->access_key = rc_item_text(&at, access_key);
+    pair->secret_key = rc_item_text(&at, secret_key);
+    pair->instance_id = rc_item_text(&at, instance_id);
+    pair->role = role;
+    pair->is_admin = role == RC_KEY_ADMIN;
+    rc_trie_put(&catalog->key_pairs, pair);
+    return RC_OK;
 }
 
 int rc_catalog_add_key(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice access_key,
                        struct rc_slice secret_key)
 {
-    if (!is_access_key(access_key) || secret_key.len == 0 || secret_key.len > RC_CATALOG_SECRET_MAX)
-        return RC_ERR_INVALID;
-    if (rc_map_find(&catalog->key_pairs, access_key) != NULL)
-        return RC_ERR_EXISTS;
-    struct rc_key_pair *pair = take(catalog, sizeof(*pair));
-    pair->access_key = copy(catalog, access_key);
-    pair->secret_key = copy(catalog, secret_key);
-    pair->instance = instance;
-    rc_map_insert(&instance->keys, pair);
-    rc_map_insert(&catalog->key_pairs, pair);
-    return RC_OK;
+    return rc_catalog_add_role_key(catalog, instance->id, access_key, secret_key, RC_KEY_USER);
 }
 
-void rc_catalog_make_key_admin(struct rc_instance *instance, struct rc_slice access_key)
+bool rc_catalog_remove_key(struct rc_catalog *catalog, struct rc_slice access_key)
 {
-    struct rc_key_pair *pair = rc_map_find(&instance->keys, access_key);
+    return rc_trie_remove(&catalog->key_pairs, access_key);
+}
+
+void rc_catalog_make_key_admin(struct rc_catalog *catalog, struct rc_slice access_key)
+{
+    struct rc_key_pair *pair = rc_trie_edit(&catalog->key_pairs, access_key);
     if (pair != NULL)
         pair->is_admin = true;
 }
 
-int rc_catalog_add_user(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice name,
-                        struct rc_slice password, bool is_admin)
+int rc_catalog_add_user(struct rc_instance *instance, struct rc_slice name, struct rc_slice password,
+                        bool is_admin)
 {
     if (!rc_catalog_is_user_name(name) || password.len == 0 || password.len > RC_CATALOG_PASSWORD_MAX)
         return RC_ERR_INVALID;
-    if (rc_map_find(&instance->users, name) != NULL)
+    if (rc_trie_find(&instance->users, name) != NULL)
         return RC_ERR_EXISTS;
-    struct rc_user *user = take(catalog, sizeof(*user));
-    user->name = copy(catalog, name);
-    user->password = copy(catalog, password);
+    struct rc_user *user = rc_item_create(sizeof(*user), name.len + password.len + 2);
+    uint8_t *at = (uint8_t *)(user + 1);
+    user->name = rc_item_text(&at, name);
+    user->password = rc_item_text(&at, password);
     user->is_admin = is_admin;
-    rc_map_insert(&instance->users, user);
+    rc_trie_put(&instance->users, user);
     return RC_OK;
 }
 
-static void copy_rule(struct rc_catalog *catalog, struct rc_acl_rule *to, const struct rc_acl_rule *from)
+/* ---- rules of access ---- */
+
+static size_t acl_size(const struct rc_acl_rule *rules, uint32_t count, size_t *topics)
 {
-    *to = *from;
-    to->user = copy(catalog, from->user);
-    to->client = copy(catalog, from->client);
-    to->topics = take(catalog, from->topics_count * sizeof(*to->topics));
-    for (uint32_t i = 0; i < from->topics_count; i++)
-        to->topics[i] = copy(catalog, from->topics[i]);
+    size_t texts = 0;
+    *topics = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        texts += rules[i].user.len + rules[i].client.len + 2;
+        *topics += rules[i].topics_count;
+        for (uint32_t t = 0; t < rules[i].topics_count; t++)
+            texts += rules[i].topics[t].len + 1;
+    }
+    return texts;
 }
 
-void rc_catalog_set_acl(struct rc_catalog *catalog, struct rc_instance *instance,
-                        const struct rc_acl_rule *rules, uint32_t count)
+void rc_catalog_set_acl(struct rc_instance *instance, const struct rc_acl_rule *rules, uint32_t count)
 {
-    instance->rules = take(catalog, count * sizeof(*rules));
+    size_t topics_count, texts = acl_size(rules, count, &topics_count);
+    struct rc_acl_list *list =
+        rc_calloc(1, sizeof(*list) + count * sizeof(*rules) + topics_count * sizeof(struct rc_slice) + texts);
+    struct rc_slice *topics = (struct rc_slice *)(void *)(list->rules + count);
+    uint8_t *at = (uint8_t *)(topics + topics_count);
+    atomic_init(&list->refs, 1);
+    list->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct rc_acl_rule *rule = &list->rules[i];
+        *rule = rules[i];
+        rule->user = rc_item_text(&at, rules[i].user);
+        rule->client = rc_item_text(&at, rules[i].client);
+        rule->topics = topics;
+        for (uint32_t t = 0; t < rule->topics_count; t++)
+            *topics++ = rc_item_text(&at, rules[i].topics[t]);
+    }
+    rc_acl_list_unref(instance->acl);
+    instance->acl = list;
+    instance->rules = list->rules;
     instance->rules_count = count;
-    for (uint32_t i = 0; i < count; i++)
-        copy_rule(catalog, &instance->rules[i], &rules[i]);
 }
 
-int rc_catalog_add_group(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice id,
-                         struct rc_group **ret)
+/* ---- groups, topics, status rules ---- */
+
+int rc_catalog_add_group(struct rc_instance *instance, struct rc_slice id, struct rc_group **ret)
 {
     if (!rc_catalog_is_group_id(id))
         return RC_ERR_INVALID;
-    if (rc_map_find(&instance->groups, id) != NULL)
+    if (rc_trie_find(&instance->groups, id) != NULL)
         return RC_ERR_EXISTS;
-    struct rc_group *group = take(catalog, sizeof(*group));
-    group->id = copy(catalog, id);
-    group->instance = instance;
-    rc_map_insert(&instance->groups, group);
+    struct rc_group *group = rc_item_create(sizeof(*group), id.len + 1);
+    uint8_t *at = (uint8_t *)(group + 1);
+    group->id = rc_item_text(&at, id);
+    rc_trie_put(&instance->groups, group);
     *ret = group;
     return RC_OK;
 }
 
-int rc_catalog_add_parent_topic(struct rc_catalog *catalog, struct rc_instance *instance,
-                                struct rc_slice name)
+struct rc_group *rc_catalog_edit_group(struct rc_instance *instance, struct rc_slice id)
 {
-    if (!rc_catalog_is_parent_topic(name))
-        return RC_ERR_INVALID;
-    if (rc_map_find(&instance->topics, name) != NULL)
-        return RC_ERR_EXISTS;
-    struct rc_parent_topic *topic = take(catalog, sizeof(*topic));
-    topic->name = copy(catalog, name);
-    rc_map_insert(&instance->topics, topic);
+    const struct rc_group *old = rc_trie_find(&instance->groups, id);
+    struct rc_group *group = rc_trie_edit(&instance->groups, id);
+    if (group != NULL && instance->group == old)
+        instance->group = group;
+    return group;
+}
+
+int rc_catalog_remove_group(struct rc_instance *instance, struct rc_slice id)
+{
+    const struct rc_group *group = rc_trie_find(&instance->groups, id);
+    if (group == NULL)
+        return RC_ERR_NOT_FOUND;
+    if (group->status_rule != NULL || group == instance->group)
+        return RC_ERR_BUSY;
+    rc_trie_remove(&instance->groups, id);
     return RC_OK;
 }
 
-int rc_catalog_set_status_rule(struct rc_catalog *catalog, struct rc_group *group, struct rc_slice id,
+int rc_catalog_add_parent_topic(struct rc_instance *instance, struct rc_slice name)
+{
+    if (!rc_catalog_is_parent_topic(name))
+        return RC_ERR_INVALID;
+    if (rc_trie_find(&instance->topics, name) != NULL)
+        return RC_ERR_EXISTS;
+    struct rc_parent_topic *topic = rc_item_create(sizeof(*topic), name.len + 1);
+    uint8_t *at = (uint8_t *)(topic + 1);
+    topic->name = rc_item_text(&at, name);
+    rc_trie_put(&instance->topics, topic);
+    return RC_OK;
+}
+
+bool rc_catalog_remove_parent_topic(struct rc_instance *instance, struct rc_slice name)
+{
+    return rc_trie_remove(&instance->topics, name);
+}
+
+int rc_catalog_set_status_rule(struct rc_instance *instance, struct rc_group *group, struct rc_slice id,
                                struct rc_slice topic_name, uint32_t queues, bool is_enabled)
 {
     if (!rc_catalog_is_rule_id(id) || topic_name.len == 0 || queues == 0)
         return RC_ERR_INVALID;
-    if (group->status_rule != NULL)
+    if (group->status_rule != NULL || rc_trie_find(&instance->status_rules, id) != NULL)
         return RC_ERR_EXISTS;
-    struct rc_status_rule *rule = take(catalog, sizeof(*rule));
-    rule->id = copy(catalog, id);
-    rule->topic_name = copy(catalog, topic_name);
+    struct rc_status_rule *rule = rc_item_create(sizeof(*rule), id.len + group->id.len + topic_name.len + 3);
+    uint8_t *at = (uint8_t *)(rule + 1);
+    rule->id = rc_item_text(&at, id);
+    rule->group_id = rc_item_text(&at, group->id);
+    rule->topic_name = rc_item_text(&at, topic_name);
     rule->queues = queues;
     rule->is_enabled = is_enabled;
     group->status_rule = rule;
+    rc_trie_item_ref(rule);
+    rc_trie_put(&instance->status_rules, rule);
     return RC_OK;
+}
+
+bool rc_catalog_remove_status_rule(struct rc_instance *instance, struct rc_slice id)
+{
+    const struct rc_status_rule *rule = rc_trie_find(&instance->status_rules, id);
+    if (rule == NULL)
+        return false;
+    struct rc_group *group = rc_catalog_edit_group(instance, rule->group_id);
+    if (group != NULL) {
+        rc_trie_item_unref(&rc_status_rule_type, group->status_rule);
+        group->status_rule = NULL;
+    }
+    return rc_trie_remove(&instance->status_rules, id);
 }
 
 int rc_catalog_add_target(struct rc_catalog *catalog, const struct rc_target *target)
 {
     if (!rc_catalog_is_instance_id(target->name) || target->nameservers.len == 0)
         return RC_ERR_INVALID;
-    if (rc_map_find(&catalog->targets, target->name) != NULL)
+    if (rc_trie_find(&catalog->targets, target->name) != NULL)
         return RC_ERR_EXISTS;
-    struct rc_target *copied = take(catalog, sizeof(*copied));
-    copied->name = copy(catalog, target->name);
-    copied->nameservers = copy(catalog, target->nameservers);
-    copied->access_key = copy(catalog, target->access_key);
-    copied->secret_key = copy(catalog, target->secret_key);
-    copied->name_space = copy(catalog, target->name_space);
-    rc_map_insert(&catalog->targets, copied);
+    struct rc_target *copied =
+        rc_item_create(sizeof(*copied), target->name.len + target->nameservers.len + target->access_key.len +
+                                            target->secret_key.len + target->name_space.len + 5);
+    uint8_t *at = (uint8_t *)(copied + 1);
+    copied->name = rc_item_text(&at, target->name);
+    copied->nameservers = rc_item_text(&at, target->nameservers);
+    copied->access_key = rc_item_text(&at, target->access_key);
+    copied->secret_key = rc_item_text(&at, target->secret_key);
+    copied->name_space = rc_item_text(&at, target->name_space);
+    rc_trie_put(&catalog->targets, copied);
     return RC_OK;
 }
 
-void rc_catalog_set_rule_target(struct rc_catalog *catalog, struct rc_status_rule *rule,
-                                const struct rc_target *target, struct rc_slice topic, bool fails_over)
+void rc_catalog_set_rule_target(struct rc_status_rule *rule, const struct rc_target *target,
+                                struct rc_slice topic, bool fails_over)
 {
+    if (target != NULL)
+        rc_trie_item_ref((void *)(uintptr_t)target);
     rule->target = target;
-    rule->target_topic = copy(catalog, topic);
+    rule->target_topic = rc_slice(rc_strndup(topic.ptr, topic.len), topic.len);
     rule->fails_over = fails_over;
 }
 
@@ -284,27 +347,37 @@ void rc_catalog_set_rule_target(struct rc_catalog *catalog, struct rc_status_rul
 
 const struct rc_instance *rc_catalog_instance(const struct rc_catalog *catalog, struct rc_slice id)
 {
-    return rc_map_find(&catalog->instances, id);
+    return rc_trie_find(&catalog->instances, id);
 }
 
-const struct rc_key_pair *rc_instance_key(const struct rc_instance *instance, struct rc_slice access_key)
+const struct rc_key_pair *rc_catalog_instance_key(const struct rc_catalog *catalog,
+                                                  const struct rc_instance *instance,
+                                                  struct rc_slice access_key)
 {
-    return rc_map_find(&instance->keys, access_key);
+    const struct rc_key_pair *pair = rc_trie_find(&catalog->key_pairs, access_key);
+    bool is_its =
+        pair != NULL && (pair->role == RC_KEY_ADMIN || rc_slice_eq(pair->instance_id, instance->id));
+    return is_its ? pair : NULL;
 }
 
 const struct rc_user *rc_instance_user(const struct rc_instance *instance, struct rc_slice name)
 {
-    return rc_map_find(&instance->users, name);
+    return rc_trie_find(&instance->users, name);
 }
 
 const struct rc_group *rc_instance_group(const struct rc_instance *instance, struct rc_slice id)
 {
-    return rc_map_find(&instance->groups, id);
+    return rc_trie_find(&instance->groups, id);
+}
+
+bool rc_instance_has_topic(const struct rc_instance *instance, struct rc_slice name)
+{
+    return rc_trie_find(&instance->topics, name) != NULL;
 }
 
 const struct rc_key_pair *rc_catalog_key(const struct rc_catalog *catalog, struct rc_slice access_key)
 {
-    return rc_map_find(&catalog->key_pairs, access_key);
+    return rc_trie_find(&catalog->key_pairs, access_key);
 }
 
 struct rc_topic *rc_group_event_topic(const struct rc_catalog *catalog, const struct rc_group *group)

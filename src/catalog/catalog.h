@@ -1,12 +1,15 @@
 /*
- * The catalog: what exists. Instances with their keys, users, groups, parent topics and rules, as one
- * immutable, reference-counted snapshot. Built by one thread, then published; any thread that holds a
- * reference may read it without a lock. All strings live as long as the snapshot.
+ * The catalog: what exists. Instances with their keys, users, groups, parent topics, rules, credentials, as
+ * an immutable, reference-counted snapshot. Built or forked by one thread, then published; any thread that
+ * holds a reference may read it without a lock. Everything found in it lives as long as the snapshot.
+ *
+ * Snapshots share what is equal in them (base/trie.h): a fork with one change costs what leads to the change.
+ * So nothing points upwards: an item that tells its instance tells the id.
  */
 #ifndef RC_CATALOG_CATALOG_H
 #define RC_CATALOG_CATALOG_H
 
-#include "base/map.h"
+#include "base/trie.h"
 #include "catalog/limits.h"
 
 #include <stdatomic.h>
@@ -17,20 +20,38 @@ enum {
     RC_CATALOG_ID_MAX = 64, /* instance, group, rule id and access key */
     RC_CATALOG_SECRET_MAX = 256,
     RC_CATALOG_INSTANCES_MAX = 10000,
-    RC_CATALOG_CLIENT_ID_MAX = 64, /* <group>@@@<device> */
-    RC_CATALOG_USER_MAX = 128,     /* a user's name */
-    RC_CATALOG_PASSWORD_MAX = 512, /* a hashed password's entry */
+    RC_CATALOG_CLIENT_ID_MAX = 64,     /* <group>@@@<device> */
+    RC_CATALOG_USER_MAX = 128,         /* a user's name */
+    RC_CATALOG_PASSWORD_MAX = 512,     /* a hashed password's entry */
+    RC_CATALOG_CUSTOM_USER_MAX = 64,   /* a custom identity's name */
+    RC_CATALOG_PERMISSIONS_MAX = 1000, /* of one custom identity */
+    RC_CATALOG_TOKEN_KEY_LEN = 32,
+    RC_CATALOG_TOKEN_ID_LEN = 16,
+    RC_CATALOG_SN_MAX = 64, /* a certificate's serial number, as hexadecimal digits */
+};
+
+/* All that may be in a catalog begins with its references (base/trie.h); they are nobody's business here. */
+
+enum { RC_CATALOG_CHANGE_CLIENTS = 64 };
+
+enum rc_key_role {
+    RC_KEY_USER,      /* of one instance */
+    RC_KEY_READ_ONLY, /* of one instance; changes nothing, publishes nothing */
+    RC_KEY_ADMIN,     /* of all instances */
 };
 
 struct rc_key_pair {
+    struct rc_trie_item item;
     struct rc_slice access_key;
     struct rc_slice secret_key;
-    struct rc_instance *instance;
+    struct rc_slice instance_id; /* empty: of all (RC_KEY_ADMIN) */
+    enum rc_key_role role;
     bool is_admin; /* its clients may read $SYS */
 };
 
 /* Who logs in with a user name and a password of his own (profile standard). */
 struct rc_user {
+    struct rc_trie_item item;
     struct rc_slice name;
     struct rc_slice password; /* hashed: an entry that auth/password.h reads */
     bool is_admin;            /* may read $SYS, and passes the rules below */
@@ -50,6 +71,7 @@ struct rc_acl_rule {
 
 /* A RocketMQ cluster of its own, to which rules may send. */
 struct rc_target {
+    struct rc_trie_item item;
     struct rc_slice name;
     struct rc_slice nameservers;            /* host:port;host:port... */
     struct rc_slice access_key, secret_key; /* empty: requests are not signed */
@@ -61,31 +83,88 @@ struct rc_target {
 
 /* A status-notice rule: the events of a group's clients go to one RocketMQ topic. */
 struct rc_status_rule {
+    struct rc_trie_item item;
     struct rc_slice id;
+    struct rc_slice group_id;
     struct rc_slice topic_name; /* namespace%topic as it stands in the log */
     uint32_t queues;            /* for a topic that does not exist yet */
     bool is_enabled;
-    const struct rc_target *target; /* NULL: the log's topic is the target itself */
+    const struct rc_target *target; /* NULL: the log's topic is the target itself; else a reference */
     struct rc_slice target_topic;   /* there, without its namespace */
     bool fails_over;                /* order is given up for queues that are out of reach */
     struct rc_topic *topic;         /* resolved by the control plane before publication; NULL when disabled */
 };
 
 struct rc_group {
+    struct rc_trie_item item;
     struct rc_slice id;
-    struct rc_instance *instance;
-    struct rc_status_rule *status_rule; /* NULL: its events go to the system topic */
+    struct rc_status_rule *status_rule; /* a reference; NULL: its events go to the system topic */
+};
+
+/* One device's own secret: it may come as this client and as no other. */
+struct rc_credential {
+    struct rc_trie_item item;
+    struct rc_slice client_id, access_key, secret;
+};
+
+/* A user name of the operator's own, alone or together with one client id. */
+struct rc_custom_identity {
+    struct rc_trie_item item;
+    struct rc_slice key; /* user name, and NUL and client id where it is tied to one */
+    struct rc_slice secret;
+    bool is_signed; /* the password is the client id's signature; otherwise it is the secret itself */
+};
+
+struct rc_custom_permission {
+    struct rc_slice topic; /* a filter */
+    uint8_t actions;       /* RC_ACL_ bits */
+    bool denies;
+};
+
+/* What a user name, or a client id, may use. */
+struct rc_custom_permissions {
+    struct rc_trie_item item;
+    struct rc_slice key; /* 'u' or 'c', then the name or client id */
+    uint32_t count;
+    struct rc_custom_permission list[];
+};
+
+/* A client id that may not connect, or a token that was revoked. */
+struct rc_mark {
+    struct rc_trie_item item;
+    struct rc_slice key;
+    int64_t until_ms;
+};
+
+/* A CA whose device certificates an instance takes. */
+struct rc_ca {
+    struct rc_trie_item item;
+    struct rc_slice sn;
+    void *certificate; /* X509 *, for whoever links OpenSSL; not changed by reading */
+    void (*free_certificate)(void *certificate);
+    bool is_active;
 };
 
 struct rc_instance {
+    struct rc_trie_item item;
     struct rc_slice id;
-    struct rc_map keys;   /* struct rc_key_pair by access_key */
-    struct rc_map groups; /* struct rc_group by id */
-    struct rc_map topics; /* struct rc_parent_topic by name */
+    struct rc_trie groups;       /* struct rc_group by id */
+    struct rc_trie topics;       /* struct rc_parent_topic by name */
+    struct rc_trie status_rules; /* struct rc_status_rule by id */
+    struct rc_trie credentials;  /* struct rc_credential by client id */
+    struct rc_trie identities;   /* struct rc_custom_identity */
+    struct rc_trie permissions;  /* struct rc_custom_permissions */
+    struct rc_trie black;        /* struct rc_mark by client id */
+    struct rc_trie revoked;      /* struct rc_mark by token id */
+    struct rc_trie cas;          /* struct rc_ca by serial number */
+    struct rc_trie barred;       /* struct rc_mark by <CA's sn>/<sn>: inactive device certificates */
+    uint8_t token_key[RC_CATALOG_TOKEN_KEY_LEN];
+    bool has_token_key;
     enum rc_profile profile;
     struct rc_limits limits;
     /* Profile standard: */
-    struct rc_map users;       /* struct rc_user by name */
+    struct rc_trie users;      /* struct rc_user by name */
+    struct rc_acl_list *acl;   /* holds the rules; shared by snapshots */
     struct rc_acl_rule *rules; /* in order; the first that fits decides */
     uint32_t rules_count;
     bool takes_anonymous;   /* clients without a user name */
@@ -93,64 +172,126 @@ struct rc_instance {
 };
 
 struct rc_parent_topic {
+    struct rc_trie_item item;
     struct rc_slice name;
 };
 
 struct rc_catalog {
     atomic_uint refs;
-    struct rc_map instances;              /* struct rc_instance by id */
-    struct rc_map key_pairs;              /* struct rc_key_pair by access_key, over all instances (unique) */
-    struct rc_map targets;                /* struct rc_target by name */
+    struct rc_trie instances;             /* struct rc_instance by id */
+    struct rc_trie key_pairs;             /* struct rc_key_pair by access_key, over all instances (unique) */
+    struct rc_trie targets;               /* struct rc_target by name */
     struct rc_instance *default_instance; /* of logins that name none; may be NULL */
-    struct rc_topic *presence_topic;  /* the system topic for groups without a rule; resolved like a rule's */
-    struct rc_catalog_memory *memory; /* chunks that hold all of the above */
+    struct rc_topic *presence_topic; /* the system topic for groups without a rule; resolved like a rule's */
+};
+
+/* What a publication asks of those who go by it, besides going by it: who may have lost his right? */
+struct rc_catalog_change {
+    bool all;               /* anybody */
+    bool tokens;            /* who came by token */
+    bool rules_changed;     /* status rules, or where they lead */
+    uint32_t clients_count; /* these clients; more than fit: `all` */
+    struct {
+        struct rc_slice instance, client_id;
+    } clients[RC_CATALOG_CHANGE_CLIENTS];
 };
 
 struct rc_catalog *rc_catalog_create(void); /* one reference, empty */
+/* A copy to be changed, with one reference; the other stays as it is. */
+struct rc_catalog *rc_catalog_fork(const struct rc_catalog *catalog);
 struct rc_catalog *rc_catalog_ref(struct rc_catalog *catalog);
 void rc_catalog_unref(struct rc_catalog *catalog); /* NULL is fine */
 
 /*
  * Building, before publication. The catalog copies the strings. 0, RC_ERR_EXISTS, RC_ERR_FULL or
- * RC_ERR_INVALID (a name against the product's rules; see rc_catalog_is_*).
+ * RC_ERR_INVALID (a name against the product's rules; see rc_catalog_is_*). An `instance` or `group` given
+ * here is one that was just added, or one of rc_catalog_edit_instance / rc_catalog_edit_group: such pointers
+ * are good until the next fork.
  */
 int rc_catalog_add_instance(struct rc_catalog *catalog, struct rc_slice id, struct rc_instance **ret);
+struct rc_instance *rc_catalog_edit_instance(struct rc_catalog *catalog, struct rc_slice id); /* NULL: none */
+struct rc_group *rc_catalog_edit_group(struct rc_instance *instance, struct rc_slice id);     /* likewise */
+/* With its key pairs; false when there is none. */
+bool rc_catalog_remove_instance(struct rc_catalog *catalog, struct rc_slice id);
 /* The instance goes by this profile, with the profile's limits; at first it is RC_PROFILE_PRODUCT. */
 void rc_catalog_set_profile(struct rc_instance *instance, enum rc_profile profile);
 int rc_catalog_add_key(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice access_key,
                        struct rc_slice secret_key);
-/* The pair of this access key becomes an administrator's. */
-void rc_catalog_make_key_admin(struct rc_instance *instance, struct rc_slice access_key);
+/* `instance_id` may be empty for RC_KEY_ADMIN. */
+int rc_catalog_add_role_key(struct rc_catalog *catalog, struct rc_slice instance_id,
+                            struct rc_slice access_key, struct rc_slice secret_key, enum rc_key_role role);
+bool rc_catalog_remove_key(struct rc_catalog *catalog, struct rc_slice access_key);
+/* The clients of this access key's pair may read $SYS. */
+void rc_catalog_make_key_admin(struct rc_catalog *catalog, struct rc_slice access_key);
 /* The password is an entry that was checked (auth/password.h). */
-int rc_catalog_add_user(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice name,
-                        struct rc_slice password, bool is_admin);
-/* Takes a copy of all rules; call once. The patterns were checked (auth/acl.h). */
-void rc_catalog_set_acl(struct rc_catalog *catalog, struct rc_instance *instance,
-                        const struct rc_acl_rule *rules, uint32_t count);
-int rc_catalog_add_group(struct rc_catalog *catalog, struct rc_instance *instance, struct rc_slice id,
-                         struct rc_group **ret);
-int rc_catalog_add_parent_topic(struct rc_catalog *catalog, struct rc_instance *instance,
-                                struct rc_slice name);
-int rc_catalog_set_status_rule(struct rc_catalog *catalog, struct rc_group *group, struct rc_slice id,
+int rc_catalog_add_user(struct rc_instance *instance, struct rc_slice name, struct rc_slice password,
+                        bool is_admin);
+/* Takes a copy of all rules, in the place of those that were there. The patterns were checked (auth/acl.h).
+ */
+void rc_catalog_set_acl(struct rc_instance *instance, const struct rc_acl_rule *rules, uint32_t count);
+int rc_catalog_add_group(struct rc_instance *instance, struct rc_slice id, struct rc_group **ret);
+/* RC_ERR_NOT_FOUND, or RC_ERR_BUSY: a rule has it for its source, or strangers belong to it. */
+int rc_catalog_remove_group(struct rc_instance *instance, struct rc_slice id);
+int rc_catalog_add_parent_topic(struct rc_instance *instance, struct rc_slice name);
+bool rc_catalog_remove_parent_topic(struct rc_instance *instance, struct rc_slice name);
+/* RC_ERR_EXISTS: the group has a rule, or the id is taken. */
+int rc_catalog_set_status_rule(struct rc_instance *instance, struct rc_group *group, struct rc_slice id,
                                struct rc_slice topic_name, uint32_t queues, bool is_enabled);
+bool rc_catalog_remove_status_rule(struct rc_instance *instance, struct rc_slice id);
 /* RC_ERR_EXISTS for a name that is there already. */
 int rc_catalog_add_target(struct rc_catalog *catalog, const struct rc_target *target);
-/* The rule's events go on from its topic in the log to a topic of that cluster. */
-void rc_catalog_set_rule_target(struct rc_catalog *catalog, struct rc_status_rule *rule,
-                                const struct rc_target *target, struct rc_slice topic, bool fails_over);
+/* The rule's events go on from its topic in the log to a topic of that cluster. The rule was just set. */
+void rc_catalog_set_rule_target(struct rc_status_rule *rule, const struct rc_target *target,
+                                struct rc_slice topic, bool fails_over);
+
+/* The client's credential, in the place of the one that it had. */
+int rc_catalog_put_credential(struct rc_instance *instance, struct rc_slice client_id,
+                              struct rc_slice access_key, struct rc_slice secret);
+/* `client_id` empty: of the user name alone. Replaces the one that is there. */
+int rc_catalog_put_identity(struct rc_instance *instance, struct rc_slice username, struct rc_slice client_id,
+                            struct rc_slice secret, bool is_signed);
+bool rc_catalog_remove_identity(struct rc_instance *instance, struct rc_slice username,
+                                struct rc_slice client_id);
+/* Adds, or replaces the one of the same topic. RC_ERR_FULL. */
+int rc_catalog_put_permission(struct rc_instance *instance, bool is_client, struct rc_slice identity,
+                              const struct rc_custom_permission *permission);
+bool rc_catalog_remove_permission(struct rc_instance *instance, bool is_client, struct rc_slice identity,
+                                  struct rc_slice topic);
+/* Into instance->black, ->revoked or ->barred. */
+void rc_catalog_put_mark(struct rc_trie *marks, struct rc_slice key, int64_t until_ms);
+/* Takes over the certificate. */
+void rc_catalog_put_ca(struct rc_instance *instance, struct rc_slice sn, void *certificate,
+                       void (*free_certificate)(void *certificate), bool is_active);
+
+/* What no file declares (credentials, identities, ... certificates) as `from` has it; shared, not copied. */
+void rc_catalog_take_registered(struct rc_instance *instance, const struct rc_instance *from);
 
 /* Look-ups; NULL when there is none. */
 const struct rc_instance *rc_catalog_instance(const struct rc_catalog *catalog, struct rc_slice id);
-const struct rc_key_pair *rc_instance_key(const struct rc_instance *instance, struct rc_slice access_key);
+/* A key pair that may be used on that instance: one of its own, or an administrator's. */
+const struct rc_key_pair *rc_catalog_instance_key(const struct rc_catalog *catalog,
+                                                  const struct rc_instance *instance,
+                                                  struct rc_slice access_key);
 const struct rc_group *rc_instance_group(const struct rc_instance *instance, struct rc_slice id);
+bool rc_instance_has_topic(const struct rc_instance *instance, struct rc_slice name);
 /* Where the events of its clients go: the topic of its status rule, else the system topic. */
 struct rc_topic *rc_group_event_topic(const struct rc_catalog *catalog, const struct rc_group *group);
 const struct rc_key_pair *rc_catalog_key(const struct rc_catalog *catalog, struct rc_slice access_key);
 
 const struct rc_user *rc_instance_user(const struct rc_instance *instance, struct rc_slice name);
+const struct rc_credential *rc_instance_credential(const struct rc_instance *instance,
+                                                   struct rc_slice client_id);
+/* The one of name and client id where there is one, else that of the name alone. */
+const struct rc_custom_identity *rc_instance_identity(const struct rc_instance *instance,
+                                                      struct rc_slice username, struct rc_slice client_id);
+const struct rc_custom_permissions *rc_instance_permissions(const struct rc_instance *instance,
+                                                            bool is_client, struct rc_slice identity);
+const struct rc_mark *rc_instance_mark(const struct rc_trie *marks, struct rc_slice key);
 
 /* 1..RC_CATALOG_USER_MAX bytes of UTF-8 without control characters and | */
 bool rc_catalog_is_user_name(struct rc_slice name);
+/* 1..RC_CATALOG_ID_MAX printable ASCII characters without blanks and | */
+bool rc_catalog_is_access_key(struct rc_slice key);
 /* UTF-8 without control characters (C0, DEL, C1), at most RC_CLIENT_ID_MAX bytes; may be empty. */
 bool rc_catalog_is_client_id(struct rc_slice client_id);
 

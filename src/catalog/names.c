@@ -73,6 +73,16 @@ static bool is_printable_utf8(struct rc_slice text)
     return true;
 }
 
+bool rc_catalog_is_access_key(struct rc_slice key)
+{
+    if (key.len == 0 || key.len > RC_CATALOG_ID_MAX)
+        return false;
+    for (size_t i = 0; i < key.len; i++) /* '|' parts the fields of a user name */
+        if (key.ptr[i] <= ' ' || key.ptr[i] >= 0x7f || key.ptr[i] == '|')
+            return false;
+    return true;
+}
+
 bool rc_catalog_is_user_name(struct rc_slice name)
 {
     return name.len > 0 && name.len <= RC_CATALOG_USER_MAX && memchr(name.ptr, '|', name.len) == NULL &&

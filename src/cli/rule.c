@@ -53,13 +53,14 @@ static bool test_rule(const struct rc_instance *instance, const struct rc_status
 static int test_all(const struct rc_catalog *catalog, const char *only)
 {
     const struct rc_instance *instance;
-    uint32_t instances = 0, tried = 0, failed = 0;
-    while ((instance = rc_map_next(&catalog->instances, &instances)) != NULL) {
-        const struct rc_group *group;
-        uint32_t groups = 0;
-        while ((group = rc_map_next(&instance->groups, &groups)) != NULL) {
-            const struct rc_status_rule *rule = group->status_rule;
-            if (rule == NULL || rule->target == NULL || (only != NULL && !rc_slice_eq_str(rule->id, only)))
+    struct rc_trie_walk instances, rules;
+    uint32_t tried = 0, failed = 0;
+    rc_trie_walk_start(&instances, &catalog->instances);
+    while ((instance = rc_trie_walk_next(&instances)) != NULL) {
+        const struct rc_status_rule *rule;
+        rc_trie_walk_start(&rules, &instance->status_rules);
+        while ((rule = rc_trie_walk_next(&rules)) != NULL) {
+            if (rule->target == NULL || (only != NULL && !rc_slice_eq_str(rule->id, only)))
                 continue;
             tried++;
             failed += !test_rule(instance, rule);

@@ -50,7 +50,7 @@ static void add_keys(struct builder *builder, const struct rc_config_list *list)
                                rc_slice_str(keys[i].secret_key.text));
         check_added(builder, err, &keys[i].access_key, "keys", i, "access key");
         if (keys[i].is_admin)
-            rc_catalog_make_key_admin(builder->instance, rc_slice_str(keys[i].access_key.text));
+            rc_catalog_make_key_admin(builder->catalog, rc_slice_str(keys[i].access_key.text));
     }
 }
 
@@ -59,8 +59,7 @@ static void add_groups(struct builder *builder, const struct rc_config_list *lis
     const struct rc_config_text *groups = list->items;
     for (uint32_t i = 0; i < list->count; i++) {
         struct rc_group *group;
-        int err =
-            rc_catalog_add_group(builder->catalog, builder->instance, rc_slice_str(groups[i].text), &group);
+        int err = rc_catalog_add_group(builder->instance, rc_slice_str(groups[i].text), &group);
         check_added(builder, err, &groups[i], "groups", i, "group");
     }
 }
@@ -69,8 +68,7 @@ static void add_topics(struct builder *builder, const struct rc_config_list *lis
 {
     const struct rc_config_text *topics = list->items;
     for (uint32_t i = 0; i < list->count; i++) {
-        int err =
-            rc_catalog_add_parent_topic(builder->catalog, builder->instance, rc_slice_str(topics[i].text));
+        int err = rc_catalog_add_parent_topic(builder->instance, rc_slice_str(topics[i].text));
         check_added(builder, err, &topics[i], "topics", i, "topic");
     }
 }
@@ -84,11 +82,10 @@ static void add_standard_group(struct builder *builder, const struct rc_config_i
     struct rc_config_text name = instance->group;
     if (name.text[0] == '\0')
         name.text = STANDARD_GROUP;
-    builder->instance->group = rc_map_find(&builder->instance->groups, rc_slice_str(name.text));
+    builder->instance->group = rc_trie_find(&builder->instance->groups, rc_slice_str(name.text));
     if (builder->instance->group != NULL)
         return;
-    int err = rc_catalog_add_group(builder->catalog, builder->instance, rc_slice_str(name.text),
-                                   &builder->instance->group);
+    int err = rc_catalog_add_group(builder->instance, rc_slice_str(name.text), &builder->instance->group);
     check_added(builder, err, &name, NULL, 0, "group");
 }
 
@@ -96,7 +93,7 @@ static void add_users(struct builder *builder, const struct rc_config_list *list
 {
     const struct rc_config_user *users = list->items;
     for (uint32_t i = 0; i < list->count; i++) {
-        int err = rc_catalog_add_user(builder->catalog, builder->instance, rc_slice_str(users[i].name.text),
+        int err = rc_catalog_add_user(builder->instance, rc_slice_str(users[i].name.text),
                                       rc_slice_str(users[i].password.text), users[i].is_admin);
         check_added(builder, err, &users[i].name, "users", i, "user");
     }
@@ -138,7 +135,7 @@ static void add_acl(struct builder *builder, const struct rc_config_list *list)
         rules[i] = make_rule(&acl[i], topics + topics_count);
         topics_count += acl[i].topics.count;
     }
-    rc_catalog_set_acl(builder->catalog, builder->instance, rules, list->count);
+    rc_catalog_set_acl(builder->instance, rules, list->count);
     free(topics);
     free(rules);
 }
@@ -171,25 +168,32 @@ static void add_standard(struct builder *builder, const struct rc_config_instanc
     add_acl(builder, &instance->acl);
 }
 
-/* The named one, or the only one of profile standard. */
+/* The named one, or the only one of profile standard, or the only one. */
 static void choose_default_instance(struct builder *builder)
 {
     const struct rc_config_text *name = &builder->config->mqtt.default_instance;
     struct rc_catalog *catalog = builder->catalog;
     struct rc_instance *instance, *standard = NULL;
-    uint32_t cursor = 0, count = 0;
+    struct rc_trie_walk walk;
+    uint32_t count = 0;
     if (name->text[0] != '\0') {
-        catalog->default_instance = rc_map_find(&catalog->instances, rc_slice_str(name->text));
+        catalog->default_instance = rc_trie_find(&catalog->instances, rc_slice_str(name->text));
         if (catalog->default_instance == NULL)
             rc_config_errors_add(builder->errors, builder->config->file, name->at, "mqtt.default_instance",
                                  "'%s' was given, the ID of one of the instances was expected", name->text);
         return;
     }
-    while ((instance = rc_map_next(&catalog->instances, &cursor)) != NULL) {
+    rc_trie_walk_start(&walk, &catalog->instances);
+    while ((instance = rc_trie_walk_next(&walk)) != NULL) {
         if (instance->profile != RC_PROFILE_STANDARD)
             continue;
         standard = instance;
         count++;
+    }
+    if (count == 0 && catalog->instances.count == 1) {
+        rc_trie_walk_start(&walk, &catalog->instances);
+        standard = rc_trie_walk_next(&walk);
+        count = 1;
     }
     catalog->default_instance = count == 1 ? standard : NULL;
 }
@@ -254,7 +258,7 @@ static bool find_target(struct builder *builder, const struct rc_config_instance
         what = has_topic ? "`topic` and `target` were given, one of them was expected"
                          : "neither `topic` nor `target` was given, one of them was expected";
     else if (has_topic) {
-        *ret = rc_map_find(&builder->catalog->targets, rc_slice_str(rule->target.instance.text));
+        *ret = rc_trie_find(&builder->catalog->targets, rc_slice_str(rule->target.instance.text));
         if (*ret == NULL)
             what = "`target.instance` names none of `rocketmq.instances`";
         name_log_topic(topic, RC_MESSAGE_TOPIC_MAX + 1, instance->id.text, rule);
@@ -304,7 +308,7 @@ static void add_rules(struct builder *builder, const struct rc_config_instance *
             check_added(builder, RC_ERR_EXISTS, &rule->id, "rules", i, "rule");
             continue;
         }
-        struct rc_group *group = rc_map_find(&builder->instance->groups, rc_slice_str(rule->group.text));
+        struct rc_group *group = rc_trie_find(&builder->instance->groups, rc_slice_str(rule->group.text));
         if (group == NULL) {
             refuse_unknown_group(builder, instance, i);
             continue;
@@ -313,12 +317,12 @@ static void add_rules(struct builder *builder, const struct rc_config_instance *
         const struct rc_target *target;
         if (!find_target(builder, instance, i, topic, &target))
             continue;
-        int err = rc_catalog_set_status_rule(builder->catalog, group, rc_slice_str(rule->id.text),
+        int err = rc_catalog_set_status_rule(builder->instance, group, rc_slice_str(rule->id.text),
                                              rc_slice_str(topic), target ? 1 : (uint32_t)rule->queues,
                                              rule->is_enabled);
         if (err == RC_OK)
-            rc_catalog_set_rule_target(builder->catalog, group->status_rule, target,
-                                       rc_slice_str(rule->target.topic.text), rule->target.fails_over);
+            rc_catalog_set_rule_target(group->status_rule, target, rc_slice_str(rule->target.topic.text),
+                                       rule->target.fails_over);
         if (err == RC_ERR_EXISTS)
             refuse(builder, rule->group.at, "rules", i,
                    "the group has a status-notice rule already, one was expected");
@@ -357,8 +361,8 @@ struct rc_catalog *rc_control_build_catalog(const struct rc_config *config, stru
 
 static int resolve_rule(struct rc_status_rule *rule, struct rc_store *store, struct rc_error *error)
 {
-    rule->topic = NULL;
-    if (!rule->is_enabled)
+    /* One that has its topic may have been published before, and is not touched. */
+    if (!rule->is_enabled || rule->topic != NULL)
         return RC_OK;
     return rc_store_create_topic(store, rule->topic_name, rule->queues, RC_PERM_READ_WRITE, &rule->topic,
                                  error);
@@ -368,15 +372,14 @@ int rc_control_resolve_topics(struct rc_catalog *catalog, struct rc_store *store
 {
     int err = rc_store_create_topic(store, rc_slice_str(RC_PRESENCE_TOPIC), RC_PRESENCE_TOPIC_QUEUES,
                                     RC_PERM_READ_WRITE, &catalog->presence_topic, error);
-    uint32_t instance_cursor = 0;
-    struct rc_instance *instance;
-    while (err == RC_OK && (instance = rc_map_next(&catalog->instances, &instance_cursor)) != NULL) {
-        uint32_t group_cursor = 0;
-        struct rc_group *group;
-        while (err == RC_OK && (group = rc_map_next(&instance->groups, &group_cursor)) != NULL) {
-            if (group->status_rule != NULL)
-                err = resolve_rule(group->status_rule, store, error);
-        }
+    struct rc_trie_walk instances, rules;
+    const struct rc_instance *instance;
+    rc_trie_walk_start(&instances, &catalog->instances);
+    while (err == RC_OK && (instance = rc_trie_walk_next(&instances)) != NULL) {
+        struct rc_status_rule *rule;
+        rc_trie_walk_start(&rules, &instance->status_rules);
+        while (err == RC_OK && (rule = rc_trie_walk_next(&rules)) != NULL)
+            err = resolve_rule(rule, store, error);
     }
     return err;
 }

@@ -48,10 +48,10 @@ static void test_the_catalog_has_what_the_file_says(void **state)
     const struct rc_instance *two = rc_catalog_instance(catalog, rc_slice_str("two"));
     assert_non_null(one);
     assert_non_null(two);
-    const struct rc_key_pair *key = rc_instance_key(one, rc_slice_str("a2"));
+    const struct rc_key_pair *key = rc_catalog_instance_key(catalog, one, rc_slice_str("a2"));
     assert_non_null(key);
     assert_true(rc_slice_eq_str(key->secret_key, "s2"));
-    assert_null(rc_instance_key(two, rc_slice_str("a2")));
+    assert_null(rc_catalog_instance_key(catalog, two, rc_slice_str("a2")));
     const struct rc_group *group = rc_instance_group(one, rc_slice_str("GID_one"));
     assert_non_null(group);
     assert_non_null(group->status_rule);
@@ -155,7 +155,7 @@ static void test_an_instance_of_profile_standard_has_users_rules_and_limits(void
     assert_true(rc_slice_eq_str(home->group->id, "GID_home"));
     assert_non_null(home->group->status_rule);
     assert_null(cloud->group);
-    assert_true(rc_instance_key(home, rc_slice_str("a"))->is_admin);
+    assert_true(rc_catalog_instance_key(catalog, home, rc_slice_str("a"))->is_admin);
     const struct rc_user *bob = rc_instance_user(home, rc_slice_str("bob"));
     assert_true(bob != NULL && bob->is_admin && bob->password.len == 112);
     assert_int_equal(home->rules_count, 2);
@@ -177,7 +177,7 @@ static void test_an_instance_of_profile_standard_has_users_rules_and_limits(void
     rc_catalog_unref(catalog);
 }
 
-static void test_the_default_instance_is_the_named_one_or_the_only_standard_one(void **state)
+static void test_the_default_instance_is_the_named_one_or_the_only_one_that_there_can_be(void **state)
 {
     struct rc_catalog *catalog =
         build("instances: [{id: a, profile: standard}, {id: b, profile: standard}]\n");
@@ -189,6 +189,9 @@ static void test_the_default_instance_is_the_named_one_or_the_only_standard_one(
                     "instances: [{id: a, profile: standard}, {id: b, profile: standard}]\n");
     assert_non_null(catalog);
     assert_true(rc_slice_eq_str(catalog->default_instance->id, "b"));
+    rc_catalog_unref(catalog);
+    catalog = build("instances: [{id: a}]\n");
+    assert_ptr_equal(catalog->default_instance, rc_catalog_instance(catalog, rc_slice_str("a")));
     rc_catalog_unref(catalog);
     assert_null(build("mqtt: {default_instance: c}\ninstances: [{id: a}]\n"));
     assert_non_null(strstr(messages, "mqtt.default_instance: 'c' was given, the ID of one of the instances"));
@@ -242,7 +245,7 @@ int main(void)
         cmocka_unit_test(test_a_rule_for_a_group_that_is_not_there_is_refused),
         cmocka_unit_test(test_topics_are_found_or_created_in_the_store),
         cmocka_unit_test(test_an_instance_of_profile_standard_has_users_rules_and_limits),
-        cmocka_unit_test(test_the_default_instance_is_the_named_one_or_the_only_standard_one),
+        cmocka_unit_test(test_the_default_instance_is_the_named_one_or_the_only_one_that_there_can_be),
         cmocka_unit_test(test_what_goes_with_profile_standard_alone_is_refused_elsewhere),
         cmocka_unit_test(test_users_and_rules_that_cannot_work_are_refused),
     };

@@ -86,15 +86,15 @@ typedef int (*rule_fn)(struct rc_rules *rules, const struct rc_instance *instanc
 static int each_rule(struct rc_rules *rules, const struct rc_catalog *catalog, rule_fn visit,
                      struct rc_error *error)
 {
-    struct rc_instance *instance;
-    uint32_t instances = 0;
+    const struct rc_instance *instance;
+    struct rc_trie_walk instances, status_rules;
     int err = RC_OK;
-    while (err == RC_OK && (instance = rc_map_next(&catalog->instances, &instances)) != NULL) {
-        struct rc_group *group;
-        uint32_t groups = 0;
-        while (err == RC_OK && (group = rc_map_next(&instance->groups, &groups)) != NULL) {
-            const struct rc_status_rule *rule = group->status_rule;
-            if (rule != NULL && rule->target != NULL && rule->is_enabled)
+    rc_trie_walk_start(&instances, &catalog->instances);
+    while (err == RC_OK && (instance = rc_trie_walk_next(&instances)) != NULL) {
+        const struct rc_status_rule *rule;
+        rc_trie_walk_start(&status_rules, &instance->status_rules);
+        while (err == RC_OK && (rule = rc_trie_walk_next(&status_rules)) != NULL) {
+            if (rule->target != NULL && rule->is_enabled)
                 err = visit(rules, instance, rule, error);
         }
     }
@@ -169,7 +169,7 @@ static void drop_changed_clusters(struct rc_rules *rules, const struct rc_catalo
     rc_list_for_each_safe(node, &rules->clusters)
     {
         struct rc_cluster *cluster = rc_container_of(node, struct rc_cluster, node);
-        const struct rc_target *target = rc_map_find(&catalog->targets, rc_slice_str(cluster->name));
+        const struct rc_target *target = rc_trie_find(&catalog->targets, rc_slice_str(cluster->name));
         if (target == NULL || !rc_cluster_is_as(cluster, target))
             drop_cluster(rules, cluster);
     }
@@ -177,7 +177,7 @@ static void drop_changed_clusters(struct rc_rules *rules, const struct rc_catalo
 
 static void connect_feed(struct rc_rules *rules, struct rc_feed *feed, const struct rc_catalog *catalog)
 {
-    const struct rc_target *target = rc_map_find(&catalog->targets, rc_slice_str(feed->target));
+    const struct rc_target *target = rc_trie_find(&catalog->targets, rc_slice_str(feed->target));
     struct rc_cluster *cluster = find_cluster(rules, feed->target);
     if (target != NULL && cluster == NULL) {
         cluster = rc_cluster_create(rules->loop, target);

@@ -22,14 +22,13 @@ static struct rc_catalog *make_catalog(bool is_enabled)
     struct rc_group *group;
     struct rc_target target = {.name = rc_slice_str("apache"), .nameservers = rc_slice_str("127.0.0.1:1")};
     assert_int_equal(rc_catalog_add_instance(catalog, rc_slice_str("test"), &instance), RC_OK);
-    assert_int_equal(rc_catalog_add_group(catalog, instance, rc_slice_str("GID_test"), &group), RC_OK);
+    assert_int_equal(rc_catalog_add_group(instance, rc_slice_str("GID_test"), &group), RC_OK);
     assert_int_equal(rc_catalog_add_target(catalog, &target), RC_OK);
-    assert_int_equal(rc_catalog_set_status_rule(catalog, group, rc_slice_str("one"), rc_slice_str(LOG_TOPIC),
+    assert_int_equal(rc_catalog_set_status_rule(instance, group, rc_slice_str("one"), rc_slice_str(LOG_TOPIC),
                                                 1, is_enabled),
                      RC_OK);
-    rc_catalog_set_rule_target(catalog, group->status_rule,
-                               rc_map_find(&catalog->targets, rc_slice_str("apache")), rc_slice_str("there"),
-                               false);
+    rc_catalog_set_rule_target(group->status_rule, rc_trie_find(&catalog->targets, rc_slice_str("apache")),
+                               rc_slice_str("there"), false);
     return catalog;
 }
 

@@ -13,8 +13,10 @@ static bool matches(const struct rc_remoting *command, const struct rc_key_pair 
     return rc_secret_equal(signature, rc_slice(expected, RC_SIGNATURE_LEN));
 }
 
-const char *rc_acl_refusal(struct rc_endpoint *endpoint, const struct rc_remoting *command)
+const char *rc_acl_refusal(struct rc_endpoint *endpoint, const struct rc_remoting *command,
+                           const struct rc_key_pair **ret_key)
 {
+    *ret_key = NULL;
     if (!endpoint->options.acl)
         return NULL;
     struct rc_slice access_key = rc_remoting_get(command, "AccessKey");
@@ -25,6 +27,7 @@ const char *rc_acl_refusal(struct rc_endpoint *endpoint, const struct rc_remotin
     const struct rc_key_pair *pair = rc_catalog_key(endpoint->catalog, access_key);
     if (pair == NULL)
         return "org.apache.rocketmq.acl.common.AclException: No such accessKey";
+    *ret_key = pair;
     if (matches(command, pair, signature, false, NULL))
         return NULL;
     /* ONS signs a byte more with 105, and clients add a field to 12 after signing. */

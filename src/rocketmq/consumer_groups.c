@@ -253,6 +253,10 @@ static struct rc_consumer_group *find_or_make(struct rc_endpoint *endpoint, stru
 static void consumer_beats(const struct rc_request *request, const struct rc_heartbeat_consumer *consumer,
                            struct rc_slice client_id)
 {
+    if (!rc_tenancy_may_group(request->endpoint, request->key, consumer->group)) {
+        RC_COUNTER(request->endpoint, denied);
+        return;
+    }
     struct rc_consumer_group *group = find_or_make(request->endpoint, consumer->group);
     struct rc_heartbeat_subscription data;
     if (group == NULL)

@@ -41,7 +41,7 @@ static const struct row rows[] = {
     {RC_REQ_CHECK_CLIENT_CONFIG, handle_check_client_config},
 };
 
-static void refuse_unsigned(const struct rc_request *request, const char *why)
+static void refuse(const struct rc_request *request, const char *why)
 {
     char address[RC_ADDRESS_TEXT_MAX], key[80];
     RC_COUNTER(request->endpoint, denied);
@@ -61,16 +61,21 @@ static void refuse_unknown(const struct rc_request *request)
 
 void rc_endpoint_dispatch(struct rc_peer *peer, const struct rc_remoting *command)
 {
-    struct rc_request request = {peer->endpoint, peer, command};
+    struct rc_request request = {peer->endpoint, peer, command, NULL};
     if (command->flag & RC_REMOTING_RESPONSE)
         return; /* this side's requests are one-way: an answer is nobody's */
     RC_COUNTER(peer->endpoint, requests);
-    const char *why = rc_acl_refusal(peer->endpoint, command);
+    const char *why = rc_acl_refusal(peer->endpoint, command, &request.key);
     if (why != NULL) {
-        refuse_unsigned(&request, why);
+        refuse(&request, why);
         return;
     }
     rc_peer_set_known(peer);
+    why = rc_tenancy_refusal(peer->endpoint, request.key, command);
+    if (why != NULL) {
+        refuse(&request, why);
+        return;
+    }
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (rows[i].code == command->code) {
             rows[i].handle(&request);

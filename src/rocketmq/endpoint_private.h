@@ -8,6 +8,7 @@
 #include "rocketmq/producing.h"
 #include "rocketmq/pull.h"
 #include "rocketmq/request.h"
+#include "rocketmq/tenancy.h"
 
 #define RC_COUNTER_ADD(endpoint, name, n)                                                                    \
     atomic_fetch_add_explicit(&(endpoint)->counters.name, (uint_fast64_t)(n), memory_order_relaxed)
@@ -25,6 +26,7 @@ struct rc_endpoint {
     struct rc_loop *loop;
     struct rc_worker *worker;
     struct rc_catalog *catalog;
+    struct rc_owners *owners;
     struct rc_log_sender *sender;
     struct rc_log_reader *reader;
     struct rc_listener listeners[RC_ENDPOINT_LISTENERS_MAX];
@@ -59,8 +61,9 @@ struct rc_endpoint {
 void rc_endpoint_dispatch(struct rc_peer *peer, const struct rc_remoting *command);
 
 /* ---- acl.c ---- */
-/* NULL when the request may go on, else why not. */
-const char *rc_acl_refusal(struct rc_endpoint *endpoint, const struct rc_remoting *command);
+/* NULL when the request is signed, by *ret_key (NULL where signatures are not asked for); else why not. */
+const char *rc_acl_refusal(struct rc_endpoint *endpoint, const struct rc_remoting *command,
+                           const struct rc_key_pair **ret_key);
 
 /* ---- route.c ---- */
 void rc_route_handle_route(const struct rc_request *request);

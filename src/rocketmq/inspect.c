@@ -29,6 +29,29 @@ void rc_endpoint_search(struct rc_endpoint *endpoint, struct rc_key_search *sear
     rc_loop_post(rc_worker_loop(endpoint->worker), &search->mail);
 }
 
+/* ---- jobs ---- */
+
+static void deliver_done(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct rc_endpoint_job *job = rc_container_of(mail, struct rc_endpoint_job, mail);
+    job->on_done(job);
+}
+
+static void deliver_job(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct rc_endpoint_job *job = rc_container_of(mail, struct rc_endpoint_job, mail);
+    job->run(job, job->endpoint->options.store, job->endpoint->owners);
+    job->mail.deliver = deliver_done;
+    rc_loop_post(job->reply_to, &job->mail);
+}
+
+void rc_endpoint_do(struct rc_endpoint *endpoint, struct rc_endpoint_job *job)
+{
+    job->endpoint = endpoint;
+    job->mail.deliver = deliver_job;
+    rc_loop_post(rc_worker_loop(endpoint->worker), &job->mail);
+}
+
 /* ---- groups ---- */
 
 static void deliver_seen(struct rc_mail *mail, struct rc_loop *loop)

@@ -9,6 +9,7 @@
 #include "loop/loop.h"
 #include "rocketmq/endpoint.h"
 #include "rocketmq/key_index.h"
+#include "rocketmq/tenancy.h"
 
 /* Messages by key, the newest first. */
 struct rc_key_search {
@@ -22,6 +23,17 @@ struct rc_key_search {
     struct rc_endpoint *endpoint; /* the endpoint's own */
 };
 void rc_endpoint_search(struct rc_endpoint *endpoint, struct rc_key_search *search);
+
+/* Work on the store and its files, for the worker's thread. */
+struct rc_endpoint_job {
+    struct rc_mail mail;
+    void (*run)(struct rc_endpoint_job *job, struct rc_store *store, struct rc_owners *owners);
+    struct rc_loop *reply_to;
+    void (*on_done)(struct rc_endpoint_job *job);
+    void *owner;
+    struct rc_endpoint *endpoint;
+};
+void rc_endpoint_do(struct rc_endpoint *endpoint, struct rc_endpoint_job *job);
 
 enum { RC_GROUP_LOOK_BYTES_MAX = 1 << 20 }; /* of an answer; what is beyond is left out */
 

@@ -8,6 +8,7 @@
 #include "rocketmq/remoting.h"
 
 struct rc_endpoint;
+struct rc_key_pair;
 struct rc_peer;
 struct rc_queue;
 
@@ -15,6 +16,7 @@ struct rc_request {
     struct rc_endpoint *endpoint;
     struct rc_peer *peer;
     const struct rc_remoting *command; /* gone when the handler returns */
+    const struct rc_key_pair *key;     /* who signed it, likewise; NULL: requests are not signed here */
 };
 
 void rc_request_reply(const struct rc_request *request, int32_t code, const char *remark);

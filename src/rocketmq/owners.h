@@ -1,0 +1,33 @@
+/*
+ * Whose a topic or a consumer group of the endpoint is: the instance whose key pair used it first. Kept in
+ * rollcall/owners beside the log, so that it stays so. Any thread; a mutex inside.
+ */
+#ifndef RC_ROCKETMQ_OWNERS_H
+#define RC_ROCKETMQ_OWNERS_H
+
+#include "base/error.h"
+#include "catalog/catalog.h"
+
+enum { RC_OWNERS_MAX = 300000, RC_OWNERS_NAME_MAX = 255 };
+
+enum rc_owned { RC_OWNED_TOPIC = 't', RC_OWNED_GROUP = 'g' };
+
+struct rc_owners;
+
+/* `own_dir` is rc_store_own_dir's. Lines that make no sense are left out, with a warning. */
+int rc_owners_open(int own_dir, struct rc_owners **ret, struct rc_error *error);
+void rc_owners_close(struct rc_owners *owners); /* NULL is harmless */
+
+/* False when it is nobody's. */
+bool rc_owners_find(struct rc_owners *owners, enum rc_owned kind, struct rc_slice name,
+                    char ret_instance[RC_CATALOG_ID_MAX + 1]);
+/* It is that instance's from now on. RC_ERR_INVALID for a name that cannot be, RC_ERR_FULL, RC_ERR_IO. */
+int rc_owners_claim(struct rc_owners *owners, enum rc_owned kind, struct rc_slice name,
+                    struct rc_slice instance);
+/* It is nobody's. */
+void rc_owners_drop(struct rc_owners *owners, enum rc_owned kind, struct rc_slice name);
+/* Those of one instance, in no order, with the mutex held. */
+void rc_owners_each(struct rc_owners *owners, enum rc_owned kind, struct rc_slice instance,
+                    void (*visit)(struct rc_slice name, void *arg), void *arg);
+
+#endif

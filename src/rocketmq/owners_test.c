@@ -18,7 +18,7 @@ static int dir;
 
 static int set_up(void **state)
 {
-    strcpy(dir_path, "/tmp/rc-owners-XXXXXX");
+    snprintf(dir_path, sizeof(dir_path), "/tmp/rc-owners-XXXXXX");
     assert_non_null(mkdtemp(dir_path));
     dir = open(dir_path, O_RDONLY | O_DIRECTORY);
     assert_true(dir != -1);

@@ -14,9 +14,11 @@ static bool has_prefix(struct rc_slice name, const char *prefix)
 
 static bool leads_to(const struct rc_instance *instance, struct rc_slice topic)
 {
-    const struct rc_group *group;
-    for (uint32_t cursor = 0; (group = rc_map_next(&instance->groups, &cursor)) != NULL;)
-        if (group->status_rule != NULL && rc_slice_eq(group->status_rule->topic_name, topic))
+    const struct rc_status_rule *rule;
+    struct rc_trie_walk walk;
+    rc_trie_walk_start(&walk, &instance->status_rules);
+    while ((rule = rc_trie_walk_next(&walk)) != NULL)
+        if (rc_slice_eq(rule->topic_name, topic))
             return true;
     return false;
 }
@@ -24,7 +26,9 @@ static bool leads_to(const struct rc_instance *instance, struct rc_slice topic)
 static bool anybody_leads_to(const struct rc_catalog *catalog, struct rc_slice topic)
 {
     const struct rc_instance *instance;
-    for (uint32_t cursor = 0; (instance = rc_map_next(&catalog->instances, &cursor)) != NULL;)
+    struct rc_trie_walk walk;
+    rc_trie_walk_start(&walk, &catalog->instances);
+    while ((instance = rc_trie_walk_next(&walk)) != NULL)
         if (leads_to(instance, topic))
             return true;
     return false;
@@ -81,12 +85,12 @@ bool rc_tenancy_has_topic(const struct rc_tenancy *tenancy, struct rc_slice topi
 
 static bool is_free(const struct rc_key_pair *key)
 {
-    return key == NULL || key->is_admin;
+    return key == NULL || key->role == RC_KEY_ADMIN;
 }
 
 static struct rc_tenancy tenancy_of(struct rc_endpoint *endpoint, const struct rc_key_pair *key)
 {
-    return (struct rc_tenancy){endpoint->owners, endpoint->catalog, key->instance->id, true};
+    return (struct rc_tenancy){endpoint->owners, endpoint->catalog, key->instance_id, true};
 }
 
 bool rc_tenancy_may_topic(struct rc_endpoint *endpoint, const struct rc_key_pair *key, struct rc_slice topic)
@@ -112,6 +116,8 @@ const char *rc_tenancy_refusal(struct rc_endpoint *endpoint, const struct rc_key
     bool is_short = command->code == RC_REQ_SEND_V2 || command->code == RC_REQ_SEND_BATCH;
     if (is_free(key))
         return NULL;
+    if (key->role == RC_KEY_READ_ONLY && (is_short || command->code == RC_REQ_SEND))
+        return NOT_YOURS "the accessKey may only read";
     for (size_t i = 0; i < 2; i++) {
         struct rc_slice topic = rc_remoting_get(command, topics[i]);
         struct rc_slice group = rc_remoting_get(command, groups[i]);

@@ -1,4 +1,4 @@
-#include "api/api_private.h"
+#include "api/actions.h"
 
 static json_t *text(struct rc_slice slice)
 {

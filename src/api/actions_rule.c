@@ -1,5 +1,5 @@
 /* Rules: what they have sent, and telling the roll again. */
-#include "api/api_private.h"
+#include "api/actions.h"
 #include "base/alloc.h"
 #include "broker/roll.h"
 #include "rules/rules.h"

@@ -2,7 +2,7 @@
  * Who is online: questions to the shards that own the clients. A call with clients of several shards asks
  * each for its own, and is answered when the last has answered.
  */
-#include "api/api_private.h"
+#include "api/actions.h"
 #include "base/alloc.h"
 #include "base/hex.h"
 #include "broker/roll.h"

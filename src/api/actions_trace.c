@@ -2,7 +2,7 @@
  * Traces. A device's is in the log: its events, found through the index by key. MQTT messages do not pass
  * through the log, so their traces are not served.
  */
-#include "api/api_private.h"
+#include "api/actions.h"
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/hex.h"
@@ -182,8 +182,7 @@ static bool read_window(struct rc_api_call *call, struct trace *trace)
 {
     struct rc_key_query *what = &trace->search.what;
     trace->page_size = PAGE_SIZE_MAX;
-    if (rc_api_call_need(call, "MqttRegionId") == NULL ||
-        !rc_api_call_need_int(call, "BeginTime", 0, INT64_MAX, &what->begin_ms) ||
+    if (!rc_api_call_need_int(call, "BeginTime", 0, INT64_MAX, &what->begin_ms) ||
         !rc_api_call_need_int(call, "EndTime", 0, INT64_MAX, &what->end_ms) ||
         !rc_api_call_need_int(call, "CurrentPage", 1, INT32_MAX, &trace->page) ||
         !rc_api_call_need_int(call, "PageSize", 1, PAGE_SIZE_MAX, &trace->page_size))

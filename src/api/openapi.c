@@ -17,7 +17,6 @@ enum {
     CLOCK_SKEW_S = 15 * 60,
     NONCE_KEEP_MS = 2 * CLOCK_SKEW_S * 1000,
     SIGNED_TEXT_MAX = 16 * 1024, /* told to whose signature is wrong */
-    PER_SECOND_OF_ADDRESS = 300, /* of one operation, from one address */
 };
 
 static const char version[] = "2020-04-20";
@@ -188,61 +187,6 @@ static bool authenticate(struct rc_api_call *call, const struct rc_params *query
     return true;
 }
 
-/* ---- may they? ---- */
-
-static bool is_throttled(struct rc_api_call *call, const struct rc_api_action *action)
-{
-    char key[RC_RATE_KEY_MAX];
-    uint8_t ip[16];
-    uint64_t now_ms = rc_clock_mono_ns() / 1000000;
-    size_t ip_len = rc_address_ip(&call->request->peer, ip);
-    int len = snprintf(key, sizeof(key), "k%.*s/%s", RC_SLICE_FMT(call->key->access_key), action->name);
-    if (!rc_rate_limit_take(&call->api->rates, rc_slice(key, (size_t)len), action->per_second, now_ms))
-        return true;
-    len = snprintf(key, sizeof(key), "a%s/", action->name);
-    memcpy(key + len, ip, ip_len);
-    return !rc_rate_limit_take(&call->api->rates, rc_slice(key, (size_t)len + ip_len), PER_SECOND_OF_ADDRESS,
-                               now_ms);
-}
-
-/* The instance that the call is about: the key's own. False when the call was answered. */
-static bool find_instance(struct rc_api_call *call, const struct rc_api_action *action)
-{
-    if (action->instance == NULL)
-        return true;
-    const char *id = rc_params_get(&call->params, action->instance);
-    if (id == NULL && action->is_own) {
-        call->instance = rc_catalog_instance(call->catalog, call->key->instance_id);
-        return true;
-    }
-    id = rc_api_call_need(call, action->instance);
-    if (id == NULL)
-        return false;
-    call->instance = rc_catalog_instance(call->catalog, rc_slice_str(id));
-    if (call->instance == NULL ||
-        rc_catalog_instance_key(call->catalog, call->instance, call->key->access_key) == NULL) {
-        rc_api_call_fail(call, RC_API_NO_PERMISSION, "%s", "");
-        return false;
-    }
-    return true;
-}
-
-static void dispatch(struct rc_api_call *call)
-{
-    const struct rc_api_action *action = call->action != NULL ? rc_api_action_find(call->action) : NULL;
-    if (call->action == NULL) {
-        rc_api_call_fail(call, RC_API_MISSING_ACTION, "%s", "");
-    } else if (action == NULL) {
-        rc_api_call_fail(call, RC_API_UNKNOWN_ACTION, "%s", "");
-    } else if (call->request->method == RC_HTTP_GET ? !action->may_get : !action->may_post) {
-        rc_api_call_fail(call, RC_API_WRONG_METHOD, "%s", "");
-    } else if (is_throttled(call, action)) {
-        rc_api_call_fail(call, RC_API_THROTTLED, "The limit is %u a second.", action->per_second);
-    } else if (find_instance(call, action)) {
-        action->run(call);
-    }
-}
-
 void rc_openapi_handle(struct rc_api *api, struct rc_http_request *request)
 {
     struct rc_api_call *call = rc_api_call_create(api, request);
@@ -258,6 +202,6 @@ void rc_openapi_handle(struct rc_api *api, struct rc_http_request *request)
     if (err != RC_OK)
         rc_api_call_fail(call, RC_API_INVALID_PARAMETER, "Parameters are %s.", rc_err_text(err));
     else if (authenticate(call, &query))
-        dispatch(call);
+        rc_api_dispatch(call);
     rc_params_free(&query);
 }

@@ -2,6 +2,7 @@
 
 #include "api/xml_write.h"
 #include "base/alloc.h"
+#include "base/error.h"
 #include "base/hex.h"
 #include "base/log.h"
 
@@ -15,30 +16,33 @@
 enum { ANSWER_MAX = 32 << 20 };
 
 static const struct {
-    unsigned status;
+    unsigned status, rest_status;
     const char *code, *message;
 } errors[] = {
-    [RC_API_MISSING_ACTION] = {400, "MissingAction", "The parameter Action is missing."},
-    [RC_API_UNKNOWN_ACTION] = {404, "InvalidAction.NotFound", "There is no such action."},
-    [RC_API_UNKNOWN_VERSION] = {404, "InvalidVersion", "The version that is served is 2020-04-20."},
-    [RC_API_WRONG_METHOD] = {405, "UnsupportedHTTPMethod", "This action is not called by this method."},
-    [RC_API_MISSING_PARAMETER] = {400, "MissingParameter", "A parameter is missing."},
-    [RC_API_INVALID_PARAMETER] = {400, "InvalidParameter", "A parameter is not valid."},
-    [RC_API_MISSING_KEY] = {400, "MissingAccessKeyId", "The request is not signed."},
-    [RC_API_UNKNOWN_KEY] = {404, "InvalidAccessKeyId.NotFound", "There is no such AccessKey."},
-    [RC_API_WRONG_SIGNATURE] = {400, "SignatureDoesNotMatch",
+    [RC_API_MISSING_ACTION] = {400, 400, "MissingAction", "The parameter Action is missing."},
+    [RC_API_UNKNOWN_ACTION] = {404, 404, "InvalidAction.NotFound", "There is no such action."},
+    [RC_API_UNKNOWN_VERSION] = {404, 404, "InvalidVersion", "The version that is served is 2020-04-20."},
+    [RC_API_WRONG_METHOD] = {405, 405, "UnsupportedHTTPMethod", "This is not called by this method."},
+    [RC_API_MISSING_PARAMETER] = {400, 400, "MissingParameter", "A parameter is missing."},
+    [RC_API_INVALID_PARAMETER] = {400, 400, "InvalidParameter", "A parameter is not valid."},
+    [RC_API_MISSING_KEY] = {400, 401, "MissingAccessKeyId", "The request is not signed."},
+    [RC_API_UNKNOWN_KEY] = {404, 401, "InvalidAccessKeyId.NotFound", "There is no such AccessKey."},
+    [RC_API_WRONG_SIGNATURE] = {400, 401, "SignatureDoesNotMatch",
                                 "The signature is not the one of this request."},
-    [RC_API_EXPIRED] = {400, "InvalidTimeStamp.Expired", "The request is older or newer than 15 minutes."},
-    [RC_API_NONCE_USED] = {400, "SignatureNonceUsed", "The nonce was used before."},
-    [RC_API_NO_PERMISSION] = {400, "InstancePermissionCheckFailed",
+    [RC_API_EXPIRED] = {400, 401, "InvalidTimeStamp.Expired",
+                        "The request is older or newer than 15 minutes."},
+    [RC_API_NONCE_USED] = {400, 401, "SignatureNonceUsed", "The nonce was used before."},
+    [RC_API_NO_PERMISSION] = {400, 403, "InstancePermissionCheckFailed",
                               "The AccessKey may not use this instance."},
-    [RC_API_THROTTLED] = {429, "Throttling.User", "Too many requests of this action."},
-    [RC_API_NOT_SUPPORTED] = {404, "ApiNotSupport", "This action is not served here."},
-    [RC_API_CHECK_FAILED] = {400, "ParameterCheckFailed", "A parameter is not valid."},
-    [RC_API_OVERFLOW] = {400, "Customauth.over.capacity", "There is no room for more."},
-    [RC_API_NOT_FOUND] = {404, "ResourceNotFound", "There is no such resource."},
-    [RC_API_EXISTS] = {409, "ResourceExists", "It is there already."},
-    [RC_API_INTERNAL] = {500, "SystemOverFlow", "The server could not do it."},
+    [RC_API_NOT_ALLOWED] = {400, 403, "PermissionCheckFailed", "The AccessKey may not do this."},
+    [RC_API_THROTTLED] = {429, 429, "Throttling.User", "Too many requests of this action."},
+    [RC_API_NOT_SUPPORTED] = {404, 404, "ApiNotSupport", "This action is not served here."},
+    [RC_API_CHECK_FAILED] = {400, 400, "ParameterCheckFailed", "A parameter is not valid."},
+    [RC_API_OVERFLOW] = {400, 409, "Customauth.over.capacity", "There is no room for more."},
+    [RC_API_NOT_FOUND] = {404, 404, "InvalidParameter.NotFound", "There is no such resource."},
+    [RC_API_EXISTS] = {400, 409, "InvalidParameter.Exists", "It is there already."},
+    [RC_API_IN_USE] = {400, 409, "InvalidParameter.InUse", "It is in use."},
+    [RC_API_INTERNAL] = {500, 500, "SystemOverFlow", "The server could not do it."},
 };
 
 static void make_request_id(char out[RC_REQUEST_ID_LEN + 1])
@@ -111,9 +115,29 @@ void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const c
     json_object_set_new(answer, "HostId", json_string("rollcall"));
     json_object_set_new(answer, "Recommend", json_string(""));
     rc_log_info("api", "call refused: code=%s request=%s", errors[error].code, call->request_id);
-    send_answer(call, errors[error].status, answer, "Error");
+    unsigned status = call->is_rest ? errors[error].rest_status : errors[error].status;
+    if (status == 401)
+        rc_http_answer_header(call->request, "WWW-Authenticate", "Basic realm=\"rollcall\"");
+    send_answer(call, status, answer, "Error");
     json_decref(answer);
     free_call(call);
+}
+
+void rc_api_call_fail_err(struct rc_api_call *call, int err, const char *sentence)
+{
+    static const struct {
+        int err;
+        enum rc_api_error error;
+    } table[] = {{RC_ERR_NOT_FOUND, RC_API_NOT_FOUND},      {RC_ERR_EXISTS, RC_API_EXISTS},
+                 {RC_ERR_INVALID, RC_API_CHECK_FAILED},     {RC_ERR_RANGE, RC_API_CHECK_FAILED},
+                 {RC_ERR_TOO_LARGE, RC_API_CHECK_FAILED},   {RC_ERR_FULL, RC_API_OVERFLOW},
+                 {RC_ERR_DENIED, RC_API_NOT_ALLOWED},       {RC_ERR_BUSY, RC_API_IN_USE},
+                 {RC_ERR_UNSUPPORTED, RC_API_NOT_SUPPORTED}};
+    enum rc_api_error error = RC_API_INTERNAL;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        if (table[i].err == err)
+            error = table[i].error;
+    rc_api_call_fail(call, error, "%s", sentence);
 }
 
 const char *rc_api_call_need(struct rc_api_call *call, const char *name)

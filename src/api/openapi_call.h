@@ -25,7 +25,7 @@ struct rc_api_call {
     const char *action;
     json_t *answer; /* an object, without RequestId */
     char request_id[RC_REQUEST_ID_LEN + 1];
-    bool is_xml;
+    bool is_xml, is_rest;
     void *state; /* of an action that answers later */
 };
 
@@ -43,12 +43,14 @@ enum rc_api_error {
     RC_API_EXPIRED,
     RC_API_NONCE_USED,
     RC_API_NO_PERMISSION,
+    RC_API_NOT_ALLOWED,
     RC_API_THROTTLED,
     RC_API_NOT_SUPPORTED,
     RC_API_CHECK_FAILED,
     RC_API_OVERFLOW,
     RC_API_NOT_FOUND,
     RC_API_EXISTS,
+    RC_API_IN_USE,
     RC_API_INTERNAL,
 };
 
@@ -58,6 +60,9 @@ void rc_api_call_finish(struct rc_api_call *call);
 /* Answers with an error and frees the call. The format makes the sentence that follows the error's own. */
 void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same from a negative rc_err and a sentence about it, which may be empty. */
+void rc_api_call_fail_err(struct rc_api_call *call, int err, const char *sentence);
 
 /* Parameters. A missing one answers the call with an error and returns NULL: the call is gone then. */
 const char *rc_api_call_need(struct rc_api_call *call, const char *name);

@@ -16,7 +16,8 @@ struct rc_http_server;
 enum {
     RC_HTTP_CONNECTIONS_MAX = 1024,     /* more are answered 503 and closed */
     RC_HTTP_CONNECTIONS_PER_HOST = 256, /* of one peer address */
-    RC_HTTP_HEAD_MAX = 32 * 1024,       /* request line and header fields, else 413 or 431 */
+    RC_HTTP_HEAD_MAX = 256 * 1024,      /* request line and header fields, else 413 or 431; SDKs put a message
+                                           in the query; memory is taken as it is filled */
     RC_HTTP_BODY_MAX = 8 * 1024 * 1024, /* of one request, else 413 */
     RC_HTTP_BODIES_MAX = 64 << 20,      /* of all requests that are being read, else 503 */
     RC_HTTP_FIELDS_MAX = 256,           /* query parameters of one request, else 400 */

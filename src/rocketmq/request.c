@@ -31,7 +31,7 @@ struct rc_queue *rc_request_queue(const struct rc_request *request)
     struct rc_slice name = rc_remoting_get(request->command, "topic");
     int64_t id = rc_remoting_get_number(request->command, "queueId", -1);
     struct rc_topic *topic = rc_store_find_topic(request->endpoint->options.store, name);
-    if (topic == NULL)
+    if (topic == NULL || rc_topic_perm(topic) == 0)
         rc_request_reply(request, RC_RES_TOPIC_NOT_EXIST, "the topic does not exist");
     else if (id < 0 || id >= (int64_t)rc_topic_queue_count(topic))
         rc_request_reply(request, RC_RES_SYSTEM_ERROR, "queueId is out of range for the topic");

@@ -60,6 +60,8 @@ void rc_route_handle_route(const struct rc_request *request)
     struct rc_buf body;
     struct rc_json json;
     bool is_template = endpoint->options.auto_create_topics && rc_slice_eq_str(name, RC_AUTO_CREATE_TOPIC);
+    if (topic != NULL && rc_topic_perm(topic) == 0)
+        topic = NULL; /* deleted */
     if (topic == NULL && !is_template) {
         char remark[256], quoted[160];
         snprintf(remark, sizeof(remark), "No topic route info in name server for the topic: %s",

@@ -129,3 +129,25 @@ int rc_groups_add(struct rc_groups *groups, struct rc_slice name)
     pthread_mutex_unlock(&groups->mutex);
     return err;
 }
+
+void rc_groups_visit(struct rc_groups *groups, void (*visit)(struct rc_slice name, void *arg), void *arg)
+{
+    const struct group *group;
+    pthread_mutex_lock(&groups->mutex);
+    for (uint32_t cursor = 0; (group = rc_map_next(&groups->map, &cursor)) != NULL;)
+        visit(key_of(group), arg);
+    pthread_mutex_unlock(&groups->mutex);
+}
+
+int rc_groups_drop(struct rc_groups *groups, struct rc_slice name)
+{
+    pthread_mutex_lock(&groups->mutex);
+    struct group *group = rc_map_remove(&groups->map, name);
+    int err = group != NULL ? save_locked(groups) : RC_ERR_NOT_FOUND;
+    if (group != NULL && err != RC_OK)
+        rc_map_insert(&groups->map, group);
+    else if (group != NULL)
+        free_group(group);
+    pthread_mutex_unlock(&groups->mutex);
+    return err;
+}

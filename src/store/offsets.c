@@ -115,6 +115,50 @@ int rc_offsets_put(struct rc_offsets *offsets, struct rc_slice topic, struct rc_
     return err;
 }
 
+/* Topic and group of a key; names hold no @. */
+static bool is_of(const struct entry *entry, struct rc_slice group, struct rc_slice *ret_topic)
+{
+    const char *at = memchr(entry->key, '@', entry->key_len);
+    size_t topic_len = at != NULL ? (size_t)(at - entry->key) : 0;
+    *ret_topic = rc_slice(entry->key, topic_len);
+    return at != NULL && rc_slice_eq(rc_slice_from(key_of(entry), topic_len + 1), group);
+}
+
+void rc_offsets_visit(struct rc_offsets *offsets, struct rc_slice group,
+                      void (*visit)(struct rc_slice topic, uint32_t queue, uint64_t offset, void *arg),
+                      void *arg)
+{
+    struct rc_slice topic;
+    struct entry *entry;
+    pthread_mutex_lock(&offsets->mutex);
+    for (uint32_t cursor = 0; (entry = rc_map_next(&offsets->map, &cursor)) != NULL;)
+        for (uint32_t i = 0; is_of(entry, group, &topic) && i < entry->count; i++)
+            if (entry->values[i] != NONE)
+                visit(topic, i, entry->values[i], arg);
+    pthread_mutex_unlock(&offsets->mutex);
+}
+
+void rc_offsets_drop(struct rc_offsets *offsets, struct rc_slice group)
+{
+    struct rc_map kept;
+    struct rc_slice topic;
+    struct entry *entry;
+    pthread_mutex_lock(&offsets->mutex);
+    rc_map_init(&kept, key_of);
+    for (uint32_t cursor = 0; (entry = rc_map_next(&offsets->map, &cursor)) != NULL;) {
+        if (is_of(entry, group, &topic)) {
+            free(entry->values);
+            free(entry);
+            offsets->is_changed = true;
+        } else {
+            rc_map_insert(&kept, entry);
+        }
+    }
+    rc_map_free(&offsets->map);
+    offsets->map = kept;
+    pthread_mutex_unlock(&offsets->mutex);
+}
+
 /* ---- files ---- */
 
 static bool parse_number(const char *text, uint64_t max, uint64_t *ret)

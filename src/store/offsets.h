@@ -28,6 +28,10 @@ int rc_offsets_write(struct rc_offsets *offsets);
 
 int rc_offsets_find(struct rc_offsets *offsets, struct rc_slice topic, struct rc_slice group, uint32_t queue,
                     uint64_t *ret);
+void rc_offsets_visit(struct rc_offsets *offsets, struct rc_slice group,
+                      void (*visit)(struct rc_slice topic, uint32_t queue, uint64_t offset, void *arg),
+                      void *arg);
+void rc_offsets_drop(struct rc_offsets *offsets, struct rc_slice group);
 int rc_offsets_put(struct rc_offsets *offsets, struct rc_slice topic, struct rc_slice group, uint32_t queue,
                    uint64_t offset);
 

@@ -296,6 +296,33 @@ int rc_groups_ensure(struct rc_store *store, struct rc_slice group)
     return rc_groups_add(&store->groups, group);
 }
 
+void rc_groups_each(struct rc_store *store, void (*visit)(struct rc_slice name, void *arg), void *arg)
+{
+    rc_groups_visit(&store->groups, visit, arg);
+}
+
+int rc_groups_remove(struct rc_store *store, struct rc_slice group)
+{
+    return rc_groups_drop(&store->groups, group);
+}
+
+void rc_offsets_each(struct rc_store *store, struct rc_slice group,
+                     void (*visit)(struct rc_slice topic, uint32_t queue, uint64_t offset, void *arg),
+                     void *arg)
+{
+    rc_offsets_visit(&store->offsets, group, visit, arg);
+}
+
+void rc_offsets_forget(struct rc_store *store, struct rc_slice group)
+{
+    rc_offsets_drop(&store->offsets, group);
+}
+
+int rc_store_set_topic_perm(struct rc_store *store, struct rc_topic *topic, uint32_t perm)
+{
+    return rc_topics_set_perm(&store->topics, topic, perm);
+}
+
 uint64_t rc_delay_offset_get(struct rc_store *store, uint32_t level)
 {
     if (level == 0 || level > RC_DELAY_LEVELS)

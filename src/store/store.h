@@ -68,6 +68,11 @@ struct rc_topic *rc_store_find_topic(struct rc_store *store, struct rc_slice nam
  */
 int rc_store_create_topic(struct rc_store *store, struct rc_slice name, uint32_t queues, uint32_t perm,
                           struct rc_topic **ret, struct rc_error *error);
+/*
+ * Durably. Without any permission a topic is as good as deleted: it is neither read nor written, what is in
+ * it goes with retention, and it is there again when it is given some. RC_ERR_NO_SPACE, RC_ERR_IO.
+ */
+int rc_store_set_topic_perm(struct rc_store *store, struct rc_topic *topic, uint32_t perm);
 struct rc_slice rc_topic_name(const struct rc_topic *topic);
 uint32_t rc_topic_queue_count(const struct rc_topic *topic);
 uint32_t rc_topic_perm(const struct rc_topic *topic);
@@ -154,6 +159,12 @@ int rc_offsets_get(struct rc_store *store, struct rc_slice group, const struct r
                    uint64_t *ret);
 int rc_offsets_set(struct rc_store *store, struct rc_slice group, const struct rc_queue *queue,
                    uint64_t offset);
+/* Each committed offset of a group, in no order, with the mutex held. */
+void rc_offsets_each(struct rc_store *store, struct rc_slice group,
+                     void (*visit)(struct rc_slice topic, uint32_t queue, uint64_t offset, void *arg),
+                     void *arg);
+/* As if the group had never committed any. */
+void rc_offsets_forget(struct rc_store *store, struct rc_slice group);
 /* Writes config/consumerOffset.json and delayOffset.json (write beside, fdatasync, rename) when they changed.
  */
 int rc_offsets_save(struct rc_store *store);
@@ -168,5 +179,9 @@ uint64_t rc_delay_level_ms(uint32_t level);
 
 /* A consumer group known to the store (config/subscriptionGroup.json), made when it is first seen. */
 int rc_groups_ensure(struct rc_store *store, struct rc_slice group);
+/* In no order, with the mutex held. */
+void rc_groups_each(struct rc_store *store, void (*visit)(struct rc_slice name, void *arg), void *arg);
+/* Durably. RC_ERR_NOT_FOUND, RC_ERR_NO_SPACE, RC_ERR_IO. */
+int rc_groups_remove(struct rc_store *store, struct rc_slice group);
 
 #endif

@@ -186,6 +186,24 @@ int rc_topics_create(struct rc_topics *topics, struct rc_slice name, uint32_t qu
     return err;
 }
 
+int rc_topics_set_perm(struct rc_topics *topics, struct rc_topic *topic, uint32_t perm)
+{
+    pthread_mutex_lock(&topics->mutex);
+    uint32_t before = topic->perm;
+    json_t *raw = topic->raw;
+    topic->perm = perm;
+    topic->raw = NULL;
+    int err = save_locked(topics);
+    if (err != RC_OK) {
+        topic->perm = before;
+        topic->raw = raw;
+    } else {
+        json_decref(raw);
+    }
+    pthread_mutex_unlock(&topics->mutex);
+    return err;
+}
+
 int rc_topics_require(struct rc_topics *topics, struct rc_slice name, uint32_t id, struct rc_queue **ret)
 {
     struct rc_topic *topic = rc_map_find(&topics->map, name);
@@ -232,7 +250,7 @@ uint32_t rc_topic_queue_count(const struct rc_topic *topic)
 
 uint32_t rc_topic_perm(const struct rc_topic *topic)
 {
-    return topic->perm;
+    return atomic_load_explicit(&topic->perm, memory_order_relaxed);
 }
 
 struct rc_queue *rc_topic_queue(struct rc_topic *topic, uint32_t id)

@@ -6,9 +6,11 @@
 #include "store/config_file.h"
 #include "store/consume_queue.h"
 
+#include <stdatomic.h>
+
 struct rc_topic {
     uint32_t queue_count;
-    uint32_t perm;
+    atomic_uint perm;
     struct rc_queue **queues;
     json_t *raw; /* as it stood in topics.json, when it held more than we would write; else NULL */
     uint32_t name_len;
@@ -36,6 +38,8 @@ struct rc_topic *rc_topics_find(struct rc_topics *topics, struct rc_slice name);
  * RC_ERR_IO. */
 int rc_topics_create(struct rc_topics *topics, struct rc_slice name, uint32_t queues, uint32_t perm,
                      struct rc_topic **ret);
+/* Durably. RC_ERR_NO_SPACE, RC_ERR_IO: nothing has changed. */
+int rc_topics_set_perm(struct rc_topics *topics, struct rc_topic *topic, uint32_t perm);
 /*
  * While opening (one thread): finds or makes the topic and sees to it that it has queue `id`, not yet saved.
  * RC_ERR_CORRUPT for a name or an id that cannot be, RC_ERR_FULL.

@@ -94,7 +94,7 @@ def test_a_rule_tells_its_roll_again(server):
     assert len(actions(trace(server, "d7"))) == 1  # a trace tells what happened, once
     with pytest.raises(ServerException) as error:
         old_sdk(server, "ReplayClientStatusNotifyRule", RuleId="nothing")
-    assert error.value.get_error_code() == "ResourceNotFound"
+    assert error.value.get_error_code() == "InvalidParameter.NotFound"
     server.kill()
     connects = {}
     for message in server.dump():

@@ -1,0 +1,210 @@
+/* One consumer group: who is in it, how far it has read, where it goes on, what it could not process. */
+#include "api/actions.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "rocketmq/inspect.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { DEAD_LETTERS_MAX = 100, NAME_MAX_LEN = 255 };
+
+static struct rc_slice group_of(const struct rc_store_work *work)
+{
+    return rc_slice_str(rc_params_get(&work->call->params, "ConsumerGroup"));
+}
+
+static int check_group(struct rc_store_work *work)
+{
+    if (rc_tenancy_has_group(&work->tenancy, group_of(work)))
+        return RC_OK;
+    return rc_error_set(&work->error, RC_ERR_NOT_FOUND, "The instance has no consumer group of that name.");
+}
+
+/* ---- lag ---- */
+
+struct lag {
+    json_t *list; /* {Topic, QueueId, ConsumerOffset}, while the offsets' mutex is held */
+};
+
+static void collect(struct rc_slice topic, uint32_t queue, uint64_t offset, void *arg)
+{
+    json_t *item = json_object();
+    json_object_set_new(item, "Topic", rc_api_text(topic));
+    json_object_set_new(item, "QueueId", json_integer(queue));
+    json_object_set_new(item, "ConsumerOffset", json_integer((json_int_t)offset));
+    json_array_append_new(((struct lag *)arg)->list, item);
+}
+
+/* Adds the queue's end and what lies between; false when there is no such queue any more. */
+static bool complete(struct rc_store *store, json_t *item, uint64_t *total)
+{
+    struct rc_topic *topic =
+        rc_store_find_topic(store, rc_slice_str(json_string_value(json_object_get(item, "Topic"))));
+    uint64_t id = (uint64_t)json_integer_value(json_object_get(item, "QueueId"));
+    uint64_t offset = (uint64_t)json_integer_value(json_object_get(item, "ConsumerOffset"));
+    if (topic == NULL || id >= rc_topic_queue_count(topic))
+        return false;
+    struct rc_queue *queue = rc_topic_queue(topic, (uint32_t)id);
+    uint64_t end = rc_queue_end(queue), lag = end > offset ? end - offset : 0;
+    int64_t ms = lag > 0 ? rc_queue_store_ms(queue, offset) : -1;
+    json_object_set_new(item, "EndOffset", json_integer((json_int_t)end));
+    json_object_set_new(item, "Lag", json_integer((json_int_t)lag));
+    json_object_set_new(item, "LagMs", json_integer(ms >= 0 ? rc_clock_wall_ms() - ms : 0));
+    *total += lag;
+    return true;
+}
+
+static int add_lag(struct rc_store_work *work)
+{
+    struct lag lag = {json_array()};
+    json_t *item, *list = json_array();
+    uint64_t total = 0;
+    size_t i;
+    int err = check_group(work);
+    if (err == RC_OK)
+        rc_offsets_each(work->store, group_of(work), collect, &lag);
+    json_array_foreach(lag.list, i, item)
+    {
+        if (complete(work->store, item, &total))
+            json_array_append(list, item);
+    }
+    json_decref(lag.list);
+    json_object_set_new(work->call->answer, "Queues", list);
+    json_object_set_new(work->call->answer, "Lag", json_integer((json_int_t)total));
+    return err;
+}
+
+/* ---- DescribeConsumerGroup: members from the endpoint, then the lag ---- */
+
+static void on_members(struct rc_group_look *look)
+{
+    struct rc_api_call *call = look->owner;
+    struct rc_slice text = rc_buf_slice(&look->json);
+    json_t *members = json_loadb((const char *)text.ptr, text.len, 0, NULL);
+    json_object_update(call->answer, members);
+    json_decref(members);
+    rc_buf_free(&look->json);
+    free(look);
+    call->api->questions--;
+    json_object_set_new(call->answer, "ConsumerGroup",
+                        json_string(rc_params_get(&call->params, "ConsumerGroup")));
+    rc_api_call_store(call, add_lag); /* which also knows whether it is this instance's */
+}
+
+void rc_action_describe_group(struct rc_api_call *call)
+{
+    struct rc_group_look *look = rc_new(struct rc_group_look);
+    look->group = rc_slice_str(rc_params_get(&call->params, "ConsumerGroup"));
+    look->reply_to = call->api->loop;
+    look->on_done = on_members;
+    look->owner = call;
+    call->api->questions++;
+    rc_endpoint_look(call->api->options.endpoint, look);
+}
+
+/* ---- ResetConsumerOffset ---- */
+
+/* Position: first, last, a time in ms since the epoch. False when it is none of them. */
+static bool find_offset(struct rc_queue *queue, const char *position, uint64_t *ret)
+{
+    char *end;
+    if (strcmp(position, "first") == 0) {
+        *ret = rc_queue_min(queue);
+        return true;
+    }
+    if (strcmp(position, "last") == 0) {
+        *ret = rc_queue_end(queue);
+        return true;
+    }
+    long long ms = strtoll(position, &end, 10);
+    *ret = rc_queue_search(queue, ms);
+    return end != position && *end == '\0' && ms >= 0;
+}
+
+/* Members that run keep to their own place: it counts for those that start afterwards. */
+int rc_store_reset_offset(struct rc_store_work *work)
+{
+    const struct rc_params *params = &work->call->params;
+    struct rc_slice name = rc_slice_str(rc_params_get(params, "Topic"));
+    const char *position = rc_params_get(params, "Position");
+    struct rc_topic *topic = rc_store_find_topic(work->store, name);
+    json_t *list = json_array();
+    json_object_set_new(work->call->answer, "Queues", list);
+    int err = check_group(work);
+    if (err == RC_OK && (topic == NULL || !rc_tenancy_has_topic(&work->tenancy, name)))
+        err = rc_error_set(&work->error, RC_ERR_NOT_FOUND, "The instance has no topic of that name.");
+    for (uint32_t i = 0; err == RC_OK && i < rc_topic_queue_count(topic); i++) {
+        struct rc_queue *queue = rc_topic_queue(topic, i);
+        uint64_t offset = 0;
+        if (!find_offset(queue, position != NULL ? position : "last", &offset))
+            return rc_error_set(&work->error, RC_ERR_INVALID,
+                                "Position is first, last, or a time in milliseconds since 1970.");
+        err = rc_offsets_set(work->store, group_of(work), queue, offset);
+        json_array_append_new(
+            list, json_pack("{s:I,s:I}", "QueueId", (json_int_t)i, "ConsumerOffset", (json_int_t)offset));
+    }
+    return err ? err : rc_offsets_save(work->store);
+}
+
+/* ---- ListDeadLetters ---- */
+
+static json_t *describe_letter(const struct rc_message *message)
+{
+    static const struct {
+        const char *field, *property;
+    } fields[] = {{"Keys", RC_PROP_KEYS},
+                  {"Tags", RC_PROP_TAGS},
+                  {"Topic", RC_PROP_RETRY_TOPIC},
+                  {"OriginMsgId", RC_PROP_ORIGIN_MESSAGE_ID}};
+    char id[RC_MESSAGE_ID_V6_LEN + 1];
+    json_t *item = json_object();
+    size_t len = rc_message_id_format(id, &message->store_host, message->physical_offset);
+    json_object_set_new(item, "MsgId", json_stringn(id, len));
+    json_object_set_new(item, "StoreTime", json_integer(message->store_ms));
+    json_object_set_new(item, "ReconsumeTimes", json_integer(message->reconsume_times));
+    json_object_set_new(item, "BodySize", json_integer((json_int_t)message->body.len));
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        json_object_set_new(item, fields[i].field,
+                            rc_api_text(rc_props_get(message->props, fields[i].property)));
+    return item;
+}
+
+/* The newest first. */
+static void list_letters(struct rc_store *store, struct rc_queue *queue, json_t *list)
+{
+    uint64_t end = rc_queue_end(queue), min = rc_queue_min(queue);
+    for (uint64_t at = end; at > min && json_array_size(list) < DEAD_LETTERS_MAX; at--) {
+        struct rc_queue_entry entry;
+        struct rc_segment *segment;
+        struct rc_message message;
+        struct rc_slice record;
+        if (rc_queue_read(queue, at - 1, &entry, 1) != 1 ||
+            rc_store_view(store, entry.physical_offset, entry.size, &record, &segment) != RC_OK)
+            continue;
+        if (rc_message_decode(record, false, &message) > 0)
+            json_array_append_new(list, describe_letter(&message));
+        rc_segment_release(segment);
+    }
+}
+
+int rc_store_list_dead_letters(struct rc_store_work *work)
+{
+    char name[NAME_MAX_LEN + 1];
+    json_t *list = json_array();
+    uint64_t total = 0;
+    json_object_set_new(work->call->answer, "DeadLetters", list);
+    int err = check_group(work);
+    if (err != RC_OK)
+        return err;
+    snprintf(name, sizeof(name), "%%DLQ%%%.*s", RC_SLICE_FMT(group_of(work)));
+    struct rc_topic *topic = rc_store_find_topic(work->store, rc_slice_str(name));
+    for (uint32_t i = 0; topic != NULL && i < rc_topic_queue_count(topic); i++) {
+        struct rc_queue *queue = rc_topic_queue(topic, i);
+        total += rc_queue_end(queue) - rc_queue_min(queue);
+        list_letters(work->store, queue, list);
+    }
+    json_object_set_new(work->call->answer, "Topic", json_string(name));
+    json_object_set_new(work->call->answer, "Total", json_integer((json_int_t)total));
+    return RC_OK;
+}

@@ -1,0 +1,184 @@
+/* Topics and consumer groups of the embedded RocketMQ endpoint, as far as they are the instance's. */
+#include "api/actions.h"
+#include "base/alloc.h"
+
+enum { QUEUES_DEFAULT = 4, LIST_MAX = 100000 };
+
+static struct rc_slice param(const struct rc_store_work *work, const char *name)
+{
+    const char *value = rc_params_get(&work->call->params, name);
+    return rc_slice_str(value != NULL ? value : "");
+}
+
+static bool has_prefix(struct rc_slice name, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return name.len >= len && memcmp(name.ptr, prefix, len) == 0;
+}
+
+/* ---- topics ---- */
+
+/* Groups have topics of their own, and so has the server. */
+static bool is_plain_topic(struct rc_slice name)
+{
+    return !has_prefix(name, "%RETRY%") && !has_prefix(name, "%DLQ%") &&
+           !has_prefix(name, RC_RULE_TOPIC_PREFIX) && !rc_slice_eq_str(name, RC_DELAY_TOPIC);
+}
+
+/* The topics' mutex is held while they are visited: their names first, the questions about them later. */
+struct topics {
+    struct rc_topic **list;
+    uint32_t count, cap;
+};
+
+static void collect_topic(struct rc_topic *topic, void *arg)
+{
+    struct topics *topics = arg;
+    if (!is_plain_topic(rc_topic_name(topic)) || rc_topic_perm(topic) == 0 || topics->count >= LIST_MAX)
+        return;
+    if (topics->count == topics->cap) {
+        topics->cap = topics->cap > 0 ? 2 * topics->cap : 64;
+        topics->list = rc_realloc(topics->list, topics->cap * sizeof(struct rc_topic *));
+    }
+    topics->list[topics->count++] = topic;
+}
+
+static json_t *describe_topic(struct rc_topic *topic)
+{
+    uint64_t messages = 0;
+    json_t *item = json_object();
+    for (uint32_t i = 0; i < rc_topic_queue_count(topic); i++) {
+        const struct rc_queue *queue = rc_topic_queue(topic, i);
+        messages += rc_queue_end(queue) - rc_queue_min(queue);
+    }
+    json_object_set_new(item, "Topic", rc_api_text(rc_topic_name(topic)));
+    json_object_set_new(item, "Queues", json_integer(rc_topic_queue_count(topic)));
+    json_object_set_new(item, "Messages", json_integer((json_int_t)messages));
+    return item;
+}
+
+int rc_store_list_rmq_topics(struct rc_store_work *work)
+{
+    struct topics topics = {.list = NULL};
+    json_t *list = json_array();
+    rc_store_each_topic(work->store, collect_topic, &topics);
+    for (uint32_t i = 0; i < topics.count; i++)
+        if (rc_tenancy_has_topic(&work->tenancy, rc_topic_name(topics.list[i])))
+            json_array_append_new(list, describe_topic(topics.list[i]));
+    free(topics.list);
+    json_object_set_new(work->call->answer, "Topics", list);
+    return RC_OK;
+}
+
+static int not_yours(struct rc_store_work *work, const char *what)
+{
+    return rc_error_set(&work->error, RC_ERR_NOT_FOUND, "The instance has no %s of that name.", what);
+}
+
+int rc_store_create_rmq_topic(struct rc_store_work *work)
+{
+    struct rc_slice name = param(work, "Topic");
+    const char *text = rc_params_get(&work->call->params, "Queues");
+    unsigned long queues = text != NULL && text[0] != '\0' ? strtoul(text, NULL, 10) : QUEUES_DEFAULT;
+    struct rc_topic *topic = rc_store_find_topic(work->store, name);
+    if (!is_plain_topic(name))
+        return rc_error_set(&work->error, RC_ERR_INVALID, "Such names are the server's.");
+    if (topic != NULL && rc_topic_perm(topic) != 0)
+        return RC_ERR_EXISTS;
+    work->tenancy.claims = true;
+    if (!rc_tenancy_has_topic(&work->tenancy, name))
+        return rc_error_set(&work->error, RC_ERR_DENIED, "The name is another instance's, or no name.");
+    if (topic != NULL)
+        return rc_store_set_topic_perm(work->store, topic, RC_PERM_READ_WRITE);
+    return rc_store_create_topic(work->store, name, queues > UINT32_MAX ? 0 : (uint32_t)queues,
+                                 RC_PERM_READ_WRITE, &topic, &work->error);
+}
+
+static bool is_a_rules(const struct rc_instance *instance, struct rc_slice topic)
+{
+    const struct rc_status_rule *rule;
+    struct rc_trie_walk walk;
+    rc_trie_walk_start(&walk, &instance->status_rules);
+    while ((rule = rc_trie_walk_next(&walk)) != NULL)
+        if (rc_slice_eq(rule->topic_name, topic))
+            return true;
+    return false;
+}
+
+int rc_store_delete_rmq_topic(struct rc_store_work *work)
+{
+    struct rc_slice name = param(work, "Topic");
+    struct rc_topic *topic = rc_store_find_topic(work->store, name);
+    if (topic == NULL || rc_topic_perm(topic) == 0 || !is_plain_topic(name) ||
+        !rc_tenancy_has_topic(&work->tenancy, name))
+        return not_yours(work, "topic");
+    if (topic == work->call->catalog->presence_topic || is_a_rules(work->call->instance, name))
+        return rc_error_set(&work->error, RC_ERR_BUSY, "Events of clients go there.");
+    return rc_store_set_topic_perm(work->store, topic, 0);
+}
+
+/* ---- groups ---- */
+
+struct names {
+    json_t *list;
+};
+
+static void collect_name(struct rc_slice name, void *arg)
+{
+    json_array_append_new(((struct names *)arg)->list, rc_api_text(name));
+}
+
+int rc_store_list_groups(struct rc_store_work *work)
+{
+    struct names names = {json_array()};
+    json_t *list = json_array(), *name;
+    size_t i;
+    rc_groups_each(work->store, collect_name, &names);
+    json_array_foreach(names.list, i, name)
+    {
+        struct rc_slice text = rc_slice(json_string_value(name), json_string_length(name));
+        if (rc_tenancy_has_group(&work->tenancy, text))
+            json_array_append(list, name);
+    }
+    json_decref(names.list);
+    json_object_set_new(work->call->answer, "ConsumerGroups", list);
+    return RC_OK;
+}
+
+static void look_for(struct rc_slice name, void *arg)
+{
+    struct rc_slice *wanted = arg;
+    if (wanted->ptr != NULL && rc_slice_eq(*wanted, name))
+        *wanted = rc_slice(NULL, 0);
+}
+
+static bool has_group(struct rc_store *store, struct rc_slice name)
+{
+    rc_groups_each(store, look_for, &name);
+    return name.ptr == NULL;
+}
+
+int rc_store_create_group(struct rc_store_work *work)
+{
+    struct rc_slice name = param(work, "ConsumerGroup");
+    if (has_group(work->store, name))
+        return RC_ERR_EXISTS;
+    work->tenancy.claims = true;
+    if (!rc_tenancy_has_group(&work->tenancy, name))
+        return rc_error_set(&work->error, RC_ERR_DENIED, "The name is another instance's, or no name.");
+    return rc_groups_ensure(work->store, name);
+}
+
+/* Members that are still there make it again with their next heartbeat. */
+int rc_store_delete_group(struct rc_store_work *work)
+{
+    struct rc_slice name = param(work, "ConsumerGroup");
+    if (!has_group(work->store, name) || !rc_tenancy_has_group(&work->tenancy, name))
+        return not_yours(work, "consumer group");
+    int err = rc_groups_remove(work->store, name);
+    if (err == RC_OK) {
+        rc_offsets_forget(work->store, name);
+        rc_owners_drop(work->tenancy.owners, RC_OWNED_GROUP, name);
+    }
+    return err;
+}

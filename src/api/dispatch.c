@@ -1,0 +1,91 @@
+/*
+ * From a call whose key is known to its action: may this key do that, to this instance, as often; is all
+ * there that it needs? The one way for the product's OpenAPI and for REST.
+ */
+#include "api/actions.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <stdio.h>
+
+enum { PER_SECOND_OF_ADDRESS = 300 /* of one operation, from one address */ };
+
+static bool is_throttled(struct rc_api_call *call, const struct rc_api_action *action)
+{
+    char key[RC_RATE_KEY_MAX];
+    uint8_t ip[16];
+    uint64_t now_ms = rc_clock_mono_ns() / 1000000;
+    size_t ip_len = rc_address_ip(&call->request->peer, ip);
+    int len = snprintf(key, sizeof(key), "k%.*s/%s", RC_SLICE_FMT(call->key->access_key), action->name);
+    if (!rc_rate_limit_take(&call->api->rates, rc_slice(key, (size_t)len), action->per_second, now_ms))
+        return true;
+    len = snprintf(key, sizeof(key), "a%s/", action->name);
+    memcpy(key + len, ip, ip_len);
+    return !rc_rate_limit_take(&call->api->rates, rc_slice(key, (size_t)len + ip_len), PER_SECOND_OF_ADDRESS,
+                               now_ms);
+}
+
+/* What a key's role allows. False when the call was answered. */
+static bool is_role_enough(struct rc_api_call *call, const struct rc_api_action *action)
+{
+    bool is_admin = call->key->role == RC_KEY_ADMIN;
+    if ((action->flags & RC_ACTION_ADMIN) && !is_admin)
+        rc_api_call_fail(call, RC_API_NOT_ALLOWED, "%s", "It is an administrator's.");
+    else if ((action->flags & RC_ACTION_WRITES) && call->key->role == RC_KEY_READ_ONLY)
+        rc_api_call_fail(call, RC_API_NOT_ALLOWED, "%s", "The AccessKey may only read.");
+    else
+        return true;
+    return false;
+}
+
+/* The instance that the call is about. False when the call was answered. */
+static bool find_instance(struct rc_api_call *call, const struct rc_api_action *action)
+{
+    if (action->instance == NULL)
+        return true;
+    const char *id = rc_params_get(&call->params, action->instance);
+    bool is_left_out = (id == NULL || id[0] == '\0') && (action->flags & RC_ACTION_OWN);
+    struct rc_slice name = call->key->instance_id; /* empty: an administrator's, who has to say */
+    if (!is_left_out || name.len == 0) {
+        id = rc_api_call_need(call, action->instance);
+        if (id == NULL)
+            return false;
+        name = rc_slice_str(id);
+    }
+    call->instance = rc_catalog_instance(call->catalog, name);
+    if (call->instance == NULL ||
+        rc_catalog_instance_key(call->catalog, call->instance, call->key->access_key) == NULL) {
+        rc_api_call_fail(call, RC_API_NO_PERMISSION, "%s", "");
+        return false;
+    }
+    return true;
+}
+
+/* "A B C": each of them is there. False when the call was answered. */
+static bool has_all(struct rc_api_call *call, const char *names)
+{
+    char name[64];
+    for (; names != NULL && names[0] != '\0'; names += strspn(names, " ")) {
+        size_t len = strcspn(names, " ");
+        snprintf(name, sizeof(name), "%.*s", (int)len, names);
+        if (rc_api_call_need(call, name) == NULL)
+            return false;
+        names += len;
+    }
+    return true;
+}
+
+void rc_api_dispatch(struct rc_api_call *call)
+{
+    const struct rc_api_action *action = call->action != NULL ? rc_api_action_find(call->action) : NULL;
+    if (call->action == NULL)
+        rc_api_call_fail(call, RC_API_MISSING_ACTION, "%s", "");
+    else if (action == NULL)
+        rc_api_call_fail(call, RC_API_UNKNOWN_ACTION, "%s", "");
+    else if (!call->is_rest && (call->request->method == RC_HTTP_GET ? !action->may_get : !action->may_post))
+        rc_api_call_fail(call, RC_API_WRONG_METHOD, "%s", "");
+    else if (is_throttled(call, action))
+        rc_api_call_fail(call, RC_API_THROTTLED, "The limit is %u a second.", action->per_second);
+    else if (is_role_enough(call, action) && find_instance(call, action) && has_all(call, action->needs))
+        action->run != NULL ? action->run(call) : rc_api_call_store(call, action->store);
+}

@@ -8,8 +8,11 @@
 #include "base/log.h"
 #include "base/utf8.h"
 
+#include <inttypes.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+
+enum { TELL_REFUSALS_MS = 10000 };
 
 uint32_t rc_broker_shard_of(struct rc_slice instance, struct rc_slice client_id, uint32_t shards)
 {
@@ -229,11 +232,25 @@ int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in)
 
 /* ---- on the owner ---- */
 
+/* The first at once, and then how many now and then: all who were refused come again, and again. */
+static void tell_of_refusals(struct rc_broker *broker)
+{
+    uint64_t now = rc_loop_now_ms(broker->options.loop);
+    broker->refused_since++;
+    if (broker->refused_told_ms != 0 && now - broker->refused_told_ms < TELL_REFUSALS_MS)
+        return;
+    rc_log_error("presence",
+                 "CLIENTS REFUSED: the log takes no more events (disk or store.quota full): refused=%" PRIu64,
+                 broker->refused_since);
+    broker->refused_told_ms = now;
+    broker->refused_since = 0;
+}
+
 static void refuse_unavailable(struct rc_conn *conn)
 {
     if (!conn->broker->is_stopping) {
         RC_COUNT(&conn->broker->counters, refused_log);
-        rc_log_error("presence", "client refused: the log takes no more events (disk full?)");
+        tell_of_refusals(conn->broker);
     }
     rc_connack_refuse(conn, RC_MQTT_SERVER_UNAVAILABLE, NULL, "refused");
 }

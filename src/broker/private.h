@@ -116,6 +116,8 @@ struct rc_broker {
     uint64_t publish_stamp;
     uint64_t session_numbers;   /* given so far */
     struct rc_matches *matches; /* scratch of routing */
+    uint64_t refused_told_ms;   /* when clients refused for the log were told of; 0: never */
+    uint64_t refused_since;
     bool is_stopping;
     void (*on_stopped)(void *arg);
     void *on_stopped_arg;

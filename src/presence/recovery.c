@@ -167,6 +167,11 @@ static int close_all(struct rc_presence_recovery *recovery, struct rc_open_chann
     int err = RC_OK;
     rc_buf_init(&batch->bytes, 2 * RC_RECOVERY_BATCH_BYTES);
     rc_event_clock_init(clock, open->greatest_ms);
+    /*
+     * One record for each channel whose connect found room, and nobody new is let in above the quota: so it
+     * is bounded, and without it a log that waits for its rules could never be opened again.
+     */
+    rc_store_lift_quota(recovery->options.store, true);
     for (uint32_t cursor = 0; err == RC_OK && (channel = rc_map_next(&open->channels, &cursor)) != NULL;) {
         err = put_tcpclean(recovery, channel, clock, batch, error);
         if (err == RC_OK && (batch->count == RC_RECOVERY_BATCH_RECORDS ||
@@ -175,11 +180,11 @@ static int close_all(struct rc_presence_recovery *recovery, struct rc_open_chann
     }
     if (err == RC_OK)
         err = append_batch(recovery->options.store, batch);
+    rc_store_lift_quota(recovery->options.store, false);
     if (err != RC_OK)
         rc_error_set(error, err,
                      "the end of %u channels that the last run left open cannot be written: %s. Make room on "
-                     "the disk, "
-                     "or raise store.quota, and start again",
+                     "the disk and start again",
                      open->channels.count, rc_err_text(err));
     rc_buf_free(&batch->bytes);
     free(batch);

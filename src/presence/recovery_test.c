@@ -177,6 +177,27 @@ static void test_channels_that_a_crash_left_open_get_their_tcpclean_and_only_the
     remove_world(&world);
 }
 
+static void test_a_log_at_its_quota_takes_what_a_crash_left_to_be_told(void **state)
+{
+    struct world world;
+    struct tally tally;
+    make_world(&world);
+    recover(&world);
+    for (int i = 0; i < 200; i++)
+        append(&world, i, RC_EVENT_CONNECT, 1);
+    world.dir.options.quota_bytes = rc_store_max_physical(world.store);
+    end_run(&world);
+    open_world(&world);
+    recover(&world);
+    read_log(&world, &tally);
+    assert_int_equal(tally.crashes, 200);
+    struct rc_append append;
+    assert_int_equal(
+        test_append_err(world.store, rc_topic_queue(world.topic, 0), rc_slice_str("new work"), &append),
+        RC_ERR_NO_SPACE);
+    remove_world(&world);
+}
+
 static void test_the_same_without_a_snapshot(void **state)
 {
     struct world world;
@@ -364,6 +385,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_channels_that_a_crash_left_open_get_their_tcpclean_and_only_they),
+        cmocka_unit_test(test_a_log_at_its_quota_takes_what_a_crash_left_to_be_told),
         cmocka_unit_test(test_the_same_without_a_snapshot),
         cmocka_unit_test(test_retries_and_delayed_copies_of_events_open_no_channel),
         cmocka_unit_test(test_the_connect_of_an_open_channel_may_go_once_a_snapshot_has_it),

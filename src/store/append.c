@@ -87,7 +87,7 @@ static int check_batch(struct rc_store *store, const struct rc_append *records, 
         return RC_ERR_TOO_LARGE;
     uint64_t end = atomic_load_explicit(&store->log.end, memory_order_relaxed);
     uint64_t min = atomic_load_explicit(&store->log.min, memory_order_relaxed);
-    if (store->log.quota_bytes > 0 && end + total - min > store->log.quota_bytes)
+    if (store->log.quota_bytes > 0 && !store->is_quota_lifted && end + total - min > store->log.quota_bytes)
         return RC_ERR_NO_SPACE;
     return RC_OK;
 }
@@ -217,6 +217,11 @@ static void ask_for_next_segment(struct rc_store *store, uint64_t from, uint64_t
     if (to >= base + half && (from < base + half) &&
         rc_commit_log_capacity_end(&store->log) < base + 2 * store->log.segment_bytes)
         rc_flusher_make_segment(&store->flusher);
+}
+
+void rc_store_lift_quota(struct rc_store *store, bool is_lifted)
+{
+    store->is_quota_lifted = is_lifted;
 }
 
 int rc_store_append(struct rc_store *store, struct rc_append *records, uint32_t count)

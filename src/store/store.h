@@ -100,6 +100,11 @@ struct rc_append {
  * bytes.
  */
 int rc_store_append(struct rc_store *store, struct rc_append *records, uint32_t count);
+/*
+ * While lifted, the quota stops nobody (the disk still does): for what must be said whatever it says, and is
+ * bounded elsewhere. The thread that appends, or before it starts.
+ */
+void rc_store_lift_quota(struct rc_store *store, bool is_lifted);
 /* Any thread: makes all that was published durable (fdatasync). With RC_FLUSH_SYNC rc_store_append does it
  * itself. */
 int rc_store_flush(struct rc_store *store);

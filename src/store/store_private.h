@@ -21,6 +21,7 @@ struct rc_store {
     struct rc_offsets offsets;
     struct rc_groups groups;
     struct rc_flusher flusher;
+    bool is_quota_lifted;   /* the appending thread's */
     struct rc_error damage; /* read_only: what would have refused the directory; code 0 when nothing */
 
     /* the writer's own: which record of a batch is next in the same queue */

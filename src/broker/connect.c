@@ -55,7 +55,6 @@ static uint8_t reason_of(enum rc_auth_result result)
         return RC_MQTT_SUCCESS;
     case RC_AUTH_BAD_CLIENT_ID:
         return RC_MQTT_CLIENT_ID_NOT_VALID;
-    case RC_AUTH_NO_USER:
     case RC_AUTH_BAD_USER:
     case RC_AUTH_UNSUPPORTED_MODE:
     case RC_AUTH_BAD_SIGNATURE:

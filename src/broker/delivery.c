@@ -396,6 +396,8 @@ static enum rc_ack finish(struct rc_session *session, uint16_t packet_id, uint8_
     if (delivery->inflight[at]->qos != qos || delivery->inflight[at]->state != state)
         return RC_ACK_WRONG;
     remove_inflight(delivery, at);
+    if (delivery->waiting_count > 0)
+        rc_persist_hold(delivery->broker, session);
     pump(session);
     free_if_idle(session);
     return RC_ACK_TAKEN;

@@ -118,7 +118,7 @@ static void test_version_3_1_is_spoken_and_an_unknown_one_is_answered(void **sta
     assert_true(test_wait_closed(fd));
     close(fd);
     /* as 3.1.1 has it below, as 5.0 has it from there on */
-    static const int codes[][2] = {{1, 1}, {2, 1}, {5, 0x86}, {9, 0x84}, {255, 0x84}};
+    static const int codes[][2] = {{1, 1}, {2, 1}, {5, 0x87}, {9, 0x84}, {255, 0x84}};
     login.version = RC_MQTT_V311;
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         fd = test_dial(&server);

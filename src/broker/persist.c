@@ -155,6 +155,12 @@ void rc_persist_released(struct rc_broker *broker, struct rc_session *session, u
          rc_session_batch_put_outgoing(rc_persist_batch(broker), session->store_id, seq, &record));
 }
 
+void rc_persist_hold(struct rc_broker *broker, struct rc_session *session)
+{
+    if (is_kept(broker, session) && session->conn != NULL)
+        rc_conn_hold(session->conn);
+}
+
 /* Nobody waits for it: at worst the client gets again what it knows as sent before. */
 void rc_persist_end_outgoing(struct rc_broker *broker, struct rc_session *session, uint64_t seq)
 {

@@ -93,6 +93,12 @@ void rc_persist_origin(struct rc_broker *broker, const struct rc_session *sessio
                        struct rc_publication *publication);
 /* The message that was routed last counts from now on, and is known by its packet id. */
 void rc_persist_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id);
+/*
+ * An acknowledgement makes room for another message: that one waits until the store knows of the first. So
+ * never more have gone out than fit into the window from the oldest that is kept, and a restart knows which may
+ * have been sent.
+ */
+void rc_persist_hold(struct rc_broker *broker, struct rc_session *session);
 void rc_persist_end_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id);
 void rc_persist_retained(struct rc_broker *broker, struct rc_slice instance,
                          struct rc_publication *publication);

@@ -83,7 +83,7 @@ def reload(server):
 
 def test_anonymous_clients_come_in_only_where_the_configuration_says_so(server, clients):
     standard(server, users=f"- {{name: alice, password: '{hashed('x')}'}}", anonymous="false").start()
-    assert clients(server, "nobody").code == BAD_CREDENTIALS
+    assert clients(server, "nobody").code == NOT_AUTHORIZED
     change(server, "anonymous: false", "anonymous: true")
     reload(server)
     assert clients(server, "nobody").code == 0

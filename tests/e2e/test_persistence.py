@@ -195,23 +195,37 @@ class Publisher:
         self.topic, self.qos, self.readers = f"t/{name}", qos, readers
         self.sent, self.acknowledged, self.pending, self.done = 0, set(), {}, collections.deque()
         self.sent_again = set()  # not acknowledged when a connection ended or began
-        self.stopping = threading.Event()
+        self.stopping, self.is_settled, self.lock = threading.Event(), False, threading.Lock()
         self.paho = paho_of(name, version)
         self.paho.max_inflight_messages_set(20)
-        self.paho.on_connect = lambda *args: self.note_unacknowledged()
-        self.paho.on_publish = lambda c, u, mid, reason, props: self.done.append(mid)
+        self.paho.on_connect = self.on_connect
+        self.paho.on_disconnect = lambda *args: setattr(self, "is_settled", False)
+        self.paho.on_publish = self.on_publish
         connect(self.paho, server, version)
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
+    # Until the first acknowledgement paho may be about to send again what is not acknowledged; whatever is published
+    # meanwhile would go before that.
+    def on_connect(self, *args):
+        self.note_unacknowledged()
+        self.settle()
+        self.is_settled = not self.pending
+
+    def on_publish(self, client, user_data, mid, reason, props):
+        self.done.append(mid)
+        self.is_settled = True
+
     def settle(self):
-        while self.done and self.done[0] in self.pending:
-            self.acknowledged.add(self.pending.pop(self.done.popleft()))
+        with self.lock:
+            while self.done and self.done[0] in self.pending:
+                self.acknowledged.add(self.pending.pop(self.done.popleft()))
 
     def run(self):
         while not self.stopping.wait(0.002):
             self.settle()
-            if len(self.pending) < 100 and self.sent - min(len(r.got[self.topic]) for r in self.readers) < 1000:
+            ahead = self.sent - min(len(reader.got[self.topic]) for reader in self.readers)
+            if self.is_settled and len(self.pending) < 100 and ahead < 1000:
                 self.pending[self.paho.publish(self.topic, str(self.sent), self.qos).mid] = self.sent
                 self.sent += 1
 

@@ -10,6 +10,7 @@
 
 struct rc_api;
 struct rc_endpoint;
+struct rc_registry;
 struct rc_rules;
 struct rc_tls;
 
@@ -24,6 +25,7 @@ struct rc_api_options {
     struct rc_endpoint *endpoint;
     struct rc_rules *rules;            /* may be NULL */
     struct rc_session_store *sessions; /* may be NULL */
+    struct rc_registry *registry;      /* may be NULL: then nothing can be made */
     struct rc_catalog *catalog;        /* takes a reference of its own */
     const char *node;
 };

@@ -194,6 +194,8 @@ struct catalog_mail {
     struct rc_mail mail;
     struct rc_broker *broker;
     struct rc_catalog *catalog;
+    struct rc_catalog_change change;
+    uint8_t texts[]; /* of the change */
 };
 
 static void on_catalog(struct rc_mail *mail, struct rc_loop *loop)
@@ -202,17 +204,41 @@ static void on_catalog(struct rc_mail *mail, struct rc_loop *loop)
     rc_catalog_unref(letter->broker->catalog);
     letter->broker->catalog = letter->catalog;
     letter->broker->catalog_generation++;
-    rc_review_start(letter->broker);
+    rc_review_start(letter->broker, &letter->change);
     free(letter);
+}
+
+static struct rc_slice copy_text(uint8_t **at, struct rc_slice text)
+{
+    struct rc_slice copy = rc_slice(*at, text.len);
+    memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+    return copy;
+}
+
+void rc_broker_post_change(struct rc_broker *broker, struct rc_catalog *catalog,
+                           const struct rc_catalog_change *change)
+{
+    size_t texts = 0;
+    for (uint32_t i = 0; i < change->clients_count; i++)
+        texts += change->clients[i].instance.len + change->clients[i].client_id.len;
+    struct catalog_mail *letter = rc_calloc(1, sizeof(*letter) + texts);
+    uint8_t *at = letter->texts;
+    letter->mail.deliver = on_catalog;
+    letter->broker = broker;
+    letter->catalog = rc_catalog_ref(catalog);
+    letter->change = *change;
+    for (uint32_t i = 0; i < change->clients_count; i++) {
+        letter->change.clients[i].instance = copy_text(&at, change->clients[i].instance);
+        letter->change.clients[i].client_id = copy_text(&at, change->clients[i].client_id);
+    }
+    rc_loop_post(broker->options.loop, &letter->mail);
 }
 
 void rc_broker_post_catalog(struct rc_broker *broker, struct rc_catalog *catalog)
 {
-    struct catalog_mail *letter = rc_new(struct catalog_mail);
-    letter->mail.deliver = on_catalog;
-    letter->broker = broker;
-    letter->catalog = rc_catalog_ref(catalog);
-    rc_loop_post(broker->options.loop, &letter->mail);
+    static const struct rc_catalog_change change = {.all = true};
+    rc_broker_post_change(broker, catalog, &change);
 }
 
 struct stop_mail {

@@ -85,6 +85,9 @@ void rc_broker_accept_on(struct rc_broker *broker, int fd, const struct rc_addre
 
 /* Any thread: publishes a new catalog to this broker (which takes a reference of its own). */
 void rc_broker_post_catalog(struct rc_broker *broker, struct rc_catalog *catalog);
+/* The same, when it is known who may have lost a right by it: only those are looked at. */
+void rc_broker_post_change(struct rc_broker *broker, struct rc_catalog *catalog,
+                           const struct rc_catalog_change *change);
 
 /*
  * Any thread: closes every connection (reason server-shutdown) and refuses new ones. `on_stopped` runs on the

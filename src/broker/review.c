@@ -77,8 +77,16 @@ void rc_review_init(struct rc_broker *broker)
     broker->review_timer.on_due = on_due;
 }
 
-void rc_review_start(struct rc_broker *broker)
+void rc_review_start(struct rc_broker *broker, const struct rc_catalog_change *change)
 {
+    for (uint32_t i = 0; !change->all && i < change->clients_count; i++) {
+        const struct rc_session *session =
+            rc_session_find(broker, change->clients[i].instance, change->clients[i].client_id);
+        if (session != NULL && session->conn != NULL)
+            review(session->conn);
+    }
+    if (!change->all && !change->tokens)
+        return;
     rc_list_splice_back(&broker->review, &broker->conns);
     on_due(&broker->review_timer);
 }

@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "catalog/items.h"
 
+#include <stdio.h>
+
 /* ---- life ---- */
 
 struct rc_catalog *rc_catalog_create(void)
@@ -299,6 +301,20 @@ int rc_catalog_set_status_rule(struct rc_instance *instance, struct rc_group *gr
     rc_trie_item_ref(rule);
     rc_trie_put(&instance->status_rules, rule);
     return RC_OK;
+}
+
+void rc_catalog_name_rule_topic(char *out, size_t size, struct rc_slice instance, struct rc_slice rule,
+                                struct rc_slice target, struct rc_slice topic)
+{
+    const struct rc_slice parts[] = {instance, rule, target, topic};
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        /* FNV-1a, a NUL behind each: it is kept on disk, so it must not be seeded. */
+        for (size_t at = 0; at < parts[i].len; at++)
+            hash = (hash ^ parts[i].ptr[at]) * 0x100000001b3u;
+        hash *= 0x100000001b3u;
+    }
+    snprintf(out, size, RC_RULE_TOPIC_PREFIX "%.*s_%016llx", RC_SLICE_FMT(rule), (unsigned long long)hash);
 }
 
 bool rc_catalog_remove_status_rule(struct rc_instance *instance, struct rc_slice id)

@@ -237,6 +237,13 @@ bool rc_catalog_remove_parent_topic(struct rc_instance *instance, struct rc_slic
 /* RC_ERR_EXISTS: the group has a rule, or the id is taken. */
 int rc_catalog_set_status_rule(struct rc_instance *instance, struct rc_group *group, struct rc_slice id,
                                struct rc_slice topic_name, uint32_t queues, bool is_enabled);
+/*
+ * The topic of the log where a rule's events wait for their cluster. It is named after all that says where
+ * they go, so a rule that is given another target begins a topic of its own, and channels that began with the
+ * old one end with it.
+ */
+void rc_catalog_name_rule_topic(char *out, size_t size, struct rc_slice instance, struct rc_slice rule,
+                                struct rc_slice target, struct rc_slice topic);
 bool rc_catalog_remove_status_rule(struct rc_instance *instance, struct rc_slice id);
 /* RC_ERR_EXISTS for a name that is there already. */
 int rc_catalog_add_target(struct rc_catalog *catalog, const struct rc_target *target);

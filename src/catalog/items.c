@@ -140,8 +140,9 @@ void rc_acl_list_unref(struct rc_acl_list *list)
 /* The tables of an instance, in the order of its struct. */
 #define EACH_TABLE(X)                                                                                        \
     X(groups)                                                                                                \
-    X(topics) X(status_rules) X(credentials) X(identities) X(permissions) X(black) X(revoked) X(cas)         \
-        X(barred) X(users)
+    X(topics)                                                                                                \
+    X(status_rules) X(credentials) X(identities) X(permissions) X(black) X(revoked) X(cas) X(barred)         \
+        X(users)
 
 static void free_instance(void *item)
 {

@@ -12,18 +12,22 @@
 #include "base/log.h"
 #include "broker/broker.h"
 #include "cli/listeners.h"
+#include "cli/publishing.h"
 #include "control/control.h"
 #include "control/control_transports.h"
 #include "net/listener.h"
 #include "net/tls_context.h"
 #include "presence/recovery.h"
+#include "registry/registry.h"
 #include "rocketmq/endpoint.h"
 #include "rules/rules.h"
 #include "session_store/session_store.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct shard {
@@ -43,6 +47,8 @@ struct rc_server {
     struct rc_rules *rules;
     struct rc_password_pool *passwords;
     struct rc_session_store *sessions;
+    struct rc_registry *registry;
+    struct rc_publishing publishing;
     struct shard *shards;
     struct rc_broker **brokers;
     uint32_t shards_count;
@@ -142,12 +148,39 @@ static uint64_t keep_from(void *arg, uint64_t target)
     return rc_rules_keep_from(server->rules, channels);
 }
 
+/* From here on server->catalog is what the file declares and what was made by the API, ready to be used. */
+static int open_registry(struct rc_server *server, struct rc_error *error)
+{
+    char dir[1024 + 16], path[sizeof(dir) + 16]; /* the configuration takes no longer one */
+    const char *key = server->config->registry.key.text;
+    snprintf(dir, sizeof(dir), "%s/rollcall", server->config->store.dir.text);
+    snprintf(path, sizeof(path), "%s/registry.db", dir);
+    if (mkdir(dir, 0755) != 0 && errno != EEXIST)
+        return rc_error_set(error, rc_err_from_errno(errno), "%s cannot be made: %s", dir, strerror(errno));
+    server->publishing.store = server->store;
+    server->publishing.rules = server->rules;
+    server->publishing.brokers = server->brokers;
+    server->publishing.shards = server->shards_count;
+    struct rc_registry_options options = {
+        .path = path,
+        .key_text = key[0] != '\0' ? key : NULL,
+        .prepare = rc_publishing_prepare,
+        .publish = rc_publishing_publish,
+        .arg = &server->publishing,
+    };
+    int err = rc_registry_open(&options, &server->registry, error);
+    struct rc_catalog *declared = server->catalog;
+    err = err ? err : rc_registry_declare(server->registry, declared, &server->catalog, error);
+    if (err == RC_OK)
+        rc_catalog_unref(declared);
+    return err;
+}
+
 static int start_log(struct rc_server *server, struct rc_error *error)
 {
     int err = open_store(server, error);
-    err = err ? err : rc_control_resolve_topics(server->catalog, server->store, error);
     err = err ? err : rc_rules_create(server->store, &server->rules, error);
-    err = err ? err : rc_rules_apply(server->rules, server->catalog, error);
+    err = err ? err : open_registry(server, error);
     err = err ? err : recover(server, error);
     server->retention = (struct rc_log_retention){keep_from, server};
     err = err ? err : rc_log_writer_start(server->store, &server->retention, &server->writer, error);
@@ -274,12 +307,23 @@ static int start_api(struct rc_server *server, struct rc_error *error)
         .endpoint = server->endpoint,
         .rules = server->rules,
         .sessions = server->sessions,
+        .registry = server->registry,
         .catalog = server->catalog,
         .node = server->config->node.text,
     };
     server->http_fd = server->https_fd = -1;
     server->https_tls = NULL;
     return rc_api_start(&options, &server->api, error);
+}
+
+/* After all that it publishes to. What clients of the API asked meanwhile has waited. */
+static int start_registry(struct rc_server *server, struct rc_error *error)
+{
+    for (uint32_t i = 0; i < server->shards_count; i++)
+        server->publishing.loops[i] = server->shards[i].loop;
+    server->publishing.endpoint = server->endpoint;
+    server->publishing.api = server->api;
+    return rc_registry_start(server->registry, error);
 }
 
 /* ---- start ---- */
@@ -310,10 +354,13 @@ int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog,
     err = err ? err : start_endpoint(server, error);
     err = err ? err : start_shards(server, error);
     err = err ? err : start_api(server, error);
+    err = err ? err : start_registry(server, error);
     if (err != RC_OK) {
         rc_server_stop(server);
         return err;
     }
+    rc_catalog_unref(server->catalog); /* all have it, and will have others */
+    server->catalog = NULL;
     *ret = server;
     return RC_OK;
 }
@@ -346,30 +393,22 @@ const struct rc_address *rc_server_rocketmq_address(const struct rc_server *serv
 int rc_server_reload(struct rc_server *server, struct rc_catalog *catalog, struct rc_transports *transports,
                      struct rc_error *error)
 {
-    int err = rc_control_resolve_topics(catalog, server->store, error);
-    err = err ? err : rc_rules_apply(server->rules, catalog, error);
+    int err = rc_registry_declare(server->registry, catalog, NULL, error);
+    rc_catalog_unref(catalog);
     if (err != RC_OK) {
         rc_transports_free(transports);
-        rc_catalog_unref(catalog);
         return err;
     }
-    for (uint32_t i = 0; i < server->shards_count; i++)
-        rc_broker_post_catalog(server->brokers[i], catalog);
     struct rc_tls *https = transports->https;
     transports->https = NULL;
     rc_listeners_post(server->listeners, transports);
-    rc_endpoint_post_catalog(server->endpoint, catalog);
     for (uint32_t i = 0; i < server->shards_count; i++)
         rc_loop_sync(server->shards[i].loop);
-    rc_endpoint_sync(server->endpoint);
     if (server->api != NULL) {
-        rc_api_post_catalog(server->api, catalog);
         rc_api_post_tls(server->api, https);
         rc_api_sync(server->api);
     }
     rc_tls_unref(https);
-    rc_catalog_unref(server->catalog);
-    server->catalog = catalog;
     return RC_OK;
 }
 
@@ -480,6 +519,7 @@ static void free_shards(struct rc_server *server)
 void rc_server_stop(struct rc_server *server)
 {
     rc_api_stop(server->api);
+    rc_registry_stop(server->registry);
     stop_shards(server);
     rc_endpoint_stop(server->endpoint);
     rc_rules_stop(server->rules);
@@ -490,6 +530,7 @@ void rc_server_stop(struct rc_server *server)
     rc_endpoint_free(server->endpoint);
     rc_password_pool_destroy(server->passwords);
     free_shards(server);
+    rc_registry_close(server->registry);
     rc_session_store_close(server->sessions);
     rc_presence_recovery_destroy(server->recovery);
     if (server->store != NULL)

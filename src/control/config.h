@@ -164,6 +164,10 @@ struct rc_config_rocketmq {
     struct rc_config_list instances; /* struct rc_config_cluster */
 };
 
+struct rc_config_registry {
+    struct rc_config_text key; /* 64 hexadecimal digits, or empty */
+};
+
 struct rc_config_http {
     bool is_enabled;
     struct rc_config_text bind, tls_bind; /* tls_bind: empty for no HTTPS */
@@ -181,6 +185,7 @@ struct rc_config {
     struct rc_config_mqtt mqtt;
     struct rc_config_rocketmq rocketmq;
     struct rc_config_http http;
+    struct rc_config_registry registry;
     struct rc_config_list instances; /* struct rc_config_instance */
 
     const char *file; /* the path it was read from */

@@ -282,6 +282,20 @@ static const struct rc_config_entry http_entries[] = {
 };
 SECTION(http, struct rc_config_http, http_entries);
 
+/* ---- registry ---- */
+static const struct rc_config_entry registry_entries[] = {
+    {.key = "key",
+     .type = RC_CONFIG_SECRET,
+     .offset = offsetof(struct rc_config_registry, key),
+     .max = 64,
+     .default_text = "",
+     .doc = "The key by which secrets are encrypted in `rollcall/registry.db` below `store.dir`: 64 "
+            "hexadecimal digits, best as `env:NAME` or `file:PATH`. Empty: the one in "
+            "`rollcall/registry.db.key`, which is made at the first start. Without its key a registry cannot "
+            "be read."},
+};
+SECTION(registry, struct rc_config_registry, registry_entries);
+
 /* ---- the file ---- */
 static const struct rc_config_entry root_entries[] = {
     {.key = "node",
@@ -323,6 +337,11 @@ static const struct rc_config_entry root_entries[] = {
      .offset = offsetof(struct rc_config, rocketmq),
      .section = &rocketmq_section,
      .doc = "The RocketMQ side."},
+    {.key = "registry",
+     .type = RC_CONFIG_SECTION,
+     .offset = offsetof(struct rc_config, registry),
+     .section = &registry_section,
+     .doc = "What is made by the API (groups, keys, device credentials...) and kept beside the log."},
     {.key = "http",
      .type = RC_CONFIG_SECTION,
      .offset = offsetof(struct rc_config, http),

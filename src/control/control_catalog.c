@@ -226,23 +226,6 @@ static void add_target(struct builder *builder, const struct rc_config_cluster *
     rc_config_errors_add(builder->errors, builder->config->file, cluster->name.at, path, "%s", what);
 }
 
-/*
- * The topic of the log where a rule's events wait for their cluster. It is named after all that says where
- * they go, so a rule that is given another target begins a topic of its own, and channels that began with the
- * old one end with it.
- */
-static void name_log_topic(char *out, size_t size, const char *instance, const struct rc_config_rule *rule)
-{
-    const char *parts[] = {instance, rule->id.text, rule->target.instance.text, rule->target.topic.text};
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        /* FNV-1a, the closing NUL included: it is kept on disk, so it must not be seeded. */
-        for (size_t at = 0; at <= strlen(parts[i]); at++)
-            hash = (hash ^ (uint8_t)parts[i][at]) * 0x100000001b3u;
-    }
-    snprintf(out, size, RC_RULE_TOPIC_PREFIX "%s_%016llx", rule->id.text, (unsigned long long)hash);
-}
-
 /* Where the rule goes; false after a refusal. `topic` takes the log's topic, *ret NULL for the endpoint. */
 static bool find_target(struct builder *builder, const struct rc_config_instance *instance, uint32_t index,
                         char topic[RC_MESSAGE_TOPIC_MAX + 1], const struct rc_target **ret)
@@ -261,7 +244,9 @@ static bool find_target(struct builder *builder, const struct rc_config_instance
         *ret = rc_trie_find(&builder->catalog->targets, rc_slice_str(rule->target.instance.text));
         if (*ret == NULL)
             what = "`target.instance` names none of `rocketmq.instances`";
-        name_log_topic(topic, RC_MESSAGE_TOPIC_MAX + 1, instance->id.text, rule);
+        rc_catalog_name_rule_topic(topic, RC_MESSAGE_TOPIC_MAX + 1, rc_slice_str(instance->id.text),
+                                   rc_slice_str(rule->id.text), rc_slice_str(rule->target.instance.text),
+                                   rc_slice_str(rule->target.topic.text));
     } else if (rc_slice_starts_with(rc_slice_str(topic), rc_slice_str(RC_RULE_TOPIC_PREFIX))) {
         what = "topics that begin with " RC_RULE_TOPIC_PREFIX " are the server's own";
     }

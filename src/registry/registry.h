@@ -79,7 +79,7 @@ struct rc_registry_job {
     struct rc_list node;
 };
 
-/* Any thread: 0, or RC_ERR_FULL (the job is still the caller's). */
+/* Any thread, before the start too: 0, or RC_ERR_FULL (the job is still the caller's). */
 int rc_registry_post(struct rc_registry *registry, struct rc_registry_job *job);
 /* Any thread but those of shards and the registry's own: posts and waits. Returns job->err. */
 int rc_registry_call(struct rc_registry *registry, struct rc_registry_job *job);

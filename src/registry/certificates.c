@@ -1,0 +1,406 @@
+/* CAs of devices, and the devices' certificates that were seen. */
+#include "registry/private.h"
+
+#include <openssl/bn.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <time.h>
+
+/* ---- reading certificates ---- */
+
+static X509 *read_pem(struct rc_slice text)
+{
+    if (text.len == 0 || text.len > RC_REGISTRY_CERTIFICATE_MAX)
+        return NULL;
+    BIO *bio = BIO_new_mem_buf(text.ptr, (int)text.len);
+    X509 *certificate = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    BIO_free(bio);
+    ERR_clear_error();
+    return certificate;
+}
+
+static bool certificate_sn(const X509 *certificate, char ret[RC_CATALOG_SN_MAX + 1])
+{
+    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);
+    char *text = number != NULL ? BN_bn2hex(number) : NULL;
+    size_t len = text != NULL ? strlen(text) : 0;
+    bool fits = len > 0 && len <= RC_CATALOG_SN_MAX && !BN_is_negative(number);
+    for (size_t i = 0; fits && i <= len; i++)
+        ret[i] = (char)(text[i] >= 'A' && text[i] <= 'F' ? text[i] + 'a' - 'A' : text[i]);
+    OPENSSL_free(text);
+    BN_free(number);
+    return fits;
+}
+
+static int64_t time_of(const ASN1_TIME *at)
+{
+    struct tm tm;
+    return ASN1_TIME_to_tm(at, &tm) == 1 ? (int64_t)timegm(&tm) * 1000 : 0;
+}
+
+static void free_x509(void *certificate)
+{
+    X509_free(certificate);
+}
+
+int rc_registry_put_ca(struct rc_instance *instance, struct rc_slice sn, struct rc_slice content,
+                       bool is_active, struct rc_error *error)
+{
+    X509 *certificate = read_pem(content);
+    if (certificate == NULL)
+        return rc_registry_refuse(error, RC_ERR_INVALID, "CA certificate", sn);
+    X509_check_purpose(certificate, -1,
+                       0); /* it is read into the structure now, not by several shards later */
+    rc_catalog_put_ca(instance, sn, certificate, free_x509, is_active);
+    return RC_OK;
+}
+
+/* ---- registering a CA ---- */
+
+int rc_registry_registration_code(struct rc_registry *registry, struct rc_slice instance,
+                                  char ret[RC_CATALOG_ID_MAX + 1], struct rc_error *error)
+{
+    struct rc_sql *sql = &registry->sql;
+    sqlite3_stmt *statement =
+        rc_sql_bind(sql, "SELECT registration_code FROM instances WHERE id = ?", "t", instance);
+    int err = rc_sql_row(sql, statement, error);
+    if (err != 1)
+        return err < 0 ? err : rc_registry_refuse(error, RC_ERR_NOT_FOUND, "instance", instance);
+    struct rc_slice code = rc_sql_text(statement, 0);
+    size_t len = code.len < RC_CATALOG_ID_MAX ? code.len : RC_CATALOG_ID_MAX;
+    memcpy(ret, code.ptr, len);
+    ret[len] = '\0';
+    rc_sql_end(statement);
+    return RC_OK;
+}
+
+/* Whoever registers a CA has its private key: he signed a certificate with our code for its name. */
+static bool is_verified(X509 *ca, struct rc_slice verification, const char *code)
+{
+    char name[RC_CATALOG_ID_MAX + 2];
+    X509 *certificate = read_pem(verification);
+    bool is_right = certificate != NULL &&
+                    X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name,
+                                              sizeof(name)) > 0 &&
+                    strcmp(name, code) == 0 && X509_verify(certificate, X509_get0_pubkey(ca)) == 1;
+    ERR_clear_error();
+    X509_free(certificate);
+    return is_right;
+}
+
+static int insert_certificate(struct rc_registry *registry, struct rc_slice instance,
+                              const struct rc_registry_certificate *row, struct rc_error *error)
+{
+    int changed = rc_sql_run(
+        &registry->sql,
+        rc_sql_bind(&registry->sql, "INSERT INTO certificates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "tttttttiii", instance, row->ca_sn, row->sn, row->name, row->content, row->verification,
+                    row->registration_code, (int64_t)row->is_active, row->valid_from_ms, row->valid_to_ms),
+        error);
+    if (changed == RC_ERR_EXISTS)
+        return rc_registry_refuse(error, RC_ERR_EXISTS, "certificate", row->sn);
+    return changed < 0 ? changed : RC_OK;
+}
+
+int rc_registry_register_ca(struct rc_registry *registry, struct rc_slice instance_id, struct rc_slice name,
+                            struct rc_slice content, struct rc_slice verification, bool is_active,
+                            char ret_sn[RC_CATALOG_SN_MAX + 1], struct rc_error *error)
+{
+    char code[RC_CATALOG_ID_MAX + 1], sn[RC_CATALOG_SN_MAX + 1];
+    struct rc_instance *instance;
+    if (name.len == 0 || name.len > RC_REGISTRY_TAG_TEXT_MAX)
+        return rc_registry_refuse(error, RC_ERR_INVALID, "CA name", name);
+    int err = rc_registry_edit(registry, instance_id, &instance, error);
+    err = err ? err : rc_registry_registration_code(registry, instance_id, code, error);
+    if (err != RC_OK)
+        return err;
+    X509 *ca = read_pem(content);
+    struct rc_registry_certificate row = {.name = name,
+                                          .content = content,
+                                          .verification = verification,
+                                          .registration_code = rc_slice_str(code),
+                                          .is_active = is_active};
+    if (ca == NULL || X509_check_ca(ca) == 0 || !certificate_sn(ca, sn))
+        err = rc_error_set(error, RC_ERR_INVALID, "That is no certificate of a CA, in PEM.");
+    else if (!is_verified(ca, verification, code))
+        err =
+            rc_error_set(error, RC_ERR_DENIED,
+                         "The verification certificate is not signed by the CA with the registration code as "
+                         "its common name.");
+    if (err == RC_OK) {
+        row.sn = rc_slice_str(sn);
+        row.valid_from_ms = time_of(X509_get0_notBefore(ca));
+        row.valid_to_ms = time_of(X509_get0_notAfter(ca));
+        err = insert_certificate(registry, instance_id, &row, error);
+    }
+    X509_free(ca);
+    err = err ? err : rc_registry_put_ca(instance, rc_slice_str(sn), content, is_active, error);
+    if (err == RC_OK)
+        memcpy(ret_sn, sn, strlen(sn) + 1);
+    return err;
+}
+
+/* ---- changing ---- */
+
+static int set_active(struct rc_registry *registry, struct rc_slice instance, struct rc_slice ca_sn,
+                      struct rc_slice sn, bool is_active, struct rc_error *error)
+{
+    int changed = rc_sql_run(
+        &registry->sql,
+        rc_sql_bind(&registry->sql,
+                    "UPDATE certificates SET is_active = ? WHERE instance = ? AND ca_sn = ? AND sn = ?",
+                    "ittt", (int64_t)is_active, instance, ca_sn, sn),
+        error);
+    if (changed == 0)
+        return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "certificate", sn);
+    if (!is_active)
+        registry->change.all = true;
+    return changed < 0 ? changed : RC_OK;
+}
+
+struct content {
+    struct rc_instance *instance;
+    bool is_active;
+    int err;
+    struct rc_error *error;
+};
+
+static void put_again(const struct rc_registry_certificate *row, void *arg)
+{
+    struct content *content = arg;
+    content->err =
+        rc_registry_put_ca(content->instance, row->sn, row->content, content->is_active, content->error);
+}
+
+int rc_registry_set_ca_active(struct rc_registry *registry, struct rc_slice instance_id, struct rc_slice sn,
+                              bool is_active, struct rc_error *error)
+{
+    struct content content = {.is_active = is_active, .error = error};
+    int err = rc_registry_edit(registry, instance_id, &content.instance, error);
+    err = err ? err : set_active(registry, instance_id, rc_slice(NULL, 0), sn, is_active, error);
+    err = err ? err : rc_registry_get_ca(registry, instance_id, sn, put_again, &content, error);
+    return err ? err : content.err;
+}
+
+/* The key of a barred device certificate. */
+static struct rc_slice barred_key(char out[2 * RC_CATALOG_SN_MAX + 1], struct rc_slice ca_sn,
+                                  struct rc_slice sn)
+{
+    if (ca_sn.len > RC_CATALOG_SN_MAX || sn.len > RC_CATALOG_SN_MAX)
+        return rc_slice(out, 0);
+    memcpy(out, ca_sn.ptr, ca_sn.len);
+    out[ca_sn.len] = '/';
+    memcpy(out + ca_sn.len + 1, sn.ptr, sn.len);
+    return rc_slice(out, ca_sn.len + 1 + sn.len);
+}
+
+int rc_registry_delete_ca(struct rc_registry *registry, struct rc_slice instance_id, struct rc_slice sn,
+                          struct rc_error *error)
+{
+    char key[2 * RC_CATALOG_SN_MAX + 1];
+    struct rc_instance *instance;
+    struct rc_sql *sql = &registry->sql;
+    int err = rc_registry_edit(registry, instance_id, &instance, error);
+    if (err != RC_OK)
+        return err;
+    if (!rc_trie_remove(&instance->cas, sn))
+        return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "certificate", sn);
+    registry->change.all = true;
+    sqlite3_stmt *statement = rc_sql_bind(
+        sql, "DELETE FROM certificates WHERE instance = ? AND ca_sn = ? RETURNING sn", "tt", instance_id, sn);
+    while ((err = rc_sql_row(sql, statement, error)) == 1)
+        rc_trie_remove(&instance->barred, barred_key(key, sn, rc_sql_text(statement, 0)));
+    if (err < 0)
+        return err;
+    err = rc_sql_run(sql,
+                     rc_sql_bind(sql, "DELETE FROM certificates WHERE instance = ? AND ca_sn = '' AND sn = ?",
+                                 "tt", instance_id, sn),
+                     error);
+    return err < 0 ? err : RC_OK;
+}
+
+int rc_registry_see_device(struct rc_registry *registry, struct rc_slice instance, struct rc_slice ca_sn,
+                           struct rc_slice content, struct rc_error *error)
+{
+    char sn[RC_CATALOG_SN_MAX + 1], name[RC_REGISTRY_TAG_TEXT_MAX + 1] = "";
+    X509 *certificate = read_pem(content);
+    int err = rc_registry_begin(registry, error);
+    if (err == RC_OK && (certificate == NULL || !certificate_sn(certificate, sn)))
+        err = rc_error_set(error, RC_ERR_INVALID, "That is no certificate, in PEM.");
+    if (err == RC_OK) {
+        X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name, sizeof(name));
+        struct rc_registry_certificate row = {
+            .ca_sn = ca_sn,
+            .sn = rc_slice_str(sn),
+            .name = rc_slice_str(name),
+            .content = content,
+            .is_active = true,
+            .valid_from_ms = time_of(X509_get0_notBefore(certificate)),
+            .valid_to_ms = time_of(X509_get0_notAfter(certificate)),
+        };
+        err = insert_certificate(registry, instance, &row, error);
+    }
+    X509_free(certificate);
+    return err;
+}
+
+int rc_registry_set_device_active(struct rc_registry *registry, struct rc_slice instance_id,
+                                  struct rc_slice ca_sn, struct rc_slice sn, bool is_active,
+                                  struct rc_error *error)
+{
+    char key[2 * RC_CATALOG_SN_MAX + 1];
+    struct rc_instance *instance;
+    int err = rc_registry_edit(registry, instance_id, &instance, error);
+    if (err == RC_OK && ca_sn.len == 0)
+        err = rc_registry_refuse(error, RC_ERR_NOT_FOUND, "certificate", sn);
+    err = err ? err : set_active(registry, instance_id, ca_sn, sn, is_active, error);
+    if (err != RC_OK)
+        return err;
+    if (is_active)
+        rc_trie_remove(&instance->barred, barred_key(key, ca_sn, sn));
+    else
+        rc_catalog_put_mark(&instance->barred, barred_key(key, ca_sn, sn), INT64_MAX);
+    return RC_OK;
+}
+
+int rc_registry_delete_device(struct rc_registry *registry, struct rc_slice instance_id,
+                              struct rc_slice ca_sn, struct rc_slice sn, struct rc_error *error)
+{
+    char key[2 * RC_CATALOG_SN_MAX + 1];
+    struct rc_instance *instance;
+    int err = rc_registry_edit(registry, instance_id, &instance, error);
+    if (err != RC_OK)
+        return err;
+    int changed = ca_sn.len == 0
+                      ? 0
+                      : rc_sql_run(&registry->sql,
+                                   rc_sql_bind(&registry->sql,
+                                               "DELETE FROM certificates WHERE instance = ? AND ca_sn"
+                                               " = ? AND sn = ?",
+                                               "ttt", instance_id, ca_sn, sn),
+                                   error);
+    if (changed == 0)
+        return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "certificate", sn);
+    rc_trie_remove(&instance->barred, barred_key(key, ca_sn, sn));
+    return changed < 0 ? changed : RC_OK;
+}
+
+/* ---- reading ---- */
+
+static int visit_all(struct rc_registry *registry, sqlite3_stmt *statement, rc_registry_certificate_fn visit,
+                     void *arg, struct rc_error *error)
+{
+    int err, count = 0;
+    while ((err = rc_sql_row(&registry->sql, statement, error)) == 1) {
+        struct rc_registry_certificate row = {
+            .ca_sn = rc_sql_text(statement, 0),
+            .sn = rc_sql_text(statement, 1),
+            .name = rc_sql_text(statement, 2),
+            .content = rc_sql_text(statement, 3),
+            .verification = rc_sql_text(statement, 4),
+            .registration_code = rc_sql_text(statement, 5),
+            .is_active = sqlite3_column_int(statement, 6) != 0,
+            .valid_from_ms = sqlite3_column_int64(statement, 7),
+            .valid_to_ms = sqlite3_column_int64(statement, 8),
+        };
+        visit(&row, arg);
+        count++;
+    }
+    return err < 0 ? err : count;
+}
+
+#define COLUMNS "SELECT ca_sn, sn, name, content, verification, code, is_active, valid_from, valid_to "
+
+int rc_registry_get_device(struct rc_registry *registry, struct rc_slice instance, struct rc_slice ca_sn,
+                           struct rc_slice sn, rc_registry_certificate_fn visit, void *arg,
+                           struct rc_error *error)
+{
+    int count = visit_all(registry,
+                          rc_sql_bind(&registry->sql,
+                                      COLUMNS "FROM certificates WHERE instance = ? AND ca_sn = ? AND sn = ?",
+                                      "ttt", instance, ca_sn, sn),
+                          visit, arg, error);
+    if (count == 0)
+        return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "certificate", sn);
+    return count < 0 ? count : RC_OK;
+}
+
+int rc_registry_get_ca(struct rc_registry *registry, struct rc_slice instance, struct rc_slice sn,
+                       rc_registry_certificate_fn visit, void *arg, struct rc_error *error)
+{
+    return rc_registry_get_device(registry, instance, rc_slice(NULL, 0), sn, visit, arg, error);
+}
+
+int rc_registry_list_cas(struct rc_registry *registry, struct rc_slice instance,
+                         const struct rc_registry_page *page, rc_registry_certificate_fn visit, void *arg,
+                         uint64_t *ret_total)
+{
+    struct rc_sql *sql = &registry->sql;
+    if (!rc_registry_page_is_valid(page))
+        return RC_ERR_INVALID;
+    if (ret_total != NULL)
+        *ret_total = (uint64_t)rc_sql_number(
+            sql,
+            rc_sql_bind(sql, "SELECT count(*) FROM certificates WHERE instance = ? AND ca_sn = ''", "t",
+                        instance),
+            0);
+    return visit_all(registry,
+                     rc_sql_bind(sql,
+                                 COLUMNS "FROM certificates WHERE instance = ? AND ca_sn = '' AND sn > ?"
+                                         " ORDER BY sn LIMIT ? OFFSET ?",
+                                 "ttii", instance, page->after, (int64_t)page->limit, (int64_t)page->skip),
+                     visit, arg, NULL);
+}
+
+int rc_registry_list_devices(struct rc_registry *registry, struct rc_slice instance, struct rc_slice ca_sn,
+                             const struct rc_registry_page *page, rc_registry_certificate_fn visit, void *arg,
+                             uint64_t *ret_total)
+{
+    struct rc_sql *sql = &registry->sql;
+    if (!rc_registry_page_is_valid(page))
+        return RC_ERR_INVALID;
+    if (ret_total != NULL)
+        *ret_total = (uint64_t)rc_sql_number(
+            sql,
+            rc_sql_bind(
+                sql,
+                "SELECT count(*) FROM certificates WHERE instance = ?1 AND ca_sn <> '' AND (?2 = '' OR"
+                " ca_sn = ?2)",
+                "tt", instance, ca_sn),
+            0);
+    return visit_all(
+        registry,
+        rc_sql_bind(sql,
+                    COLUMNS "FROM certificates WHERE instance = ?1 AND ca_sn <> '' AND (?2 = '' OR"
+                            " ca_sn = ?2) AND sn > ?3 ORDER BY ca_sn, sn LIMIT ?4 OFFSET ?5",
+                    "tttii", instance, ca_sn, page->after, (int64_t)page->limit, (int64_t)page->skip),
+        visit, arg, NULL);
+}
+
+int rc_registry_load_certificates(struct rc_registry *registry, struct rc_instance *instance,
+                                  struct rc_error *error)
+{
+    char key[2 * RC_CATALOG_SN_MAX + 1];
+    struct rc_sql *sql = &registry->sql;
+    int err;
+    sqlite3_stmt *statement = rc_sql_bind(
+        sql,
+        "SELECT ca_sn, sn, content, is_active FROM certificates WHERE instance = ? AND (ca_sn = '' OR"
+        " is_active = 0)",
+        "t", instance->id);
+    while ((err = rc_sql_row(sql, statement, error)) == 1) {
+        struct rc_slice ca_sn = rc_sql_text(statement, 0), sn = rc_sql_text(statement, 1);
+        if (ca_sn.len > 0) {
+            rc_catalog_put_mark(&instance->barred, barred_key(key, ca_sn, sn), INT64_MAX);
+            continue;
+        }
+        err = rc_registry_put_ca(instance, sn, rc_sql_text(statement, 2),
+                                 sqlite3_column_int(statement, 3) != 0, error);
+        if (err != RC_OK) {
+            rc_sql_end(statement);
+            return err;
+        }
+    }
+    return err;
+}

@@ -1,0 +1,176 @@
+/*
+ * The catalog from what the file declares and what the database holds. Names, keys and rules are read each
+ * time; what there may be a million of is read at the start, and taken over from the catalog before later on.
+ */
+#include "base/log.h"
+#include "registry/private.h"
+
+#define EACH_ROW(registry, statement, err, error)                                                            \
+    while ((err = rc_sql_row(&(registry)->sql, statement, error)) == 1)
+
+/* ---- instances, and names in them ---- */
+
+static int load_instances(struct rc_registry *registry, struct rc_catalog *next, struct rc_error *error)
+{
+    struct rc_instance *instance;
+    int err;
+    sqlite3_stmt *statement = rc_sql_bind(&registry->sql, "SELECT id FROM instances WHERE origin = 0", "");
+    EACH_ROW(registry, statement, err, error)
+    {
+        err = rc_catalog_add_instance(next, rc_sql_text(statement, 0), &instance);
+        if (err == RC_OK || err == RC_ERR_EXISTS) /* the file declares it by now */
+            continue;
+        err = rc_registry_refuse(error, err, "instance", rc_sql_text(statement, 0));
+        rc_sql_end(statement);
+        return err;
+    }
+    return err;
+}
+
+static int load_names(struct rc_registry *registry, struct rc_instance *instance, struct rc_error *error)
+{
+    struct rc_group *group;
+    int err;
+    sqlite3_stmt *statement = rc_sql_bind(
+        &registry->sql, "SELECT id FROM groups WHERE instance = ? AND origin = 0", "t", instance->id);
+    EACH_ROW(registry, statement, err, error)
+    rc_catalog_add_group(instance, rc_sql_text(statement, 0), &group);
+    if (err < 0)
+        return err;
+    statement = rc_sql_bind(&registry->sql, "SELECT id FROM topics WHERE instance = ? AND origin = 0", "t",
+                            instance->id);
+    EACH_ROW(registry, statement, err, error)
+    rc_catalog_add_parent_topic(instance, rc_sql_text(statement, 0));
+    return err;
+}
+
+static int load_keys(struct rc_registry *registry, struct rc_catalog *next, struct rc_error *error)
+{
+    int err;
+    sqlite3_stmt *statement = rc_sql_bind(
+        &registry->sql, "SELECT access_key, instance, role, secret FROM keys WHERE origin = 0", "");
+    EACH_ROW(registry, statement, err, error)
+    {
+        struct rc_slice access_key = rc_sql_text(statement, 0), instance = rc_sql_text(statement, 1), secret;
+        err = rc_registry_unseal(registry, "key", instance, access_key, rc_sql_bytes(statement, 3), &secret,
+                                 error);
+        if (err != RC_OK) {
+            rc_sql_end(statement);
+            return err;
+        }
+        /* EXISTS: the file has taken the name; then its secret counts. */
+        rc_catalog_add_role_key(next, instance, access_key, secret,
+                                (enum rc_key_role)sqlite3_column_int(statement, 2));
+    }
+    return err;
+}
+
+/* A rule that cannot be any more (its group or cluster is gone from the file) must not keep the rest away. */
+static int load_rules(struct rc_registry *registry, struct rc_catalog *next, struct rc_instance *instance,
+                      struct rc_error *error)
+{
+    int err;
+    sqlite3_stmt *statement = rc_sql_bind(
+        &registry->sql,
+        "SELECT id, group_id, topic, target_instance, target_topic, queues, is_enabled, fails_over FROM rules"
+        " WHERE instance = ?",
+        "t", instance->id);
+    EACH_ROW(registry, statement, err, error)
+    {
+        struct rc_error why = {0};
+        struct rc_registry_rule rule = {
+            .id = rc_sql_text(statement, 0),
+            .group = rc_sql_text(statement, 1),
+            .topic = rc_sql_text(statement, 2),
+            .target_instance = rc_sql_text(statement, 3),
+            .target_topic = rc_sql_text(statement, 4),
+            .queues = (uint32_t)sqlite3_column_int(statement, 5),
+            .is_enabled = sqlite3_column_int(statement, 6) != 0,
+            .fails_over = sqlite3_column_int(statement, 7) != 0,
+        };
+        if (rc_registry_put_rule(next, instance, &rule, &why) != RC_OK)
+            rc_log_error("registry", "rule %.*s of %.*s does not work now: %s", RC_SLICE_FMT(rule.id),
+                         RC_SLICE_FMT(instance->id), why.text);
+    }
+    return err;
+}
+
+/* ---- what there may be many of ---- */
+
+static int load_credentials(struct rc_registry *registry, struct rc_instance *instance,
+                            struct rc_error *error)
+{
+    int err;
+    sqlite3_stmt *statement = rc_sql_bind(
+        &registry->sql, "SELECT client_id, access_key, secret FROM credentials WHERE instance = ?", "t",
+        instance->id);
+    EACH_ROW(registry, statement, err, error)
+    {
+        struct rc_slice client_id = rc_sql_text(statement, 0), secret;
+        err = rc_registry_unseal(registry, "credential", instance->id, client_id, rc_sql_bytes(statement, 2),
+                                 &secret, error);
+        err = err ? err : rc_catalog_put_credential(instance, client_id, rc_sql_text(statement, 1), secret);
+        if (err != RC_OK) {
+            rc_sql_end(statement);
+            return err;
+        }
+    }
+    return err;
+}
+
+static int load_marks(struct rc_registry *registry, struct rc_instance *instance, struct rc_error *error)
+{
+    int err;
+    sqlite3_stmt *statement =
+        rc_sql_bind(&registry->sql, "SELECT client_id FROM blacklist WHERE instance = ?", "t", instance->id);
+    EACH_ROW(registry, statement, err, error)
+    rc_catalog_put_mark(&instance->black, rc_sql_text(statement, 0), INT64_MAX);
+    if (err < 0)
+        return err;
+    statement = rc_sql_bind(&registry->sql, "SELECT token, until FROM revocations WHERE instance = ?", "t",
+                            instance->id);
+    EACH_ROW(registry, statement, err, error)
+    rc_catalog_put_mark(&instance->revoked, rc_sql_bytes(statement, 0), sqlite3_column_int64(statement, 1));
+    return err;
+}
+
+static int load_registered(struct rc_registry *registry, struct rc_instance *instance, struct rc_error *error)
+{
+    int err = rc_registry_load_instance(registry, instance, error);
+    err = err ? err : load_credentials(registry, instance, error);
+    err = err ? err : load_marks(registry, instance, error);
+    err = err ? err : rc_registry_load_identities(registry, instance, error);
+    err = err ? err : rc_registry_load_permissions(registry, instance, error);
+    return err ? err : rc_registry_load_certificates(registry, instance, error);
+}
+
+/* ---- */
+
+static int load_one(struct rc_registry *registry, struct rc_catalog *next, struct rc_slice id,
+                    const struct rc_catalog *from, struct rc_error *error)
+{
+    struct rc_instance *instance = rc_catalog_edit_instance(next, id);
+    const struct rc_instance *old = from != NULL ? rc_catalog_instance(from, id) : NULL;
+    int err = load_names(registry, instance, error);
+    if (err == RC_OK && old != NULL)
+        rc_catalog_take_registered(instance, old);
+    else if (err == RC_OK)
+        err = load_registered(registry, instance, error);
+    return err ? err : load_rules(registry, next, instance, error);
+}
+
+int rc_registry_load(struct rc_registry *registry, struct rc_catalog *next, const struct rc_catalog *from,
+                     struct rc_error *error)
+{
+    struct rc_trie_walk walk;
+    struct rc_trie instances;
+    const struct rc_instance *instance;
+    int err = load_instances(registry, next, error);
+    err = err ? err : load_keys(registry, next, error);
+    rc_trie_share(&instances, &next->instances); /* to walk, while the others are changed */
+    rc_trie_walk_start(&walk, &instances);
+    while (err == RC_OK && (instance = rc_trie_walk_next(&walk)) != NULL)
+        err = load_one(registry, next, instance->id, from, error);
+    rc_trie_free(&instances);
+    return err;
+}

@@ -1,0 +1,101 @@
+/* What the files of this room share. All of it on the registry's thread. */
+#ifndef RC_REGISTRY_PRIVATE_H
+#define RC_REGISTRY_PRIVATE_H
+
+#include "base/list.h"
+#include "registry/registry.h"
+#include "registry/secret_box.h"
+#include "registry/sql.h"
+
+enum rc_origin { RC_ORIGIN_API, RC_ORIGIN_FILE };
+
+struct rc_registry {
+    struct rc_registry_options options;
+    struct rc_sql sql;
+    struct rc_secret_box *box;
+    struct rc_loop *loop;
+    struct rc_hook hook;
+    struct rc_catalog *declared; /* what the file says; a reference */
+    struct rc_catalog *catalog;  /* what was published last */
+    struct rc_catalog *next;     /* with what this turn has changed; NULL: nothing */
+    struct rc_catalog *undo;     /* `next` before the running job changed it */
+    bool in_transaction;         /* of the turn */
+    bool has_begun;              /* the running job has changed something */
+    bool is_started;
+    struct rc_catalog_change change, undo_change;
+    struct rc_list done; /* jobs of this turn: answered after the commit */
+    atomic_uint waiting;
+    uint64_t commits;
+    uint32_t touched_used; /* of: the texts of `change` */
+    uint8_t touched[RC_CATALOG_CHANGE_CLIENTS * (RC_CATALOG_ID_MAX + RC_CLIENT_ID_MAX)];
+};
+
+/* ---- turn.c ---- */
+/* Before a job's first change, and any later one: opens what has to be undone together. */
+int rc_registry_begin(struct rc_registry *registry, struct rc_error *error);
+/* Runs a change outside of a loop: before the start. With `publishes` the catalog is prepared and published.
+ */
+int rc_registry_run(struct rc_registry *registry, struct rc_registry_job *job);
+/* The instance, to be changed in the next catalog; RC_ERR_NOT_FOUND with a sentence. Begins. */
+int rc_registry_edit(struct rc_registry *registry, struct rc_slice id, struct rc_instance **ret,
+                     struct rc_error *error);
+/* Who may have lost a right by it. */
+void rc_registry_touch_client(struct rc_registry *registry, struct rc_slice instance,
+                              struct rc_slice client_id);
+void rc_registry_on_job(struct rc_mail *mail, struct rc_loop *loop);
+void rc_registry_on_turn(struct rc_hook *hook);
+
+/* ---- values.c ---- */
+int64_t rc_registry_now_ms(void);
+/* `len` letters and digits, and a NUL. */
+void rc_registry_random(char *out, size_t len);
+/* Sealed under what the parts name; the bytes are good until the next call. */
+int rc_registry_seal(struct rc_registry *registry, const char *kind, struct rc_slice instance,
+                     struct rc_slice id, struct rc_slice secret, struct rc_slice *ret,
+                     struct rc_error *error);
+int rc_registry_unseal(struct rc_registry *registry, const char *kind, struct rc_slice instance,
+                       struct rc_slice id, struct rc_slice sealed, struct rc_slice *ret,
+                       struct rc_error *error);
+int rc_registry_refuse(struct rc_error *error, int err, const char *what, struct rc_slice name);
+/* The page's bounds; false when they are none. */
+bool rc_registry_page_is_valid(const struct rc_registry_page *page);
+
+/* ---- load.c ---- */
+/* Into `next`: what the file does not declare. `from` (NULL: the database) has what is costly to read. */
+int rc_registry_load(struct rc_registry *registry, struct rc_catalog *next, const struct rc_catalog *from,
+                     struct rc_error *error);
+/* A status rule into the catalog, with the log's topic that it needs. ---- rules.c ---- */
+int rc_registry_put_rule(struct rc_catalog *next, struct rc_instance *instance,
+                         const struct rc_registry_rule *rule, struct rc_error *error);
+/* Reads PEM into the catalog. ---- certificates.c ---- */
+int rc_registry_put_ca(struct rc_instance *instance, struct rc_slice sn, struct rc_slice content,
+                       bool is_active, struct rc_error *error);
+
+/* Each of an instance's own, from the database. */
+int rc_registry_load_identities(struct rc_registry *registry, struct rc_instance *instance,
+                                struct rc_error *error);
+int rc_registry_load_permissions(struct rc_registry *registry, struct rc_instance *instance,
+                                 struct rc_error *error);
+int rc_registry_load_certificates(struct rc_registry *registry, struct rc_instance *instance,
+                                  struct rc_error *error);
+
+/* ---- instances.c ---- */
+/* The row, unless it is there. */
+int rc_registry_insert_instance(struct rc_registry *registry, struct rc_slice id, struct rc_slice name,
+                                enum rc_origin origin, struct rc_error *error);
+/* What only the database knows of it. */
+int rc_registry_load_instance(struct rc_registry *registry, struct rc_instance *instance,
+                              struct rc_error *error);
+/* All rows of it. */
+int rc_registry_erase_instance(struct rc_registry *registry, struct rc_slice id, struct rc_error *error);
+
+/* ---- declare.c ---- */
+/* Rows of what is declared, and of what no longer is. */
+int rc_registry_sync_declared(struct rc_registry *registry, const struct rc_catalog *declared,
+                              struct rc_error *error);
+/* RC_ERR_DENIED for what the file declares. */
+int rc_registry_refuse_declared(struct rc_registry *registry, const char *what, struct rc_slice name,
+                                struct rc_error *error);
+const struct rc_instance *rc_registry_declared(const struct rc_registry *registry, struct rc_slice instance);
+
+#endif

@@ -1,0 +1,185 @@
+/* Status rules that were made here. Those of the file are in the catalog alone, and are listed from there. */
+#include "base/alloc.h"
+#include "registry/private.h"
+
+enum { TOPIC_MAX = 127, QUEUES_MAX = 1024, QUEUES_DEFAULT = 8 };
+
+static bool is_topic(struct rc_slice topic)
+{
+    if (topic.len == 0 || topic.len > TOPIC_MAX ||
+        rc_slice_starts_with(topic, rc_slice_str(RC_RULE_TOPIC_PREFIX)))
+        return false;
+    for (size_t i = 0; i < topic.len; i++) { /* what RocketMQ takes */
+        uint8_t c = topic.ptr[i];
+        bool is_alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        if (!is_alnum && c != '_' && c != '-' && c != '%' && c != '|')
+            return false;
+    }
+    return true;
+}
+
+int rc_registry_put_rule(struct rc_catalog *next, struct rc_instance *instance,
+                         const struct rc_registry_rule *rule, struct rc_error *error)
+{
+    char name[TOPIC_MAX + 1];
+    const struct rc_target *target = NULL;
+    struct rc_slice topic = rule->topic;
+    struct rc_group *group = rc_catalog_edit_group(instance, rule->group);
+    if (group == NULL)
+        return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "group", rule->group);
+    if ((rule->target_instance.len > 0) == (rule->topic.len > 0) ||
+        (rule->target_instance.len > 0) != (rule->target_topic.len > 0))
+        return rc_error_set(error, RC_ERR_INVALID,
+                            "A rule needs a topic, or a target instance and its topic.");
+    if (!is_topic(rule->topic.len > 0 ? rule->topic : rule->target_topic))
+        return rc_registry_refuse(error, RC_ERR_INVALID, "topic", rule->topic);
+    if (rule->target_instance.len > 0) {
+        target = rc_trie_find(&next->targets, rule->target_instance);
+        if (target == NULL)
+            return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "RocketMQ instance", rule->target_instance);
+        rc_catalog_name_rule_topic(name, sizeof(name), instance->id, rule->id, rule->target_instance,
+                                   rule->target_topic);
+        topic = rc_slice_str(name);
+    }
+    uint32_t queues = target != NULL ? 1 : rule->queues > 0 ? rule->queues : QUEUES_DEFAULT;
+    if (queues > QUEUES_MAX)
+        return rc_error_set(error, RC_ERR_INVALID, "A topic has at most %d queues.", QUEUES_MAX);
+    int err = rc_catalog_set_status_rule(instance, group, rule->id, topic, queues, rule->is_enabled);
+    if (err != RC_OK)
+        return rc_registry_refuse(error, err, "rule (or one of its group)", rule->id);
+    rc_catalog_set_rule_target(group->status_rule, target, rule->target_topic, rule->fails_over);
+    return RC_OK;
+}
+
+static int store_rule(struct rc_registry *registry, struct rc_slice instance,
+                      const struct rc_registry_rule *rule, struct rc_error *error)
+{
+    int changed = rc_sql_run(&registry->sql,
+                             rc_sql_bind(&registry->sql,
+                                         "INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                         "ttttttiii", instance, rule->id, rule->group, rule->topic,
+                                         rule->target_instance, rule->target_topic, (int64_t)rule->queues,
+                                         (int64_t)rule->is_enabled, (int64_t)rule->fails_over),
+                             error);
+    registry->change.rules_changed = true;
+    return changed < 0 ? changed : RC_OK;
+}
+
+static bool is_declared_rule(const struct rc_registry *registry, struct rc_slice instance, struct rc_slice id)
+{
+    const struct rc_instance *declared = rc_registry_declared(registry, instance);
+    return declared != NULL && rc_trie_find(&declared->status_rules, id) != NULL;
+}
+
+int rc_registry_create_rule(struct rc_registry *registry, struct rc_slice instance_id,
+                            const struct rc_registry_rule *rule, struct rc_error *error)
+{
+    struct rc_instance *instance;
+    int err = rc_registry_edit(registry, instance_id, &instance, error);
+    err = err ? err : rc_registry_put_rule(registry->next, instance, rule, error);
+    return err ? err : store_rule(registry, instance_id, rule, error);
+}
+
+int rc_registry_update_rule(struct rc_registry *registry, struct rc_slice instance_id,
+                            const struct rc_registry_rule *rule, struct rc_error *error)
+{
+    struct rc_instance *instance;
+    char group[RC_CATALOG_ID_MAX + 1];
+    struct rc_registry_rule changed = *rule;
+    if (is_declared_rule(registry, instance_id, rule->id))
+        return rc_registry_refuse_declared(registry, "rule", rule->id, error);
+    int err = rc_registry_edit(registry, instance_id, &instance, error);
+    if (err != RC_OK)
+        return err;
+    const struct rc_status_rule *old = rc_trie_find(&instance->status_rules, rule->id);
+    if (old == NULL)
+        return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "rule", rule->id);
+    memcpy(group, old->group_id.ptr, old->group_id.len);
+    changed.group = rc_slice(group, old->group_id.len);
+    rc_catalog_remove_status_rule(instance, rule->id);
+    err = rc_registry_put_rule(registry->next, instance, &changed, error);
+    return err ? err : store_rule(registry, instance_id, &changed, error);
+}
+
+int rc_registry_delete_rule(struct rc_registry *registry, struct rc_slice instance_id, struct rc_slice id,
+                            struct rc_error *error)
+{
+    struct rc_instance *instance;
+    if (is_declared_rule(registry, instance_id, id))
+        return rc_registry_refuse_declared(registry, "rule", id, error);
+    int err = rc_registry_edit(registry, instance_id, &instance, error);
+    if (err != RC_OK)
+        return err;
+    if (!rc_catalog_remove_status_rule(instance, id))
+        return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "rule", id);
+    registry->change.rules_changed = true;
+    int changed = rc_sql_run(
+        &registry->sql,
+        rc_sql_bind(&registry->sql, "DELETE FROM rules WHERE instance = ? AND id = ?", "tt", instance_id, id),
+        error);
+    return changed < 0 ? changed : RC_OK;
+}
+
+/* ---- listing: from the catalog, sorted ---- */
+
+static int by_id(const void *a, const void *b)
+{
+    const struct rc_status_rule *const *left = a, *const *right = b;
+    size_t len = (*left)->id.len < (*right)->id.len ? (*left)->id.len : (*right)->id.len;
+    int order = memcmp((*left)->id.ptr, (*right)->id.ptr, len);
+    return order != 0 ? order : ((*left)->id.len > (*right)->id.len) - ((*left)->id.len < (*right)->id.len);
+}
+
+static bool is_after(struct rc_slice id, struct rc_slice after)
+{
+    size_t len = id.len < after.len ? id.len : after.len;
+    int order = len > 0 ? memcmp(id.ptr, after.ptr, len) : 0;
+    return order > 0 || (order == 0 && id.len > after.len);
+}
+
+static void visit_rule(const struct rc_registry *registry, const struct rc_instance *instance,
+                       const struct rc_status_rule *rule, rc_registry_rule_fn visit, void *arg)
+{
+    bool is_own = rule->target == NULL;
+    struct rc_registry_rule row = {
+        .id = rule->id,
+        .group = rule->group_id,
+        .topic = is_own ? rule->topic_name : rc_slice(NULL, 0),
+        .target_instance = is_own ? rc_slice(NULL, 0) : rule->target->name,
+        .target_topic = is_own ? rc_slice(NULL, 0) : rule->target_topic,
+        .queues = rule->queues,
+        .is_enabled = rule->is_enabled,
+        .fails_over = rule->fails_over,
+        .is_declared = is_declared_rule(registry, instance->id, rule->id),
+    };
+    visit(&row, arg);
+}
+
+int rc_registry_list_rules(struct rc_registry *registry, struct rc_slice instance_id,
+                           const struct rc_registry_page *page, rc_registry_rule_fn visit, void *arg,
+                           uint64_t *ret_total)
+{
+    const struct rc_instance *instance = rc_catalog_instance(rc_registry_catalog(registry), instance_id);
+    if (!rc_registry_page_is_valid(page))
+        return RC_ERR_INVALID;
+    if (instance == NULL)
+        return RC_ERR_NOT_FOUND;
+    const struct rc_status_rule **rules = rc_calloc(instance->status_rules.count + 1, sizeof(*rules));
+    struct rc_trie_walk walk;
+    uint32_t count = 0, skipped = 0;
+    int visited = 0;
+    rc_trie_walk_start(&walk, &instance->status_rules);
+    while ((rules[count] = rc_trie_walk_next(&walk)) != NULL)
+        count++;
+    qsort(rules, count, sizeof(*rules), by_id);
+    for (uint32_t i = 0; i < count && (uint32_t)visited < page->limit; i++) {
+        if (!is_after(rules[i]->id, page->after) || skipped++ < page->skip)
+            continue;
+        visit_rule(registry, instance, rules[i], visit, arg);
+        visited++;
+    }
+    free(rules);
+    if (ret_total != NULL)
+        *ret_total = count;
+    return visited;
+}

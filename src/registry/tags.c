@@ -1,0 +1,87 @@
+#include "registry/private.h"
+
+#include "base/utf8.h"
+
+static bool is_text(struct rc_slice text, size_t min)
+{
+    return text.len >= min && text.len <= RC_REGISTRY_TAG_TEXT_MAX && rc_utf8_is_valid(text);
+}
+
+/* The resource must be there. */
+static int check_resource(struct rc_registry *registry, const struct rc_registry_tag *tag,
+                          struct rc_error *error)
+{
+    const struct rc_catalog *catalog = rc_registry_catalog(registry);
+    const uint8_t *slash = memchr(tag->id.ptr, '/', tag->id.len);
+    struct rc_slice instance_id = rc_slice(tag->id.ptr, slash ? (size_t)(slash - tag->id.ptr) : tag->id.len);
+    const struct rc_instance *instance = rc_catalog_instance(catalog, instance_id);
+    bool is_there = instance != NULL && slash == NULL && rc_slice_eq_str(tag->type, "instance");
+    if (instance != NULL && slash != NULL && rc_slice_eq_str(tag->type, "group"))
+        is_there = rc_instance_group(instance, rc_slice_from(tag->id, instance_id.len + 1)) != NULL;
+    return is_there ? RC_OK : rc_registry_refuse(error, RC_ERR_NOT_FOUND, "resource", tag->id);
+}
+
+int rc_registry_tag(struct rc_registry *registry, const struct rc_registry_tag *tag, struct rc_error *error)
+{
+    struct rc_sql *sql = &registry->sql;
+    int err = check_resource(registry, tag, error);
+    if (err == RC_OK && (!is_text(tag->key, 1) || !is_text(tag->value, 0)))
+        err = rc_registry_refuse(error, RC_ERR_INVALID, "tag", tag->key);
+    err = err ? err : rc_registry_begin(registry, error);
+    if (err != RC_OK)
+        return err;
+    int64_t others =
+        rc_sql_number(sql,
+                      rc_sql_bind(sql, "SELECT count(*) FROM tags WHERE type = ? AND id = ? AND key <> ?",
+                                  "ttt", tag->type, tag->id, tag->key),
+                      0);
+    if (others >= RC_REGISTRY_TAGS_MAX)
+        return rc_registry_refuse(error, RC_ERR_FULL, "tag", tag->key);
+    int changed = rc_sql_run(sql,
+                             rc_sql_bind(sql, "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?)", "tttt",
+                                         tag->type, tag->id, tag->key, tag->value),
+                             error);
+    return changed < 0 ? changed : RC_OK;
+}
+
+int rc_registry_untag(struct rc_registry *registry, const struct rc_registry_tag *tag, struct rc_error *error)
+{
+    int err = rc_registry_begin(registry, error);
+    if (err != RC_OK)
+        return err;
+    int changed = rc_sql_run(
+        &registry->sql,
+        rc_sql_bind(&registry->sql, "DELETE FROM tags WHERE type = ?1 AND id = ?2 AND (?3 = '' OR key = ?3)",
+                    "ttt", tag->type, tag->id, tag->key),
+        error);
+    return changed < 0 ? changed : RC_OK;
+}
+
+#define LIKE_TAG                                                                                             \
+    " FROM tags WHERE (?1 = '' OR type = ?1) AND (?2 = '' OR id = ?2) AND (?3 = '' OR key = ?3)"             \
+    " AND (?4 = '' OR value = ?4)"
+
+int rc_registry_list_tags(struct rc_registry *registry, const struct rc_registry_tag *like,
+                          const struct rc_registry_page *page, rc_registry_tag_fn visit, void *arg,
+                          uint64_t *ret_total)
+{
+    struct rc_sql *sql = &registry->sql;
+    int err, count = 0;
+    if (!rc_registry_page_is_valid(page))
+        return RC_ERR_INVALID;
+    if (ret_total != NULL)
+        *ret_total = (uint64_t)rc_sql_number(sql,
+                                             rc_sql_bind(sql, "SELECT count(*)" LIKE_TAG, "tttt", like->type,
+                                                         like->id, like->key, like->value),
+                                             0);
+    sqlite3_stmt *statement = rc_sql_bind(
+        sql, "SELECT type, id, key, value" LIKE_TAG " ORDER BY type, id, key LIMIT ?5 OFFSET ?6", "ttttii",
+        like->type, like->id, like->key, like->value, (int64_t)page->limit, (int64_t)page->skip);
+    while ((err = rc_sql_row(sql, statement, NULL)) == 1) {
+        struct rc_registry_tag row = {rc_sql_text(statement, 0), rc_sql_text(statement, 1),
+                                      rc_sql_text(statement, 2), rc_sql_text(statement, 3)};
+        visit(&row, arg);
+        count++;
+    }
+    return err < 0 ? err : count;
+}

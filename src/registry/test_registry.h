@@ -1,0 +1,98 @@
+/* For tests: a registry in a directory of its own. */
+#ifndef RC_REGISTRY_TEST_REGISTRY_H
+#define RC_REGISTRY_TEST_REGISTRY_H
+
+#include "base/alloc.h"
+#include "registry/registry.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define S(text) rc_slice_str(text)
+
+struct rig {
+    char dir[64], path[128], key[128];
+    struct rc_registry *registry;
+    struct rc_registry_options options;
+    struct rc_catalog *declared;
+    struct rc_catalog_change change; /* the last that was published */
+    atomic_int published;
+    int prepare_err;
+};
+
+static inline int rig_prepare(void *arg, struct rc_catalog *next, struct rc_error *error)
+{
+    return ((struct rig *)arg)->prepare_err;
+}
+
+static inline void rig_publish(void *arg, struct rc_catalog *next, const struct rc_catalog_change *change)
+{
+    struct rig *rig = arg;
+    rig->change = *change;
+    atomic_fetch_add(&rig->published, 1);
+}
+
+/* Declared: instance `file` with group GID_file, topic `filed` and key FAK. */
+static inline struct rc_catalog *rig_declared(void)
+{
+    struct rc_catalog *catalog = rc_catalog_create();
+    struct rc_instance *instance;
+    struct rc_group *group;
+    assert_int_equal(rc_catalog_add_instance(catalog, S("file"), &instance), 0);
+    assert_int_equal(rc_catalog_add_group(instance, S("GID_file"), &group), 0);
+    assert_int_equal(rc_catalog_add_parent_topic(instance, S("filed")), 0);
+    assert_int_equal(rc_catalog_add_key(catalog, instance, S("FAK"), S("FSK")), 0);
+    return catalog;
+}
+
+static inline int rig_open(struct rig *rig, struct rc_error *error)
+{
+    int err = rc_registry_open(&rig->options, &rig->registry, error);
+    if (err == RC_OK)
+        assert_int_equal(rc_registry_declare(rig->registry, rig->declared, NULL, error), 0);
+    return err;
+}
+
+static inline int rig_set_up(void **state)
+{
+    struct rig *rig = rc_new(struct rig);
+    struct rc_error error = {0};
+    memcpy(rig->dir, "/tmp/rc_registry_XXXXXX", 24);
+    assert_non_null(mkdtemp(rig->dir));
+    snprintf(rig->path, sizeof(rig->path), "%s/registry.db", rig->dir);
+    snprintf(rig->key, sizeof(rig->key), "%s/registry.db.key", rig->dir);
+    rig->options = (struct rc_registry_options){
+        .path = rig->path, .prepare = rig_prepare, .publish = rig_publish, .arg = rig};
+    rig->declared = rig_declared();
+    assert_int_equal(rig_open(rig, &error), 0);
+    *state = rig;
+    return 0;
+}
+
+static inline void rig_restart(struct rig *rig)
+{
+    struct rc_error error = {0};
+    rc_registry_stop(rig->registry);
+    rc_registry_close(rig->registry);
+    assert_int_equal(rig_open(rig, &error), 0);
+}
+
+static inline int rig_remove(const char *path, const struct stat *info, int type, struct FTW *at)
+{
+    return remove(path);
+}
+
+static inline int rig_tear_down(void **state)
+{
+    struct rig *rig = *state;
+    rc_registry_stop(rig->registry);
+    rc_registry_close(rig->registry);
+    rc_catalog_unref(rig->declared);
+    nftw(rig->dir, rig_remove, 8, FTW_DEPTH | FTW_PHYS);
+    free(rig);
+    return 0;
+}
+
+#endif

@@ -1,0 +1,193 @@
+/*
+ * Jobs and their commits. All jobs that came by one batch of mail run in one transaction, each in a savepoint
+ * of its own, and share one commit, one fsync and one publication; answers leave after that. A job that fails
+ * undoes its own part: rows by the savepoint, the catalog by going back to the fork before it.
+ */
+#include "base/alloc.h"
+#include "base/log.h"
+#include "registry/private.h"
+
+static int execute(struct rc_registry *registry, const char *text, struct rc_error *error)
+{
+    int code = sqlite3_exec(registry->sql.db, text, NULL, NULL, NULL);
+    return code == SQLITE_OK ? RC_OK : rc_sql_error(&registry->sql, code, error);
+}
+
+int rc_registry_begin(struct rc_registry *registry, struct rc_error *error)
+{
+    int err = RC_OK;
+    if (registry->has_begun)
+        return RC_OK;
+    if (!registry->in_transaction)
+        err = execute(registry, "BEGIN IMMEDIATE", error);
+    if (err != RC_OK)
+        return err;
+    registry->in_transaction = true;
+    if (registry->next == NULL)
+        registry->next = rc_catalog_fork(registry->catalog);
+    err = execute(registry, "SAVEPOINT job", error);
+    if (err != RC_OK)
+        return err;
+    registry->undo = registry->next;
+    registry->undo_change = registry->change;
+    registry->next = rc_catalog_fork(registry->undo);
+    registry->has_begun = true;
+    return RC_OK;
+}
+
+/* The running job has ended: its changes stay for the commit, or go. */
+static int end_job(struct rc_registry *registry, int err, struct rc_error *error)
+{
+    if (!registry->has_begun)
+        return err;
+    registry->has_begun = false;
+    if (err >= 0) {
+        int kept = execute(registry, "RELEASE job", error);
+        err = kept != RC_OK ? kept : err;
+    }
+    if (err >= 0) {
+        rc_catalog_unref(registry->undo);
+    } else {
+        execute(registry, "ROLLBACK TO job; RELEASE job", NULL);
+        rc_catalog_unref(registry->next);
+        registry->next = registry->undo;
+        registry->change = registry->undo_change;
+    }
+    registry->undo = NULL;
+    return err;
+}
+
+const struct rc_catalog *rc_registry_catalog(const struct rc_registry *registry)
+{
+    return registry->next != NULL ? registry->next : registry->catalog;
+}
+
+int rc_registry_edit(struct rc_registry *registry, struct rc_slice id, struct rc_instance **ret,
+                     struct rc_error *error)
+{
+    int err = rc_registry_begin(registry, error);
+    if (err != RC_OK)
+        return err;
+    *ret = rc_catalog_edit_instance(registry->next, id);
+    return *ret != NULL ? RC_OK : rc_registry_refuse(error, RC_ERR_NOT_FOUND, "instance", id);
+}
+
+/* ---- who has to be looked at ---- */
+
+static struct rc_slice keep(struct rc_registry *registry, struct rc_slice text)
+{
+    uint8_t *at = registry->touched + registry->touched_used;
+    memcpy(at, text.ptr, text.len);
+    registry->touched_used += (uint32_t)text.len;
+    return rc_slice(at, text.len);
+}
+
+void rc_registry_touch_client(struct rc_registry *registry, struct rc_slice instance,
+                              struct rc_slice client_id)
+{
+    struct rc_catalog_change *change = &registry->change;
+    if (change->clients_count == RC_CATALOG_CHANGE_CLIENTS || client_id.len > RC_CLIENT_ID_MAX ||
+        instance.len > RC_CATALOG_ID_MAX) {
+        change->all = true;
+        return;
+    }
+    change->clients[change->clients_count].instance = keep(registry, instance);
+    change->clients[change->clients_count++].client_id = keep(registry, client_id);
+}
+
+/* ---- the end of a turn ---- */
+
+static void forget_changes(struct rc_registry *registry)
+{
+    registry->change = (struct rc_catalog_change){0};
+    registry->touched_used = 0;
+    registry->in_transaction = false;
+    registry->next = NULL;
+}
+
+static int prepare(struct rc_registry *registry, struct rc_error *error)
+{
+    if (registry->options.prepare == NULL || !registry->change.rules_changed)
+        return RC_OK;
+    return registry->options.prepare(registry->options.arg, registry->next, error);
+}
+
+/* Everything that the turn has changed becomes durable, and known: or nothing of it. */
+static int commit(struct rc_registry *registry, struct rc_error *error)
+{
+    if (!registry->in_transaction)
+        return RC_OK;
+    int err = prepare(registry, error);
+    err = err ? err : execute(registry, "COMMIT", error);
+    if (err != RC_OK) {
+        execute(registry, "ROLLBACK", NULL);
+        rc_log_error("registry", "nothing was changed: %s", error->text);
+        rc_catalog_unref(registry->next);
+        forget_changes(registry);
+        return err;
+    }
+    struct rc_catalog *before = registry->catalog;
+    registry->catalog = registry->next;
+    registry->commits++;
+    if (registry->options.publish != NULL && registry->is_started)
+        registry->options.publish(registry->options.arg, registry->catalog, &registry->change);
+    rc_catalog_unref(before);
+    forget_changes(registry);
+    return RC_OK;
+}
+
+static void on_answer(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct rc_registry_job *job = rc_container_of(mail, struct rc_registry_job, mail);
+    job->on_done(job);
+}
+
+static void answer(struct rc_registry *registry, struct rc_registry_job *job)
+{
+    atomic_fetch_sub_explicit(&registry->waiting, 1, memory_order_relaxed);
+    if (job->reply_to == NULL) {
+        job->on_done(job);
+        return;
+    }
+    job->mail.deliver = on_answer;
+    rc_loop_post(job->reply_to, &job->mail);
+}
+
+void rc_registry_on_turn(struct rc_hook *hook)
+{
+    struct rc_registry *registry = rc_container_of(hook, struct rc_registry, hook);
+    struct rc_error error = {0};
+    if (rc_list_is_empty(&registry->done))
+        return;
+    int err = commit(registry, &error);
+    for (struct rc_list *node; (node = rc_list_pop_front(&registry->done)) != NULL;) {
+        struct rc_registry_job *job = rc_container_of(node, struct rc_registry_job, node);
+        if (err != RC_OK && job->err >= 0) {
+            job->err = err;
+            job->error = error;
+        }
+        answer(registry, job);
+    }
+}
+
+void rc_registry_on_job(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct rc_registry_job *job = rc_container_of(mail, struct rc_registry_job, mail);
+    struct rc_registry *registry = job->registry;
+    if (!registry->is_started) { /* it has ended */
+        job->err = RC_ERR_CLOSED;
+        job->on_done(job);
+        return;
+    }
+    job->err = end_job(registry, job->run(registry, job), &job->error);
+    rc_list_push_back(&registry->done, &job->node);
+}
+
+int rc_registry_run(struct rc_registry *registry, struct rc_registry_job *job)
+{
+    job->err = end_job(registry, job->run(registry, job), &job->error);
+    int err = commit(registry, &job->error);
+    if (job->err >= 0 && err != RC_OK)
+        job->err = err;
+    return job->err;
+}

@@ -336,15 +336,19 @@ int rc_catalog_add_target(struct rc_catalog *catalog, const struct rc_target *ta
         return RC_ERR_INVALID;
     if (rc_trie_find(&catalog->targets, target->name) != NULL)
         return RC_ERR_EXISTS;
-    struct rc_target *copied =
-        rc_item_create(sizeof(*copied), target->name.len + target->nameservers.len + target->access_key.len +
-                                            target->secret_key.len + target->name_space.len + 5);
+    struct rc_target copy = *target;
+    struct rc_slice *texts[] = {&copy.name,       &copy.nameservers, &copy.access_key,      &copy.secret_key,
+                                &copy.name_space, &copy.tls_ca,      &copy.tls_certificate, &copy.tls_key,
+                                &copy.tls_name};
+    size_t count = sizeof(texts) / sizeof(texts[0]), len = count;
+    for (size_t i = 0; i < count; i++)
+        len += texts[i]->len;
+    struct rc_target *copied = rc_item_create(sizeof(*copied), len);
     uint8_t *at = (uint8_t *)(copied + 1);
-    copied->name = rc_item_text(&at, target->name);
-    copied->nameservers = rc_item_text(&at, target->nameservers);
-    copied->access_key = rc_item_text(&at, target->access_key);
-    copied->secret_key = rc_item_text(&at, target->secret_key);
-    copied->name_space = rc_item_text(&at, target->name_space);
+    for (size_t i = 0; i < count; i++)
+        *texts[i] = rc_item_text(&at, *texts[i]);
+    copy.item = copied->item;
+    *copied = copy;
     rc_trie_put(&catalog->targets, copied);
     return RC_OK;
 }

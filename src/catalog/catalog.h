@@ -76,6 +76,10 @@ struct rc_target {
     struct rc_slice nameservers;            /* host:port;host:port... */
     struct rc_slice access_key, secret_key; /* empty: requests are not signed */
     struct rc_slice name_space;             /* empty: none */
+    bool has_tls, is_tls_unverified;
+    struct rc_slice tls_ca, tls_certificate, tls_key; /* PEM files; empty: the system's, none */
+    struct rc_slice tls_name;                         /* whom certificates are for; empty: the host asked */
+    uint64_t tls_fingerprint;                         /* of what stands in the files */
 };
 
 /* Topics of the log that hold what is on its way to another cluster; nobody else may send there. */

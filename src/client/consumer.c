@@ -345,9 +345,11 @@ int rc_consumer_start(const struct rc_consumer_options *options, struct rc_consu
     make_names(consumer);
     rc_list_init(&consumer->queues);
     rc_list_init(&consumer->dropped);
-    consumer->link_options =
-        (struct rc_link_options){consumer->loop, consumer->options.access_key, consumer->options.secret_key,
-                                 on_broker_request, consumer};
+    consumer->link_options = (struct rc_link_options){.loop = consumer->loop,
+                                                      .access_key = consumer->options.access_key,
+                                                      .secret_key = consumer->options.secret_key,
+                                                      .on_request = on_broker_request,
+                                                      .arg = consumer};
     make_namesrvs(consumer);
     consumer->heartbeat.on_due = on_heartbeat_due;
     consumer->rebalance.on_due = on_rebalance_due;

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "net/stream_tls.h"
 
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -25,6 +26,8 @@ struct rc_link {
     char *address;
     struct rc_dial *dial;
     struct rc_stream stream;
+    bool is_ready; /* connected, and with TLS the handshake is over */
+    char why[256]; /* of the last failure, where it is not said by a constant */
     struct rc_output output;
     struct rc_buf in;
     struct rc_list calls;
@@ -54,6 +57,7 @@ static void disconnect(struct rc_link *link)
 {
     rc_dial_cancel(link->dial);
     link->dial = NULL;
+    link->is_ready = false;
     rc_stream_close(&link->stream);
     rc_output_free(&link->output);
     rc_buf_free(&link->in);
@@ -153,10 +157,10 @@ static void on_ready(struct rc_watch *watch, uint32_t events)
             return;
         }
     }
-    if (!(events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+    if (!(events & (EPOLLIN | EPOLLERR | EPOLLHUP)) && !rc_stream_reads_on_out(&link->stream))
         return;
     /* All that has come, so that no answer lies here unread while its time runs out. */
-    for (int reads = 0; reads < READS_PER_TURN; reads++) {
+    for (int reads = 0; reads < READS_PER_TURN || rc_stream_pending(&link->stream) > 0; reads++) {
         uint8_t *room = rc_buf_reserve(&link->in, READ_BYTES);
         ssize_t len = room ? rc_stream_read(&link->stream, room, READ_BYTES) : RC_ERR_FULL;
         if (len == RC_ERR_AGAIN)
@@ -170,6 +174,51 @@ static void on_ready(struct rc_watch *watch, uint32_t events)
     }
 }
 
+/* What was asked meanwhile leaves. */
+static void begin(struct rc_link *link)
+{
+    link->is_ready = true;
+    link->stream.watch.on_ready = on_ready;
+    int err = rc_output_flush(&link->output, &link->stream);
+    if (err != RC_OK && err != RC_ERR_AGAIN)
+        fail_all(link, "the connection broke");
+}
+
+/* ---- TLS ---- */
+
+/* "host:port" or "[v6]:port" without its port. */
+static int begin_tls(struct rc_link *link)
+{
+    char host[RC_DIAL_TARGET_MAX];
+    const char *from = link->address + (link->address[0] == '['), *colon = strrchr(link->address, ':');
+    size_t len = colon != NULL && colon > from ? (size_t)(colon - from) : strlen(from);
+    len -= from > link->address && len > 0 && from[len - 1] == ']';
+    snprintf(host, sizeof(host), "%.*s", (int)len, from);
+    return rc_stream_push_tls_client(&link->stream, link->options.tls,
+                                     link->options.tls_name != NULL ? link->options.tls_name : host);
+}
+
+/* A handshake that does not end runs into the time of the calls that wait for it. */
+static void shake_hands(struct rc_link *link)
+{
+    struct rc_error error = {.text = ""};
+    uint32_t events = 0;
+    int err = rc_stream_tls_handshake(&link->stream, &events, &error);
+    if (err == RC_OK && (err = rc_stream_want(&link->stream, EPOLLIN)) == RC_OK) {
+        begin(link);
+    } else if (err != RC_ERR_AGAIN || rc_stream_want(&link->stream, events) != RC_OK) {
+        snprintf(link->why, sizeof(link->why), "no TLS: %.200s", error.text);
+        fail_all(link, link->why);
+    }
+}
+
+static void on_handshake(struct rc_watch *watch, uint32_t events)
+{
+    shake_hands(rc_container_of(watch, struct rc_link, stream.watch));
+}
+
+/* ---- connecting ---- */
+
 static void on_dialed(void *arg, int fd, const struct rc_error *error)
 {
     struct rc_link *link = arg;
@@ -179,21 +228,24 @@ static void on_dialed(void *arg, int fd, const struct rc_error *error)
         return;
     }
     rc_stream_open(&link->stream, fd);
-    link->stream.watch.on_ready = on_ready;
-    int err = rc_stream_attach(&link->stream, link->options.loop, EPOLLIN);
-    if (err == RC_OK)
-        err = rc_output_flush(&link->output, &link->stream);
-    if (err != RC_OK && err != RC_ERR_AGAIN)
-        fail_all(link, "the connection broke");
+    int err = link->options.tls != NULL ? begin_tls(link) : RC_OK;
+    link->stream.watch.on_ready = link->options.tls != NULL ? on_handshake : on_ready;
+    err = err ? err : rc_stream_attach(&link->stream, link->options.loop, EPOLLIN);
+    if (err != RC_OK)
+        fail_all(link, "no connection: out of memory or files");
+    else if (link->options.tls != NULL)
+        shake_hands(link);
+    else
+        begin(link);
 }
 
 static void send_bytes(struct rc_link *link, struct rc_slice bytes)
 {
     rc_output_put(&link->output, bytes.ptr, bytes.len);
-    if (rc_stream_is_open(&link->stream)) {
+    if (link->is_ready) {
         /* A broken connection is found by reading, too: nothing may be torn down below a callback. */
         rc_output_flush(&link->output, &link->stream);
-    } else if (link->dial == NULL) {
+    } else if (link->dial == NULL && !rc_stream_is_open(&link->stream)) {
         struct rc_error error;
         if (rc_dial_start(link->options.loop, link->address, NULL, RC_LINK_CONNECT_MS, on_dialed, link,
                           &link->dial, &error) != RC_OK)

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "net/dialer.h"
 #include "net/output.h"
+#include "net/tls_context.h"
 #include "rocketmq/remoting.h"
 
 enum { RC_LINK_CALLS_MAX = 4096, RC_LINK_CONNECT_MS = 3000, RC_LINK_OUTPUT_MAX = 16 * 1024 * 1024 };
@@ -21,6 +22,8 @@ struct rc_link;
 struct rc_link_options {
     struct rc_loop *loop;
     const char *access_key, *secret_key; /* NULL: not signed */
+    struct rc_tls *tls;                  /* of rc_tls_create_client, outlives the link; NULL: plain TCP */
+    const char *tls_name;                /* whom certificates must be for; NULL: the host of the address */
     /* A request of the other side (one-way); may be NULL. */
     void (*on_request)(void *arg, const struct rc_remoting *request);
     void *arg;

@@ -156,6 +156,10 @@ struct rc_config_cluster {
     struct rc_config_text name;
     struct rc_config_list nameservers; /* struct rc_config_text */
     struct rc_config_text access_key, secret_key, name_space;
+    struct {
+        bool is_enabled, verifies;
+        struct rc_config_text ca, certificate, key, server_name;
+    } tls;
 };
 
 struct rc_config_rocketmq {

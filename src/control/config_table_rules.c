@@ -30,6 +30,8 @@ static bool is_name_or_empty(struct rc_slice text)
 }
 
 /* ---- rocketmq.instances ---- */
+enum { CLUSTER_PATH_MAX = 1023 };
+
 static bool is_access_key_or_empty(struct rc_slice text)
 {
     return text.len == 0 || is_access_key(text);
@@ -53,6 +55,71 @@ static bool is_nameserver(struct rc_slice text)
     }
     return port > 0 && port <= 65535;
 }
+
+#define TLS(field) (offsetof(struct rc_config_cluster, tls.field) - offsetof(struct rc_config_cluster, tls))
+
+static bool is_host_or_empty(struct rc_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7f || text.ptr[i] == '/')
+            return false;
+    return text.len <= 255;
+}
+
+static const struct rc_config_entry cluster_tls_entries[] = {
+    {.key = "enabled",
+     .type = RC_CONFIG_BOOL,
+     .offset = TLS(is_enabled),
+     .default_text = "false",
+     .is_live = true,
+     .doc = "Name servers and brokers are spoken to by TLS (their `tls.server.mode` is `permissive` or "
+            "`enforcing`), and in no other way."},
+    {.key = "ca",
+     .type = RC_CONFIG_STRING,
+     .offset = TLS(ca),
+     .max = CLUSTER_PATH_MAX,
+     .default_text = "",
+     .is_live = true,
+     .doc = "A PEM file with the certificates that the cluster's certificates must come from. Empty: those "
+            "that the operating system trusts. Read again with the configuration."},
+    {.key = "verify",
+     .type = RC_CONFIG_BOOL,
+     .offset = TLS(verifies),
+     .default_text = "true",
+     .is_live = true,
+     .doc =
+         "`false`: any certificate will do, as for RocketMQ's own clients by default; whoever can stand in "
+         "between can read and change everything."},
+    {.key = "server_name",
+     .type = RC_CONFIG_STRING,
+     .offset = TLS(server_name),
+     .max = 255,
+     .default_text = "",
+     .is_valid = is_host_or_empty,
+     .expected = "a host's name or address",
+     .is_live = true,
+     .doc = "The name that certificates must be made out to. Empty: the host of each name server's address, "
+            "and of each broker's as the name servers tell it."},
+    {.key = "certificate",
+     .type = RC_CONFIG_STRING,
+     .offset = TLS(certificate),
+     .max = CLUSTER_PATH_MAX,
+     .default_text = "",
+     .is_live = true,
+     .doc = "A PEM file: the certificate to show where the cluster asks for one."},
+    {.key = "key",
+     .type = RC_CONFIG_STRING,
+     .offset = TLS(key),
+     .max = CLUSTER_PATH_MAX,
+     .default_text = "",
+     .is_live = true,
+     .doc = "A PEM file: its private key, not encrypted."},
+};
+static const struct rc_config_section cluster_tls_section = {
+    .name = "tls",
+    .size = sizeof(((struct rc_config_cluster *)0)->tls),
+    .entries = cluster_tls_entries,
+    .count = sizeof(cluster_tls_entries) / sizeof(cluster_tls_entries[0])};
 
 static const struct rc_config_entry cluster_entries[] = {
     {.key = "name",
@@ -95,6 +162,12 @@ static const struct rc_config_entry cluster_entries[] = {
      .expected = "letters, digits, - and _",
      .is_live = true,
      .doc = "Topics are `<namespace>%<topic>` there, as for clients that use a RocketMQ instance ID."},
+    {.key = "tls",
+     .type = RC_CONFIG_SECTION,
+     .offset = offsetof(struct rc_config_cluster, tls),
+     .section = &cluster_tls_section,
+     .is_live = true,
+     .doc = "How connections to the cluster are encrypted."},
 };
 const struct rc_config_section rc_config_cluster_section = {.name = "cluster",
                                                             .size = sizeof(struct rc_config_cluster),

@@ -4,6 +4,7 @@
 #include "base/nearest.h"
 #include "catalog/catalog.h"
 #include "control/control_limits.h"
+#include "net/tls_context.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -200,11 +201,44 @@ static void choose_default_instance(struct builder *builder)
 
 /* ---- RocketMQ clusters, and rules ---- */
 
+/* False after `error` was set. */
+static bool take_tls(const struct rc_config_cluster *cluster, struct rc_target *target,
+                     struct rc_error *error)
+{
+    const char *ca = cluster->tls.ca.text, *certificate = cluster->tls.certificate.text,
+               *key = cluster->tls.key.text, *name = cluster->tls.server_name.text;
+    struct rc_tls_client_settings settings = {ca, certificate, key, !cluster->tls.verifies};
+    struct rc_tls *tls;
+    if (!cluster->tls.is_enabled) {
+        if (cluster->tls.verifies && !ca[0] && !certificate[0] && !key[0] && !name[0])
+            return true;
+        rc_error_set(error, RC_ERR_INVALID, "`tls` was given without `enabled: true`");
+        return false;
+    }
+    if ((certificate[0] == '\0') != (key[0] == '\0')) {
+        rc_error_set(error, RC_ERR_INVALID,
+                     "one of `tls.certificate` and `tls.key` was given, both were expected");
+        return false;
+    }
+    if (rc_tls_create_client(&settings, &tls, error) != RC_OK)
+        return false;
+    target->has_tls = true;
+    target->is_tls_unverified = settings.is_unverified;
+    target->tls_ca = rc_slice_str(ca);
+    target->tls_certificate = rc_slice_str(certificate);
+    target->tls_key = rc_slice_str(key);
+    target->tls_name = rc_slice_str(name);
+    target->tls_fingerprint = rc_tls_fingerprint(tls);
+    rc_tls_unref(tls);
+    return true;
+}
+
 static void add_target(struct builder *builder, const struct rc_config_cluster *cluster, uint32_t index)
 {
     char names[RC_CONFIG_NAMESERVERS_MAX * 257] = "", path[64];
     const struct rc_config_text *servers = cluster->nameservers.items;
     const char *what = NULL;
+    struct rc_error error = {.text = ""};
     for (uint32_t i = 0; i < cluster->nameservers.count; i++)
         snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? ";" : "", servers[i].text);
     struct rc_target target = {
@@ -218,6 +252,8 @@ static void add_target(struct builder *builder, const struct rc_config_cluster *
         what = "no `nameservers` were given, one at least was expected";
     else if (target.access_key.len > 0 && target.secret_key.len == 0)
         what = "an `access_key` was given without its `secret_key`";
+    else if (!take_tls(cluster, &target, &error))
+        what = error.text;
     else if (rc_catalog_add_target(builder->catalog, &target) != RC_OK)
         what = "the name was given before, once was expected";
     if (what == NULL)

@@ -15,6 +15,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include <errno.h>
 #include <pthread.h>
@@ -253,7 +254,7 @@ static const struct rc_stream_ops tls_ops = {
     .below = tls_below,
 };
 
-int rc_stream_push_tls(struct rc_stream *stream, struct rc_tls *tls)
+static struct layer *push(struct rc_stream *stream, struct rc_tls *tls)
 {
     struct layer *layer = rc_new(struct layer);
     layer->ssl = rc_tls_connection(tls);
@@ -266,12 +267,42 @@ int rc_stream_push_tls(struct rc_stream *stream, struct rc_tls *tls)
         SSL_free(layer->ssl);
         free(layer);
         ERR_clear_error();
-        return RC_ERR_FULL;
+        return NULL;
     }
-    SSL_set_accept_state(layer->ssl);
     layer->tls = rc_tls_ref(tls);
     rc_stream_push(stream, &tls_ops, layer, &layer->below);
+    return layer;
+}
+
+int rc_stream_push_tls(struct rc_stream *stream, struct rc_tls *tls)
+{
+    struct layer *layer = push(stream, tls);
+    if (layer == NULL)
+        return RC_ERR_FULL;
+    SSL_set_accept_state(layer->ssl);
     return RC_OK;
+}
+
+/* Whom the certificate must be for; a name is also told to the server, which may have several. */
+static bool expect(SSL *ssl, const char *host)
+{
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1)
+        return true;
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+}
+
+int rc_stream_push_tls_client(struct rc_stream *stream, struct rc_tls *tls, const char *host)
+{
+    struct layer *layer = push(stream, tls);
+    if (layer == NULL)
+        return RC_ERR_FULL;
+    SSL_set_connect_state(layer->ssl);
+    ERR_clear_error();
+    if (expect(layer->ssl, host))
+        return RC_OK;
+    layer->failed = RC_ERR_INVALID;
+    return RC_ERR_INVALID;
 }
 
 /* ---- handshake ---- */
@@ -282,7 +313,8 @@ static int handshake_failed(struct layer *layer, int err, struct rc_error *error
     const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
     long verified = SSL_get_verify_result(layer->ssl);
     if (verified != X509_V_OK)
-        rc_error_set(error, err, "the client's certificate: %s", X509_verify_cert_error_string(verified));
+        rc_error_set(error, err, "the %s's certificate: %s", SSL_is_server(layer->ssl) ? "client" : "server",
+                     X509_verify_cert_error_string(verified));
     else
         rc_error_set(error, err, "%s", reason != NULL ? reason : "the peer has gone");
     ERR_clear_error();

@@ -1,6 +1,7 @@
 /*
- * TLS as a layer of a stream, the server's side. The handshake is made by rc_stream_tls_handshake; only then
- * may the stream be read and written. The layer may move to another thread between any two calls.
+ * TLS as a layer of a stream, of the server's side or the client's. The handshake is made by
+ * rc_stream_tls_handshake; only then may the stream be read and written. The layer may move to another thread
+ * between any two calls.
  */
 #ifndef RC_NET_STREAM_TLS_H
 #define RC_NET_STREAM_TLS_H
@@ -15,6 +16,11 @@ enum {
 
 /* Puts TLS on the stream; takes a reference to `tls` until the handshake is over. 0 or RC_ERR_FULL. */
 int rc_stream_push_tls(struct rc_stream *stream, struct rc_tls *tls);
+/*
+ * The client's side; `tls` is of rc_tls_create_client. The server's certificate must be for `host`, a name or
+ * an address (copied), unless it is not verified.
+ */
+int rc_stream_push_tls_client(struct rc_stream *stream, struct rc_tls *tls, const char *host);
 
 /*
  * Goes on with the handshake; TLS is the topmost layer. 0: done. RC_ERR_AGAIN: *ret_events is what to wait

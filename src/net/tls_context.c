@@ -28,6 +28,7 @@ struct rc_tls {
     uint32_t count;
     int64_t valid_until;
     bool uses_kernel;
+    uint64_t fingerprint; /* of a client's */
     SSL_CTX *contexts[];
 };
 
@@ -285,6 +286,80 @@ int rc_tls_create(const struct rc_tls_settings *settings, struct rc_tls **ret, s
     *ret = tls;
     return RC_OK;
 }
+
+/* ---- for outgoing connections ---- */
+
+static int use_servers_ca(SSL_CTX *context, const struct rc_tls_client_settings *settings,
+                          struct rc_error *error)
+{
+    SSL_CTX_set_verify(context, settings->is_unverified ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_verify_depth(context, CHAIN_DEPTH_MAX);
+    if (settings->ca[0] == '\0') {
+        SSL_CTX_set_default_verify_paths(context);
+        return RC_OK;
+    }
+    int err = check_readable("CA", settings->ca, error);
+    if (err == RC_OK && SSL_CTX_load_verify_file(context, settings->ca) != 1)
+        err = rc_error_set(error, RC_ERR_INVALID, "the file %s holds no certificates in PEM form: %s",
+                           settings->ca, library_reason());
+    return err;
+}
+
+/* FNV-1a. The files were read by the library before; what cannot be read now has but its name. */
+static uint64_t mix_file(uint64_t hash, const char *path)
+{
+    uint8_t bytes[4096];
+    ssize_t len = (ssize_t)strlen(path) + 1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    for (ssize_t i = 0; i < len; i++)
+        hash = (hash ^ (uint8_t)path[i]) * 0x100000001b3u;
+    while (fd != -1 && (len = read(fd, bytes, sizeof(bytes))) > 0)
+        for (ssize_t i = 0; i < len; i++)
+            hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    if (fd != -1)
+        close(fd);
+    return hash;
+}
+
+int rc_tls_create_client(const struct rc_tls_client_settings *settings, struct rc_tls **ret,
+                         struct rc_error *error)
+{
+    struct rc_tls *tls = rc_calloc(1, sizeof(*tls) + sizeof(tls->contexts[0]));
+    const struct rc_tls_pair pair = {settings->certificate, settings->key};
+    atomic_init(&tls->refs, 1);
+    ERR_clear_error();
+    SSL_CTX *context = tls->contexts[0] = SSL_CTX_new(TLS_client_method());
+    if (context == NULL) {
+        free(tls);
+        return rc_error_set(error, RC_ERR_FULL, "no TLS context: %s", library_reason());
+    }
+    tls->count = 1;
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_options(context,
+                        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_max_cert_list(context, CHAIN_BYTES_MAX);
+    int err = use_servers_ca(context, settings, error);
+    if (err == RC_OK && pair.certificate[0] != '\0') {
+        err = use_certificate(tls, context, pair.certificate, error);
+        err = err ? err : use_key(context, &pair, error);
+    }
+    if (err != RC_OK) {
+        rc_tls_unref(tls);
+        return err;
+    }
+    tls->fingerprint = mix_file(0xcbf29ce484222325u ^ settings->is_unverified, settings->ca);
+    tls->fingerprint = mix_file(mix_file(tls->fingerprint, settings->certificate), settings->key);
+    *ret = tls;
+    return RC_OK;
+}
+
+uint64_t rc_tls_fingerprint(const struct rc_tls *tls)
+{
+    return tls->fingerprint;
+}
+
+/* ---- sharing ---- */
 
 struct rc_tls *rc_tls_ref(struct rc_tls *tls)
 {

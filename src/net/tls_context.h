@@ -54,6 +54,19 @@ struct rc_tls_fault {
  */
 int rc_tls_create(const struct rc_tls_settings *settings, struct rc_tls **ret, struct rc_tls_fault *fault,
                   struct rc_error *error);
+
+/* For connections that this process opens. */
+struct rc_tls_client_settings {
+    const char *ca; /* PEM file: who may have signed the server's certificate; "": as the system says */
+    const char *certificate, *key; /* to show where it is asked for; "": none */
+    bool is_unverified;            /* whoever answers is believed: no protection but from listeners */
+};
+/* As rc_tls_create. */
+int rc_tls_create_client(const struct rc_tls_client_settings *settings, struct rc_tls **ret,
+                         struct rc_error *error);
+/* Of a client's: two that were made alike from files with the same bytes have the same one. */
+uint64_t rc_tls_fingerprint(const struct rc_tls *tls);
+
 struct rc_tls *rc_tls_ref(struct rc_tls *tls);
 void rc_tls_unref(struct rc_tls *tls); /* NULL is harmless */
 

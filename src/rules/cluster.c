@@ -16,7 +16,22 @@ static void split_nameservers(struct rc_cluster *cluster)
         cluster->nameservers[cluster->nameservers_count++] = one;
 }
 
-struct rc_cluster *rc_cluster_create(struct rc_loop *loop, const struct rc_target *target)
+static int use_tls(struct rc_cluster *cluster, const struct rc_target *target, struct rc_error *error)
+{
+    char *ca = text_of(target->tls_ca), *certificate = text_of(target->tls_certificate),
+         *key = text_of(target->tls_key);
+    struct rc_tls_client_settings settings = {ca, certificate, key, target->is_tls_unverified};
+    int err = rc_tls_create_client(&settings, &cluster->options.tls, error);
+    if (cluster->tls_name[0] != '\0')
+        cluster->options.tls_name = cluster->tls_name;
+    free(ca);
+    free(certificate);
+    free(key);
+    return err;
+}
+
+struct rc_cluster *rc_cluster_create(struct rc_loop *loop, const struct rc_target *target,
+                                     struct rc_error *error)
 {
     struct rc_cluster *cluster = rc_new(struct rc_cluster);
     cluster->name = text_of(target->name);
@@ -24,11 +39,18 @@ struct rc_cluster *rc_cluster_create(struct rc_loop *loop, const struct rc_targe
     cluster->access_key = text_of(target->access_key);
     cluster->secret_key = text_of(target->secret_key);
     cluster->name_space = text_of(target->name_space);
+    cluster->tls_name = text_of(target->tls_name);
+    cluster->has_tls = target->has_tls;
+    cluster->tls_fingerprint = target->tls_fingerprint;
     split_nameservers(cluster);
     cluster->options = (struct rc_link_options){.loop = loop};
     if (target->access_key.len > 0) {
         cluster->options.access_key = cluster->access_key;
         cluster->options.secret_key = cluster->secret_key;
+    }
+    if (target->has_tls && use_tls(cluster, target, error) != RC_OK) {
+        rc_cluster_destroy(cluster);
+        return NULL;
     }
     return cluster;
 }
@@ -44,6 +66,8 @@ void rc_cluster_destroy(struct rc_cluster *cluster)
     free(cluster->access_key);
     free(cluster->secret_key);
     free(cluster->name_space);
+    free(cluster->tls_name);
+    rc_tls_unref(cluster->options.tls);
     free(cluster);
 }
 
@@ -53,7 +77,9 @@ bool rc_cluster_is_as(const struct rc_cluster *cluster, const struct rc_target *
            rc_slice_eq_str(target->nameservers, cluster->nameservers_text) &&
            rc_slice_eq_str(target->access_key, cluster->access_key) &&
            rc_slice_eq_str(target->secret_key, cluster->secret_key) &&
-           rc_slice_eq_str(target->name_space, cluster->name_space);
+           rc_slice_eq_str(target->name_space, cluster->name_space) && target->has_tls == cluster->has_tls &&
+           target->tls_fingerprint == cluster->tls_fingerprint &&
+           rc_slice_eq_str(target->tls_name, cluster->tls_name);
 }
 
 struct rc_link *rc_cluster_link(struct rc_cluster *cluster, const char *address)

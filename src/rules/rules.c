@@ -179,11 +179,15 @@ static void connect_feed(struct rc_rules *rules, struct rc_feed *feed, const str
 {
     const struct rc_target *target = rc_trie_find(&catalog->targets, rc_slice_str(feed->target));
     struct rc_cluster *cluster = find_cluster(rules, feed->target);
+    struct rc_error error = {.text = ""};
     if (target != NULL && cluster == NULL) {
-        cluster = rc_cluster_create(rules->loop, target);
-        rc_list_push_back(&rules->clusters, &cluster->node);
+        cluster = rc_cluster_create(rules->loop, target, &error);
+        if (cluster != NULL)
+            rc_list_push_back(&rules->clusters, &cluster->node);
     }
     rc_feed_set_cluster(feed, cluster);
+    if (target != NULL && cluster == NULL)
+        rc_feed_tell(feed, feed->target, error.text);
 }
 
 struct order {

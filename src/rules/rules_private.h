@@ -31,14 +31,18 @@ enum {
 struct rc_cluster {
     struct rc_list node;
     struct rc_link_options options; /* its keys are NULL or the strings below */
-    char *name, *nameservers_text, *access_key, *secret_key, *name_space;
+    char *name, *nameservers_text, *access_key, *secret_key, *name_space, *tls_name;
+    bool has_tls;
+    uint64_t tls_fingerprint;
     char *nameservers[RC_RULES_NAMESERVERS_MAX]; /* pieces of the text's copy */
     char *pieces;
     uint32_t nameservers_count, nameserver_at;
     struct rc_link *links[RC_RULES_LINKS_MAX];
     uint32_t links_count;
 };
-struct rc_cluster *rc_cluster_create(struct rc_loop *loop, const struct rc_target *target);
+/* NULL, and why, when its certificates cannot be used (any more): nothing goes out unencrypted instead. */
+struct rc_cluster *rc_cluster_create(struct rc_loop *loop, const struct rc_target *target,
+                                     struct rc_error *error);
 void rc_cluster_destroy(struct rc_cluster *cluster);
 /* Whether it was made from the same. */
 bool rc_cluster_is_as(const struct rc_cluster *cluster, const struct rc_target *target);

@@ -127,12 +127,16 @@ int rc_target_check(const struct rc_target *target, struct rc_slice topic, struc
         free(check);
         return rc_error_set(error, err, "no event loop: %s", rc_err_text(err));
     }
-    check->cluster = rc_cluster_create(check->loop, target);
-    ask_nameserver(check);
-    rc_loop_run(check->loop);
-    err = check->err;
-    *ret = (struct rc_target_found){check->layout.count, check->layout.queues};
-    rc_cluster_destroy(check->cluster);
+    check->cluster = rc_cluster_create(check->loop, target, error);
+    if (check->cluster != NULL) {
+        ask_nameserver(check);
+        rc_loop_run(check->loop);
+        err = check->err;
+        *ret = (struct rc_target_found){check->layout.count, check->layout.queues};
+        rc_cluster_destroy(check->cluster);
+    } else {
+        err = RC_ERR_INVALID;
+    }
     rc_loop_destroy(check->loop);
     free(check);
     return err;

@@ -1,6 +1,7 @@
 """Status rules that lead to real Apache clusters."""
 
 import json
+import re
 import subprocess
 import time
 import urllib.request
@@ -8,6 +9,8 @@ import urllib.request
 import pytest
 
 from harness.apache import RealCluster
+from harness.certificates import Authority
+from harness.jvm import Driver
 from harness.procs import wait_until
 from harness.rollcall import AK, BINARY, GROUP, SK, Device, Rollcall, Watch
 
@@ -157,6 +160,60 @@ def test_requests_are_signed_where_the_cluster_asks_for_it(rmq49, tmp_path):
         server.stop()
     finally:
         cluster.stop()
+
+
+def set_tls(server, settings):
+    lines = server.config.read_text().splitlines()
+    lines = [re.sub(r"(, tls: {[^}]*})?}]}$", f"{settings}}}]}}", line) if line.startswith("rocketmq:") else line
+             for line in lines]
+    server.config.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("version", [49, 53])
+def test_a_cluster_that_takes_nothing_but_tls(version, tmp_path):
+    authority, stranger = Authority(tmp_path / "tls"), Authority(tmp_path / "stranger")
+    certificate, key = authority.make("broker", "broker", "DNS:mq.example")
+    cluster = RealCluster(tmp_path / "apache", version, broker_options=["-Dtls.server.mode=enforcing"], options=[
+        "-Dtls.test.mode.enable=false", f"-Dtls.server.certPath={certificate}", f"-Dtls.server.keyPath={key}",
+        "-Dtls.enable=true", "-Dtls.client.authServer=false"]).start()
+    driver = Driver("rmq49", tmp_path / "driver", options=["-Dtls.enable=true"])
+    server = make_server(tmp_path, cluster, "GID_tls")
+    try:
+        make_topic(driver, cluster, "GID_tls")
+        server.start()
+        visit(server, "one")
+        wait_until("the refusal of a connection without TLS", lambda: "broker-a: the connection was closed" in server.log())
+        assert "no broker:" in tried(server)[1]
+        for settings, words in ((f"ca: {authority.ca}", "IP address mismatch"), ("ca: ''", "certificate"),
+                                (f"ca: {stranger.ca}, server_name: mq.example", "certificate"),
+                                (f"ca: {authority.ca}, server_name: other.example", "ostname mismatch")):
+            set_tls(server, f", tls: {{enabled: true, {settings}}}")
+            code, said = tried(server)
+            assert code == 1 and "no TLS: the server's certificate: " in said and words in said
+        set_tls(server, f", tls: {{enabled: true, ca: {authority.ca}, server_name: mq.example}}")
+        assert tried(server)[0] == 0
+        server.process.child.send_signal(1)
+        driver.call("push", name="c", group="GID_read_tls", topic="GID_tls", namesrv=cluster.namesrv)
+        driver.wait_messages("the events", "c", lambda lines: sum("channelId" in line["message"]["body"] for line in lines) >= 2, 60)
+        server.stop()
+    finally:
+        server.kill() if server.process and server.process.running() else None
+        driver.close()
+        cluster.stop()
+
+
+@pytest.mark.parametrize("tls, words", [
+    ("ca: /nowhere.pem", "`tls` was given without `enabled: true`"),
+    ("enabled: true, ca: /nowhere.pem", "the CA /nowhere.pem cannot be read: No such file or directory"),
+    ("enabled: true, ca: /etc/passwd", "the file /etc/passwd holds no certificates in PEM form"),
+    ("enabled: true, key: /etc/passwd", "one of `tls.certificate` and `tls.key` was given"),
+])
+def test_certificates_that_cannot_be_used_are_refused_with_words(tls, words, tmp_path):
+    class Nobody:
+        namesrv = "127.0.0.1:1"
+    server = make_server(tmp_path, Nobody, "GID_there", f", tls: {{{tls}}}")
+    done = subprocess.run([BINARY, "serve", "-c", server.config, "-t"], capture_output=True, text=True)
+    assert done.returncode == 2 and words in done.stderr
 
 
 def test_without_a_cluster_the_words_say_so(tmp_path):

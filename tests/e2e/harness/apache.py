@@ -37,11 +37,13 @@ def has_route(port, topic):
 class RealCluster:
     """`version`: 49 or 53. `acl`: (access key, secret key), for 49. `settings` override the broker's configuration.
 
+    `options` are further options of both JVMs, `broker_options` of the broker's.
     With `store` the broker takes that directory as its own; it must be a copy that nobody else uses."""
 
-    def __init__(self, home, version=49, acl=None, store=None, settings=None):
+    def __init__(self, home, version=49, acl=None, store=None, settings=None, options=(), broker_options=()):
         self.home = pathlib.Path(home)
         self.version = version
+        self.options, self.broker_options = options, broker_options
         self.store = pathlib.Path(store or self.home / "store")
         self.namesrv_port = free_port()
         self.broker_port = free_port(neighbours=(-2, 1))
@@ -91,7 +93,8 @@ class RealCluster:
 
     def start_namesrv(self):
         self.namesrv_process = self._spawn("namesrv", self._java(
-            "org.apache.rocketmq.namesrv.NamesrvStartup", self.home / "conf" / "namesrv.conf", 96))
+            "org.apache.rocketmq.namesrv.NamesrvStartup", self.home / "conf" / "namesrv.conf", 96,
+            *self.options))
         wait_until("the name server's port", lambda: port_answers(self.namesrv_port), 40)
 
     def _spawn(self, what, command):
@@ -102,7 +105,8 @@ class RealCluster:
     def start_broker(self):
         before = self.broker.output().count("boot success") if self.broker else 0
         self.broker = self._spawn("broker", self._java(
-            "org.apache.rocketmq.broker.BrokerStartup", self.home / "conf" / "broker.conf", 192))
+            "org.apache.rocketmq.broker.BrokerStartup", self.home / "conf" / "broker.conf", 192,
+            *self.options, *self.broker_options))
 
         def up():
             assert self.broker.running(), f"the broker ended:\n{self.log()}"

@@ -435,7 +435,7 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     set_will(conn, connect, limits);
     rc_persist_session(broker, session);
     if (present) /* its rights may have changed while it was away */
-        rc_review_subscriptions(conn);
+        rc_review_return(conn);
     rc_arrival_end(conn); /* the limits and the group went by its catalog */
     rc_conn_opening(conn);
     keep_rest(conn, rc_slice_from(in, (size_t)used));

@@ -45,6 +45,7 @@
     X(dropped_qos0, "QoS 0 messages dropped: the client reads too slowly")                                   \
     X(dropped_queue, "messages dropped: the session's queue, or all of them, were full")                     \
     X(dropped_expired, "messages dropped: expired before they could be sent")                                \
+    X(dropped_revoked, "messages dropped: their receiver lost the right to read them while it was away")     \
     X(dropped_too_large, "messages dropped: larger than the client takes")                                   \
     X(retained_refused, "messages refused: no room for another retained one")                                \
     X(publishes_refused, "PUBLISH packets refused: not authorized")                                          \

@@ -325,6 +325,24 @@ void rc_delivery_resume(struct rc_session *session)
     free_if_idle(session);
 }
 
+void rc_delivery_keep_only(struct rc_session *session,
+                           bool (*is_kept)(const struct rc_publication *publication, void *arg), void *arg)
+{
+    struct rc_delivery *delivery = session->delivery;
+    if (delivery == NULL)
+        return;
+    for (uint32_t left = delivery->waiting_count; left > 0; left--) {
+        struct outgoing *out = take_first(delivery);
+        if (is_kept(out->publication, arg)) {
+            put_last(delivery, out);
+            continue;
+        }
+        RC_COUNT(&delivery->broker->counters, dropped_revoked);
+        outgoing_end(delivery, out);
+    }
+    free_if_idle(session);
+}
+
 /* ---- shared subscriptions ---- */
 
 /* Takes those that came through shared subscriptions out of the line; the order of the others stays. */

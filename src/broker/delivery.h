@@ -28,6 +28,9 @@ struct rc_copy {
 void rc_delivery_send(struct rc_broker *broker, struct rc_session *session, const struct rc_copy *copy);
 /* The client is back: what was under way goes again (DUP), then what waits. */
 void rc_delivery_resume(struct rc_session *session);
+/* Of what waits and was never sent, the rest is dropped, and counted. */
+void rc_delivery_keep_only(struct rc_session *session,
+                           bool (*is_kept)(const struct rc_publication *publication, void *arg), void *arg);
 void rc_delivery_free(struct rc_session *session);
 /*
  * The client has left: what came through shared subscriptions and was not sent goes to other members; when

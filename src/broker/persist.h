@@ -95,8 +95,8 @@ void rc_persist_origin(struct rc_broker *broker, const struct rc_session *sessio
 void rc_persist_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id);
 /*
  * An acknowledgement makes room for another message: that one waits until the store knows of the first. So
- * never more have gone out than fit into the window from the oldest that is kept, and a restart knows which may
- * have been sent.
+ * never more have gone out than fit into the window from the oldest that is kept, and a restart knows which
+ * may have been sent.
  */
 void rc_persist_hold(struct rc_broker *broker, struct rc_session *session);
 void rc_persist_end_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id);

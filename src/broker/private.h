@@ -181,6 +181,8 @@ void rc_login_abandon(struct rc_conn *conn);
 uint8_t rc_review_verdict(const struct rc_conn *conn);
 /* Takes from the client's session what it may not read (any more): false when there was any. */
 bool rc_review_subscriptions(struct rc_conn *conn);
+/* Its client is back: the same, and what came meanwhile for what it may not read. */
+void rc_review_return(struct rc_conn *conn);
 void rc_review_init(struct rc_broker *broker);
 /* The catalog has changed: closes who lost his right by it, in this turn and the next ones. */
 void rc_review_start(struct rc_broker *broker, const struct rc_catalog_change *change);

@@ -43,6 +43,18 @@ bool rc_review_subscriptions(struct rc_conn *conn)
     return all_allowed;
 }
 
+static bool may_read(const struct rc_publication *publication, void *arg)
+{
+    return publication->is_p2p ||
+           rc_access_subscribe(arg, rc_publication_topic(publication), publication->qos) == RC_ACCESS_ALLOWED;
+}
+
+void rc_review_return(struct rc_conn *conn)
+{
+    if (!rc_review_subscriptions(conn))
+        rc_delivery_keep_only(conn->session, may_read, conn);
+}
+
 static void review(struct rc_conn *conn)
 {
     char client[128];

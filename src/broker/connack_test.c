@@ -153,7 +153,7 @@ static void test_a_refusal_of_version_5_has_its_code_and_says_why_where_it_may(v
     test_assert_log(&server, "");
 }
 
-enum { NO_LOGIN = 0x86, CLOSED = -1 };
+enum { NO_LOGIN = 0x87, CLOSED = -1 };
 
 /* CONNECT without the fixed header; none of these clients has a login, so one that is well-formed is refused
  * for that. */

@@ -192,7 +192,7 @@ static void test_a_malformed_connect_of_version_5_is_answered_with_its_reason(vo
         {TEST_BYTES(HEAD "\2\0\x3c\0\0\1a"), NO_LOGIN},
         {TEST_BYTES(HEAD "\2\0\0\0\0\1a"), NO_LOGIN},               /* no keep-alive */
         {TEST_BYTES(HEAD "\x42\0\x3c\0\0\1a\0\1p"), NO_LOGIN},      /* a password alone is allowed */
-        {TEST_BYTES(HEAD "\x82\0\x3c\0\0\1a\0\1u"), NO_LOGIN},      /* a user alone */
+        {TEST_BYTES(HEAD "\x82\0\x3c\0\0\1a\0\1u"), 0x86},          /* an unknown user */
         {TEST_BYTES(HEAD "\3\0\x3c\0\0\1a"), 0x81},                 /* the reserved flag */
         {TEST_BYTES(HEAD "\x22\0\x3c\0\0\1a"), 0x81},               /* will retain without a will */
         {TEST_BYTES(HEAD "\x0a\0\x3c\0\0\1a"), 0x81},               /* will QoS without a will */

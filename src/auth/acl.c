@@ -54,9 +54,11 @@ static bool take_prefix(struct rc_slice *text, struct rc_slice prefix)
     return true;
 }
 
-/* Whether the rule's level, its placeholders filled in, is this text. */
+/* Whether the rule's level, its placeholders filled in (`who` NULL: it has none), is this text. */
 static bool level_is(struct rc_slice level, struct rc_slice text, const struct rc_acl_who *who)
 {
+    if (who == NULL)
+        return rc_slice_eq(level, text);
     for (size_t i = 0; i < level.len; i++) {
         struct rc_slice piece = rc_slice(level.ptr + i, 1);
         if (level.ptr[i] == '%' && i + 1 < level.len) {
@@ -133,6 +135,44 @@ static bool meets(struct walk walk, const struct rc_acl_who *who)
     if (walk.rule_goes_on)
         return is_wildcard(walk.rule_level, '#');
     return !walk.asked_goes_on || is_wildcard(walk.asked_level, '#');
+}
+
+bool rc_acl_filter_covers(struct rc_slice filter, struct rc_slice asked)
+{
+    return covers((struct walk){.rule = filter, .asked = asked}, NULL);
+}
+
+bool rc_acl_filter_meets(struct rc_slice filter, struct rc_slice asked)
+{
+    return meets((struct walk){.rule = filter, .asked = asked}, NULL);
+}
+
+/* ---- custom identities ---- */
+
+enum verdict { UNDECIDED, ALLOWED, DENIED };
+
+static enum verdict ask(const struct rc_custom_permissions *permissions, uint8_t action,
+                        struct rc_slice topic)
+{
+    enum verdict verdict = UNDECIDED;
+    for (uint32_t i = 0; permissions != NULL && i < permissions->count; i++) {
+        const struct rc_custom_permission *one = &permissions->list[i];
+        if (!(one->actions & action))
+            continue;
+        if (one->denies && rc_acl_filter_meets(one->topic, topic))
+            return DENIED;
+        if (!one->denies && rc_acl_filter_covers(one->topic, topic))
+            verdict = ALLOWED;
+    }
+    return verdict;
+}
+
+bool rc_acl_custom_allows(const struct rc_instance *instance, const struct rc_acl_who *who, uint8_t action,
+                          struct rc_slice topic)
+{
+    enum verdict client = ask(rc_instance_permissions(instance, true, who->client_id), action, topic);
+    enum verdict user = ask(rc_instance_permissions(instance, false, who->user), action, topic);
+    return client != DENIED && user != DENIED && (client == ALLOWED || user == ALLOWED);
 }
 
 /* ---- rules ---- */

@@ -25,6 +25,17 @@ struct rc_acl_who {
 bool rc_acl_allows(const struct rc_instance *instance, const struct rc_acl_who *who, uint8_t action,
                    struct rc_slice topic);
 
+/* The same walk for plain filters, without placeholders: takes all that the other takes / may meet it. */
+bool rc_acl_filter_covers(struct rc_slice filter, struct rc_slice asked);
+bool rc_acl_filter_meets(struct rc_slice filter, struct rc_slice asked);
+
+/*
+ * What a custom identity may use: permissions of the client id and of the user name (empty: none). One that
+ * denies wins over any that allow; without one that allows the answer is no.
+ */
+bool rc_acl_custom_allows(const struct rc_instance *instance, const struct rc_acl_who *who, uint8_t action,
+                          struct rc_slice topic);
+
 /* Whether a text fits a pattern with * (any run of bytes) and ? (one byte). */
 bool rc_acl_pattern_fits(struct rc_slice pattern, struct rc_slice text);
 

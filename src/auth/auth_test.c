@@ -54,7 +54,8 @@ static void test_only_the_right_login_is_accepted(void **state)
     assert_int_equal(login(c, id, "Signature|AK|three", right), RC_AUTH_UNKNOWN_INSTANCE);
     assert_int_equal(login(c, id, "Signature|AK", right), RC_AUTH_BAD_USER);
     assert_int_equal(login(c, id, "Signature|AK|one|x", right), RC_AUTH_BAD_USER);
-    assert_int_equal(login(c, id, "Token|AK|one", right), RC_AUTH_UNSUPPORTED_MODE);
+    assert_int_equal(login(c, id, "Token|AK|one", right), RC_AUTH_BAD_TOKEN);
+    assert_int_equal(login(c, id, "Magic|AK|one", right), RC_AUTH_UNSUPPORTED_MODE);
     assert_int_equal(login(c, id, NULL, right), RC_AUTH_NO_USER);
     assert_int_equal(login(c, "device001", "Signature|AK|one", right), RC_AUTH_BAD_CLIENT_ID);
     assert_int_equal(login(c, "GID_Demo@@@device002", "Signature|AK|one", right), RC_AUTH_BAD_SIGNATURE);

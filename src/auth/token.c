@@ -5,10 +5,11 @@
  */
 #include "auth/token.h"
 
-#include "auth/sign.h"
+#include "base/alloc.h"
 #include "base/error.h"
 #include "mqtt/topic.h"
 
+#include <jansson.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -171,11 +172,11 @@ static bool parse(struct rc_slice bytes, struct rc_token *ret)
 {
     if (bytes.len < HEAD_LEN || bytes.ptr[0] != VERSION)
         return false;
-    ret->actions = bytes.ptr[1];
-    ret->expire_ms = (int64_t)rc_load_u64(bytes.ptr + 2);
-    memcpy(ret->id, bytes.ptr + 10, sizeof(ret->id));
+    ret->head.actions = bytes.ptr[1];
+    ret->head.expire_ms = (int64_t)rc_load_u64(bytes.ptr + 2);
+    memcpy(ret->head.id, bytes.ptr + 10, sizeof(ret->head.id));
     struct rc_slice rest = rc_slice_from(bytes, HEAD_LEN);
-    if (!take_text(&rest, &ret->instance) || !take_text(&rest, &ret->access_key) || rest.len == 0)
+    if (!take_text(&rest, &ret->instance) || !take_text(&rest, &ret->head.access_key) || rest.len == 0)
         return false;
     ret->resources_count = rest.ptr[0];
     rest = rc_slice_from(rest, 1);
@@ -184,15 +185,16 @@ static bool parse(struct rc_slice bytes, struct rc_token *ret)
     for (uint32_t i = 0; i < ret->resources_count; i++)
         if (!take_text(&rest, &ret->resources[i]) || !rc_topic_filter_is_valid(ret->resources[i]))
             return false;
-    return rest.len == 0 && ret->actions != 0 && (ret->actions & ~(RC_ACL_READ | RC_ACL_WRITE)) == 0;
+    return rest.len == 0 && ret->head.actions != 0 &&
+           (ret->head.actions & ~(RC_ACL_READ | RC_ACL_WRITE)) == 0;
 }
 
 enum rc_token_state rc_token_read(const struct rc_instance *instance, struct rc_slice text,
                                   struct rc_token *ret)
 {
     uint8_t hmac[HMAC_LEN];
-    ret->expire_ms = 0;
-    memset(ret->id, 0, sizeof(ret->id));
+    ret->head.expire_ms = 0;
+    memset(ret->head.id, 0, sizeof(ret->head.id));
     int64_t len = from_url(text, ret->bytes, sizeof(ret->bytes));
     if (len < HEAD_LEN + HMAC_LEN || !instance->has_token_key)
         return RC_TOKEN_FORGED;
@@ -205,18 +207,58 @@ enum rc_token_state rc_token_read(const struct rc_instance *instance, struct rc_
 }
 
 enum rc_token_state rc_token_recheck(const struct rc_catalog *catalog, const struct rc_instance *instance,
-                                     const struct rc_token *token, int64_t now_ms)
+                                     const struct rc_token_head *head, int64_t now_ms)
 {
-    if (rc_catalog_instance_key(catalog, instance, token->access_key) == NULL)
+    if (rc_catalog_instance_key(catalog, instance, head->access_key) == NULL)
         return RC_TOKEN_BAD_ACCOUNT;
-    if (rc_instance_mark(&instance->revoked, rc_slice(token->id, sizeof(token->id))) != NULL)
+    if (rc_instance_mark(&instance->revoked, rc_slice(head->id, sizeof(head->id))) != NULL)
         return RC_TOKEN_REVOKED;
-    return token->expire_ms <= now_ms ? RC_TOKEN_EXPIRED : RC_TOKEN_VALID;
+    return head->expire_ms <= now_ms ? RC_TOKEN_EXPIRED : RC_TOKEN_VALID;
 }
 
 enum rc_token_state rc_token_check(const struct rc_catalog *catalog, const struct rc_instance *instance,
                                    struct rc_slice text, int64_t now_ms, struct rc_token *ret)
 {
     enum rc_token_state state = rc_token_read(instance, text, ret);
-    return state == RC_TOKEN_VALID ? rc_token_recheck(catalog, instance, ret, now_ms) : state;
+    return state == RC_TOKEN_VALID ? rc_token_recheck(catalog, instance, &ret->head, now_ms) : state;
+}
+
+/* ---- how clients present them ---- */
+
+uint32_t rc_token_split(struct rc_slice password, struct rc_token_pair ret[RC_TOKEN_PAIRS_MAX])
+{
+    uint32_t count = 0;
+    for (bool more = true; more;) {
+        const uint8_t *bar = password.len > 0 ? memchr(password.ptr, '|', password.len) : NULL;
+        if (bar == NULL || count == RC_TOKEN_PAIRS_MAX)
+            return 0;
+        struct rc_token_pair *pair = &ret[count++];
+        pair->actions = rc_token_actions(rc_slice(password.ptr, (size_t)(bar - password.ptr)));
+        password = rc_slice_from(password, (size_t)(bar - password.ptr) + 1);
+        bar = password.len > 0 ? memchr(password.ptr, '|', password.len) : NULL;
+        more = bar != NULL;
+        pair->text = more ? rc_slice(password.ptr, (size_t)(bar - password.ptr)) : password;
+        password = rc_slice_from(password, pair->text.len + more);
+        for (uint32_t i = 0; i + 1 < count; i++)
+            if (ret[i].actions == pair->actions)
+                return 0;
+        if (pair->actions == 0 || pair->text.len == 0)
+            return 0;
+    }
+    return count;
+}
+
+char *rc_token_parse_upload(struct rc_slice json, uint8_t *ret_actions)
+{
+    char *text = NULL;
+    if (json.len == 0 || json.len > 2 * RC_TOKEN_TEXT_MAX)
+        return NULL;
+    json_t *root = json_loadb((const char *)json.ptr, json.len, JSON_REJECT_DUPLICATES, NULL);
+    const char *token = json_string_value(json_object_get(root, "token"));
+    const char *type = json_string_value(json_object_get(root, "type"));
+    *ret_actions = type != NULL ? rc_token_actions(rc_slice_str(type)) : 0;
+    if (token != NULL && *ret_actions != 0)
+        text = rc_strdup(token);
+    json_decref(root);
+    return text;
 }

@@ -31,12 +31,18 @@ enum rc_token_state {
     RC_TOKEN_BAD_ACCOUNT = -1,
 };
 
-/* A token that was read: the texts are in `bytes`. */
-struct rc_token {
+/* What is asked of a token again and again. */
+struct rc_token_head {
     uint8_t actions; /* RC_ACL_READ, RC_ACL_WRITE, or both */
     int64_t expire_ms;
     uint8_t id[RC_CATALOG_TOKEN_ID_LEN];
-    struct rc_slice instance, access_key;
+    struct rc_slice access_key;
+};
+
+/* A token that was read: the texts are in `bytes`. */
+struct rc_token {
+    struct rc_token_head head;
+    struct rc_slice instance;
     uint32_t resources_count;
     struct rc_slice resources[RC_TOKEN_RESOURCES_MAX]; /* topic filters */
     uint8_t bytes[RC_TOKEN_BYTES_MAX];
@@ -62,6 +68,24 @@ enum rc_token_state rc_token_check(const struct rc_catalog *catalog, const struc
                                    struct rc_slice text, int64_t now_ms, struct rc_token *ret);
 /* The second half of that, for one that was read before. */
 enum rc_token_state rc_token_recheck(const struct rc_catalog *catalog, const struct rc_instance *instance,
-                                     const struct rc_token *token, int64_t now_ms);
+                                     const struct rc_token_head *head, int64_t now_ms);
+
+/* ---- how clients present them ---- */
+enum { RC_TOKEN_PAIRS_MAX = 3 };
+
+struct rc_token_pair {
+    uint8_t actions; /* as what it is presented */
+    struct rc_slice text;
+};
+
+/* A password: R|<token>, W|<token>, RW|<token>, or several of these with a bar between them, each type once.
+ * How many; 0 for anything else. */
+uint32_t rc_token_split(struct rc_slice password, struct rc_token_pair ret[RC_TOKEN_PAIRS_MAX]);
+
+/*
+ * The payload of $SYS/uploadToken: {"token": "...", "type": "R"|"W"|"RW"}. The text is the caller's to free;
+ * NULL for anything else.
+ */
+char *rc_token_parse_upload(struct rc_slice json, uint8_t *ret_actions);
 
 #endif

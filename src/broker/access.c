@@ -77,7 +77,7 @@ static bool rules_allow(const struct rc_conn *conn, const struct rc_identity *id
                         struct rc_slice topic)
 {
     struct rc_acl_who who = {
-        .user = identity->user != NULL ? identity->user->name : rc_slice(NULL, 0),
+        .user = rc_identity_user_name(identity),
         .client_id = client_id_of(conn),
     };
     return rc_acl_allows(identity->instance, &who, action, topic);
@@ -110,7 +110,19 @@ static bool product_allows(const struct rc_conn *conn, const struct rc_identity 
     return is_within_limits(&identity->instance->limits, topic);
 }
 
-/* ---- */
+/* ---- what the way in has given ---- */
+
+/* Tokens, custom identities and key pairs may be narrower than their instance. */
+static bool way_allows(const struct rc_conn *conn, const struct rc_identity *identity, uint8_t action,
+                       struct rc_slice topic)
+{
+    struct rc_acl_who who = {.user = rc_identity_user_name(identity), .client_id = client_id_of(conn)};
+    if (identity->kind == RC_IDENTITY_TOKEN)
+        return rc_tokens_allow(conn, action, topic);
+    if (identity->kind == RC_IDENTITY_CUSTOM)
+        return rc_acl_custom_allows(identity->instance, &who, action, topic);
+    return identity->key == NULL || identity->key->role != RC_KEY_READ_ONLY || action == RC_ACL_READ;
+}
 
 static enum rc_access_result decide(const struct rc_conn *conn, uint8_t action, struct rc_slice topic)
 {
@@ -125,6 +137,7 @@ static enum rc_access_result decide(const struct rc_conn *conn, uint8_t action, 
     else
         is_allowed = is_within_limits(&identity->instance->limits, topic) &&
                      (rc_identity_is_admin(identity) || rules_allow(conn, identity, action, topic));
+    is_allowed = is_allowed && way_allows(conn, identity, action, topic);
     return is_allowed ? RC_ACCESS_ALLOWED : is_product ? RC_ACCESS_CLOSE : RC_ACCESS_DENIED;
 }
 
@@ -135,6 +148,8 @@ enum rc_access_result rc_access_publish(struct rc_conn *conn, struct rc_slice to
         identity != NULL && identity->instance != NULL && identity->instance->profile == RC_PROFILE_PRODUCT;
     /* Clients ask the cloud product so for their messages in order, which they have here anyway. */
     if (is_product && rc_slice_eq_str(topic, "$SYS/enableOrderMsg"))
+        return RC_ACCESS_TAKEN;
+    if (conn->tokens != NULL && rc_slice_eq_str(topic, RC_TOKEN_UPLOAD_TOPIC))
         return RC_ACCESS_TAKEN;
     return decide(conn, RC_ACL_WRITE, topic);
 }

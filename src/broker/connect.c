@@ -2,6 +2,7 @@
 #include "broker/private.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/hex.h"
@@ -59,6 +60,7 @@ static uint8_t reason_of(enum rc_auth_result result)
     case RC_AUTH_UNSUPPORTED_MODE:
     case RC_AUTH_BAD_SIGNATURE:
     case RC_AUTH_BAD_PASSWORD:
+    case RC_AUTH_BAD_TOKEN:
         return RC_MQTT_BAD_CREDENTIALS;
     case RC_AUTH_TOO_MANY_FAILURES:
         return RC_MQTT_CONNECTION_RATE_EXCEEDED;
@@ -161,8 +163,12 @@ static bool may_have_no_id(const struct rc_mqtt_connect *connect)
 
 static struct rc_auth_login login_of(const struct rc_conn *conn, const struct rc_mqtt_connect *connect)
 {
-    return (struct rc_auth_login){rc_slice_str(conn->arrival->client_id), connect->has_user,
-                                  connect->has_password, connect->user, connect->password};
+    return (struct rc_auth_login){rc_slice_str(conn->arrival->client_id),
+                                  connect->has_user,
+                                  connect->has_password,
+                                  connect->user,
+                                  connect->password,
+                                  rc_clock_wall_ms()};
 }
 
 /* -1: refused, or its password is being verified. */
@@ -321,7 +327,9 @@ static bool set_identity(struct rc_conn *conn, const struct rc_mqtt_connect *con
     struct rc_auth_login login = login_of(conn, connect);
     if (rc_auth_identify(conn->arrival->catalog, &login, &client) == RC_AUTH_OK)
         conn->identity = rc_identity_open(conn->broker, &client);
-    return rc_review_verdict(conn) == RC_MQTT_SUCCESS;
+    if (rc_review_verdict(conn) != RC_MQTT_SUCCESS)
+        return false;
+    return conn->identity->kind != RC_IDENTITY_TOKEN || rc_tokens_open(conn, &login);
 }
 
 /* Who takes over a client id does not get what waits for somebody else. */

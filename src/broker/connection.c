@@ -36,6 +36,7 @@ void rc_conn_free(struct rc_conn *conn)
     rc_arrival_end(conn);
     rc_roll_strike(conn);
     rc_topic_aliases_free(conn->aliases);
+    rc_tokens_close(conn);
     rc_identity_close(conn->broker, conn->identity);
     if (conn->session != NULL)
         rc_session_unref(conn->session);
@@ -362,6 +363,7 @@ void rc_conn_online(struct rc_conn *conn)
         return;
     }
     rc_sys_connected(conn);
+    rc_tokens_start(conn);
     /* Before anything that the client sent ahead, which may bring it new messages. */
     rc_share_presence(broker, conn->session, true);
     rc_delivery_resume(conn->session);

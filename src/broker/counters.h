@@ -31,6 +31,7 @@
     X(protocol_errors, "clients closed: they broke the protocol")                                            \
     X(not_authorized, "clients closed: a topic they may not use")                                            \
     X(revoked, "clients closed: a reload took their right")                                                  \
+    X(tokens_ended, "clients closed: a token of theirs expired, was revoked, or was wrong")                  \
     X(slow_consumers, "clients closed: too many bytes waiting for them")                                     \
     X(sys_subscriptions, "subscriptions to $SYS")                                                            \
     X(bytes_received, "bytes received from clients")                                                         \

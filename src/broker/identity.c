@@ -6,7 +6,9 @@
 
 #include <openssl/sha.h>
 
-enum { KEY_MAX = RC_CATALOG_ID_MAX + 2 + RC_CATALOG_USER_MAX };
+/* The longest name is that of a custom identity with a client id. */
+enum { KEY_MAX = RC_CATALOG_ID_MAX + 2 + RC_CATALOG_CUSTOM_USER_MAX + 1 + RC_CLIENT_ID_MAX };
+_Static_assert((int)RC_CATALOG_USER_MAX < (int)RC_CLIENT_ID_MAX, "users' names fit too");
 
 static struct rc_slice identity_key(const void *item)
 {
@@ -21,16 +23,21 @@ void rc_identities_init(struct rc_map *identities)
 
 static enum rc_identity_kind kind_of(const struct rc_auth_client *client)
 {
-    return client->key != NULL    ? RC_IDENTITY_KEY
-           : client->user != NULL ? RC_IDENTITY_USER
-                                  : RC_IDENTITY_ANONYMOUS;
+    return client->way == RC_AUTH_BY_TOKEN ? RC_IDENTITY_TOKEN
+           : client->key != NULL           ? RC_IDENTITY_KEY
+           : client->user != NULL          ? RC_IDENTITY_USER
+           : client->credential != NULL    ? RC_IDENTITY_CREDENTIAL
+           : client->custom != NULL        ? RC_IDENTITY_CUSTOM
+                                           : RC_IDENTITY_ANONYMOUS;
 }
 
 static struct rc_slice name_of(const struct rc_auth_client *client)
 {
-    return client->key != NULL    ? client->key->access_key
-           : client->user != NULL ? client->user->name
-                                  : rc_slice(NULL, 0);
+    return client->key != NULL          ? client->key->access_key
+           : client->user != NULL       ? client->user->name
+           : client->credential != NULL ? client->credential->client_id
+           : client->custom != NULL     ? client->custom->key
+                                        : rc_slice(NULL, 0);
 }
 
 static struct rc_slice identity_name(const struct rc_identity *identity)
@@ -38,22 +45,39 @@ static struct rc_slice identity_name(const struct rc_identity *identity)
     return rc_slice_from(identity_key(identity), (size_t)identity->instance_len + 2);
 }
 
-/* Seeded, and never leaves the process: that it is equal says that the secret has not changed. */
-static uint64_t secret_mark(const struct rc_key_pair *key, const struct rc_user *user)
+/* Seeded, and never leaves the process: that it is equal says that the secret has not changed. A token's key
+ * pair may get another secret: tokens are not made with it. */
+static uint64_t secret_mark(enum rc_identity_kind kind, const struct rc_auth_client *client)
 {
-    return key != NULL ? rc_hash(key->secret_key) : user != NULL ? rc_hash(user->password) : 0;
+    switch (kind) {
+    case RC_IDENTITY_KEY:
+        return rc_hash(client->key->secret_key);
+    case RC_IDENTITY_USER:
+        return rc_hash(client->user->password);
+    case RC_IDENTITY_CREDENTIAL:
+        return rc_hash(client->credential->secret) ^ rc_hash(client->credential->access_key);
+    case RC_IDENTITY_CUSTOM:
+        return rc_hash(client->custom->secret) + client->custom->is_signed;
+    case RC_IDENTITY_TOKEN:
+    case RC_IDENTITY_ANONYMOUS:
+        break;
+    }
+    return 1;
 }
 
 /*
  * A user's sessions are his own: another one who calls himself by the same client id gets a new session, not
- * what waits for the first. Keys of an instance are one owner: they are changed for each other.
+ * what waits for the first. Keys of an instance, its tokens and device credentials are one owner: they are
+ * changed for each other.
  */
 static uint32_t owner_of(enum rc_identity_kind kind, struct rc_slice name)
 {
     uint8_t digest[SHA256_DIGEST_LENGTH];
     uint32_t owner;
-    if (kind != RC_IDENTITY_USER)
-        return 1 + (uint32_t)kind;
+    if (kind == RC_IDENTITY_ANONYMOUS)
+        return 1;
+    if (kind != RC_IDENTITY_USER && kind != RC_IDENTITY_CUSTOM)
+        return 1 + (uint32_t)RC_IDENTITY_KEY;
     SHA256(name.ptr, name.len, digest);
     memcpy(&owner, digest, sizeof(owner));
     return owner > RC_IDENTITY_USER ? owner : owner + RC_IDENTITY_USER + 1;
@@ -67,14 +91,21 @@ static void refresh(const struct rc_broker *broker, struct rc_identity *identity
     identity->generation = broker->catalog_generation;
     identity->key = NULL;
     identity->user = NULL;
+    identity->credential = NULL;
+    identity->custom = NULL;
     identity->instance =
         rc_catalog_instance(broker->catalog, rc_slice(identity->text, identity->instance_len));
     if (identity->instance == NULL)
         return;
-    if (identity->kind == RC_IDENTITY_KEY)
-        identity->key = rc_catalog_instance_key(broker->catalog, identity->instance, identity_name(identity));
+    struct rc_slice name = identity_name(identity);
+    if (identity->kind == RC_IDENTITY_KEY || identity->kind == RC_IDENTITY_TOKEN)
+        identity->key = rc_catalog_instance_key(broker->catalog, identity->instance, name);
     else if (identity->kind == RC_IDENTITY_USER)
-        identity->user = rc_instance_user(identity->instance, identity_name(identity));
+        identity->user = rc_instance_user(identity->instance, name);
+    else if (identity->kind == RC_IDENTITY_CREDENTIAL)
+        identity->credential = rc_instance_credential(identity->instance, name);
+    else if (identity->kind == RC_IDENTITY_CUSTOM)
+        identity->custom = rc_trie_find(&identity->instance->identities, name);
 }
 
 static struct rc_identity *create(struct rc_broker *broker, const struct rc_auth_client *client,
@@ -86,7 +117,7 @@ static struct rc_identity *create(struct rc_broker *broker, const struct rc_auth
     identity->instance_len = (uint16_t)client->instance->id.len;
     identity->kind = kind_of(client);
     identity->is_listed = true;
-    identity->secret_mark = secret_mark(client->key, client->user);
+    identity->secret_mark = secret_mark(identity->kind, client);
     identity->owner = owner_of(identity->kind, name_of(client));
     identity->generation = broker->catalog_generation - 1; /* the client may be of an older catalog */
     rc_map_insert(&broker->identities, identity);
@@ -105,7 +136,7 @@ struct rc_identity *rc_identity_open(struct rc_broker *broker, const struct rc_a
     struct rc_slice key = rc_slice(bytes, instance.len + 2 + name.len);
     struct rc_identity *identity = rc_map_find(&broker->identities, key);
     /* Those who came by the old secret are being shown out; the new one must not make them right again. */
-    if (identity != NULL && identity->secret_mark != secret_mark(client->key, client->user)) {
+    if (identity != NULL && identity->secret_mark != secret_mark(kind_of(client), client)) {
         rc_map_remove(&broker->identities, key);
         identity->secret_mark = 0;
         identity->is_listed = false;
@@ -140,8 +171,23 @@ bool rc_identity_is_valid(const struct rc_identity *identity)
         return false;
     if (identity->kind == RC_IDENTITY_ANONYMOUS)
         return identity->instance->profile == RC_PROFILE_STANDARD && identity->instance->takes_anonymous;
-    return (identity->key != NULL || identity->user != NULL) &&
-           identity->secret_mark == secret_mark(identity->key, identity->user);
+    const struct rc_auth_client now = {.key = identity->key,
+                                       .user = identity->user,
+                                       .credential = identity->credential,
+                                       .custom = identity->custom};
+    bool exists = now.key != NULL || now.user != NULL || now.credential != NULL || now.custom != NULL;
+    return exists && identity->secret_mark == secret_mark(identity->kind, &now);
+}
+
+struct rc_slice rc_identity_user_name(const struct rc_identity *identity)
+{
+    if (identity->user != NULL)
+        return identity->user->name;
+    if (identity->custom == NULL)
+        return rc_slice(NULL, 0);
+    struct rc_slice key = identity->custom->key;
+    const uint8_t *end = memchr(key.ptr, '\0', key.len);
+    return end != NULL ? rc_slice(key.ptr, (size_t)(end - key.ptr)) : key;
 }
 
 bool rc_identity_is_admin(const struct rc_identity *identity)

@@ -13,13 +13,23 @@
 struct rc_broker;
 struct rc_conn;
 
-enum rc_identity_kind { RC_IDENTITY_ANONYMOUS, RC_IDENTITY_KEY, RC_IDENTITY_USER };
+enum rc_identity_kind {
+    RC_IDENTITY_ANONYMOUS,
+    RC_IDENTITY_KEY,
+    RC_IDENTITY_USER,
+    RC_IDENTITY_TOKEN,      /* a key pair's name; the tokens are the connection's own (tokens.h) */
+    RC_IDENTITY_CREDENTIAL, /* one client's */
+    RC_IDENTITY_CUSTOM,
+};
 
 struct rc_identity {
     const struct rc_instance *instance; /* NULL: it exists no more */
-    const struct rc_key_pair *key;      /* of RC_IDENTITY_KEY; NULL: it exists no more */
-    const struct rc_user *user;         /* of RC_IDENTITY_USER; likewise */
-    uint32_t generation;                /* of the catalog that these are of */
+    /* By its kind, NULL: it exists no more; the others are NULL. */
+    const struct rc_key_pair *key; /* of RC_IDENTITY_KEY and _TOKEN */
+    const struct rc_user *user;
+    const struct rc_credential *credential;
+    const struct rc_custom_identity *custom;
+    uint32_t generation; /* of the catalog that these are of */
     uint32_t refs;
     enum rc_identity_kind kind;
     bool is_listed; /* new clients of that name share it */
@@ -41,6 +51,8 @@ const struct rc_identity *rc_conn_identity(const struct rc_conn *conn);
 
 /* Whether it may still be there: its instance, and its key or user, exist with the same secret. */
 bool rc_identity_is_valid(const struct rc_identity *identity);
+/* The user name that topic rules and permissions go by; empty: none. */
+struct rc_slice rc_identity_user_name(const struct rc_identity *identity);
 bool rc_identity_is_admin(const struct rc_identity *identity);
 
 #endif

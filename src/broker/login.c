@@ -46,10 +46,9 @@ static uint64_t address_key(const struct rc_conn *conn)
 }
 
 /* From there for that client: nobody can shut out a client from elsewhere. */
-static uint64_t client_key(const struct rc_conn *conn, const struct rc_auth_login *login,
-                           const struct rc_auth_client *client)
+static uint64_t client_key(const struct rc_conn *conn, const struct rc_auth_login *login)
 {
-    return rc_hash(login->client_id) * 3 + rc_hash(client->instance->id) * 5 + address_key(conn) * 7;
+    return rc_hash(login->client_id) * 3 + address_key(conn) * 7;
 }
 
 static bool guard_allows(const struct rc_broker *broker, uint64_t address, uint64_t client)
@@ -101,11 +100,7 @@ static enum rc_auth_result ask(struct rc_conn *conn, const struct rc_auth_login 
                                const struct rc_auth_client *client, struct rc_slice in)
 {
     struct rc_broker *broker = conn->broker;
-    uint64_t address = address_key(conn), who = client_key(conn, from, client);
-    if (!guard_allows(broker, address, who)) {
-        RC_COUNT(&broker->counters, refused_guard);
-        return RC_AUTH_TOO_MANY_FAILURES;
-    }
+    uint64_t address = address_key(conn), who = client_key(conn, from);
     if (!from->has_password || from->password.len > RC_PASSWORD_POOL_PASSWORD_MAX) {
         count_failure(broker, address, who);
         return RC_AUTH_BAD_PASSWORD;
@@ -149,16 +144,33 @@ static enum rc_auth_result take_answer(struct rc_conn *conn, const struct rc_aut
     return is_right ? RC_AUTH_OK : RC_AUTH_BAD_PASSWORD;
 }
 
+/* Somebody tried a secret that was wrong; what is unknown or malformed is none. */
+static bool is_guess(enum rc_auth_result result)
+{
+    return result == RC_AUTH_BAD_SIGNATURE || result == RC_AUTH_BAD_PASSWORD || result == RC_AUTH_BAD_TOKEN ||
+           result == RC_AUTH_UNKNOWN_KEY || result == RC_AUTH_UNKNOWN_CREDENTIAL;
+}
+
 enum rc_auth_result rc_login_check(struct rc_conn *conn, const struct rc_auth_login *login,
                                    struct rc_slice in, struct rc_auth_client *ret_client)
 {
-    enum rc_auth_result result = rc_auth_mqtt(conn->broker->catalog, login, ret_client);
-    if (conn->arrival->login != NULL && conn->arrival->login->is_answered && result == RC_AUTH_NEEDS_PASSWORD)
+    struct rc_broker *broker = conn->broker;
+    bool is_answered = conn->arrival->login != NULL && conn->arrival->login->is_answered;
+    bool is_guarded = broker->options.passwords != NULL && login->has_user;
+    uint64_t address = address_key(conn), who = client_key(conn, login);
+    if (is_guarded && !is_answered && !guard_allows(broker, address, who)) {
+        RC_COUNT(&broker->counters, refused_guard);
+        return RC_AUTH_TOO_MANY_FAILURES;
+    }
+    enum rc_auth_result result = rc_auth_mqtt(broker->catalog, login, ret_client);
+    if (is_answered && result == RC_AUTH_NEEDS_PASSWORD)
         return take_answer(conn, ret_client);
     rc_login_abandon(conn);
+    if (is_guarded && is_guess(result))
+        count_failure(broker, address, who);
     if (result != RC_AUTH_NEEDS_PASSWORD)
         return result;
-    return conn->broker->options.passwords != NULL ? ask(conn, login, ret_client, in) : RC_AUTH_BUSY;
+    return broker->options.passwords != NULL ? ask(conn, login, ret_client, in) : RC_AUTH_BUSY;
 }
 
 void rc_login_abandon(struct rc_conn *conn)

@@ -178,6 +178,9 @@ static bool handle_publish(struct rc_conn *conn, const struct rc_mqtt_publish *p
     enum rc_access_result access = rc_access_publish(conn, publish.topic, publish.qos, publish.retain);
     if (!may_go_on(conn, access, "client closed: it published to a topic that it may not use", publish.topic))
         return false;
+    if (access == RC_ACCESS_TAKEN && rc_slice_eq_str(publish.topic, RC_TOKEN_UPLOAD_TOPIC) &&
+        !rc_tokens_upload(conn, publish.payload))
+        return false;
     if (publish.qos == 2)
         return take_qos2(conn, access, &publish);
     uint64_t marks = conn->broker->persist.marks;

@@ -14,6 +14,7 @@
 #include "broker/shared.h"
 #include "broker/subscriptions.h"
 #include "broker/sys_topics.h"
+#include "broker/tokens.h"
 #include "broker/topic_alias.h"
 #include "mqtt/packet.h"
 #include "net/admission.h"
@@ -60,6 +61,7 @@ struct rc_conn {
     struct rc_roll_tally *tally;      /* from the opening of its channel on */
     struct rc_topic_aliases *aliases; /* version 5, once one is used */
     struct rc_identity *identity;     /* from the opening of its channel on */
+    struct rc_client_tokens *tokens;  /* of one that came by token; NULL: it did not */
     uint32_t keep_alive_ms;           /* 1.5 times the client's; 0: none */
     uint32_t max_packet_out;          /* bytes that the client takes in one packet; UINT32_MAX: any */
     uint16_t receive_max;             /* QoS 1 and 2 messages that the client takes unacknowledged */

@@ -25,6 +25,10 @@ uint8_t rc_review_verdict(const struct rc_conn *conn)
         return RC_MQTT_ADMINISTRATIVE_ACTION;
     if (!rc_identity_is_valid(identity))
         return RC_MQTT_NOT_AUTHORIZED;
+    struct rc_slice client_id =
+        rc_slice_str(conn->session != NULL ? rc_session_client_id(conn->session) : conn->arrival->client_id);
+    if (rc_instance_mark(&identity->instance->black, client_id) != NULL)
+        return RC_MQTT_BANNED;
     return rc_instance_group(identity->instance, group_of(conn)) != NULL ? RC_MQTT_SUCCESS
                                                                          : RC_MQTT_ADMINISTRATIVE_ACTION;
 }
@@ -61,6 +65,8 @@ static void review(struct rc_conn *conn)
     if (conn->session == NULL)
         return;
     uint8_t verdict = rc_review_verdict(conn);
+    if (verdict == RC_MQTT_SUCCESS && !rc_tokens_review(conn))
+        return;
     if (verdict == RC_MQTT_SUCCESS && !rc_review_subscriptions(conn))
         verdict = RC_MQTT_NOT_AUTHORIZED;
     if (verdict == RC_MQTT_SUCCESS)

@@ -217,9 +217,9 @@ int rc_registry_revoke_token(struct rc_registry *registry, struct rc_slice insta
         return err;
     struct rc_token *token = rc_new(struct rc_token);
     enum rc_token_state state = rc_token_read(instance, text, token);
-    int64_t until = token->expire_ms;
+    int64_t until = token->head.expire_ms;
     uint8_t id[RC_CATALOG_TOKEN_ID_LEN];
-    memcpy(id, token->id, sizeof(id));
+    memcpy(id, token->head.id, sizeof(id));
     free(token);
     if (state != RC_TOKEN_VALID)
         return rc_error_set(error, RC_ERR_INVALID, "That is no token of the instance.");

@@ -93,7 +93,8 @@ int rc_registry_open(const struct rc_registry_options *options, struct rc_regist
         rc_registry_close(registry);
         return err;
     }
-    registry->options.path = registry->options.key_file = registry->options.key_text = NULL; /* the caller's */
+    registry->options.path = registry->options.key_file = registry->options.key_text =
+        NULL; /* the caller's */
     *ret = registry;
     return RC_OK;
 }

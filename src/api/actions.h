@@ -57,6 +57,9 @@ void rc_action_trace_message(struct rc_api_call *call);
 void rc_action_list_rules(struct rc_api_call *call);
 void rc_action_replay_rule(struct rc_api_call *call);
 
+/* ---- actions_rule_drop.c ---- */
+void rc_action_drop_rule_messages(struct rc_api_call *call);
+
 /* ---- actions_instance.c ---- */
 void rc_action_list_instances(struct rc_api_call *call);
 void rc_action_list_groups(struct rc_api_call *call);

@@ -28,6 +28,12 @@ static json_t *describe_stats(const struct rc_rule_stats *stats)
     json_object_set_new(item, "Waiting", json_integer((json_int_t)stats->waiting));
     json_object_set_new(item, "Dropped", json_integer((json_int_t)stats->dropped));
     json_object_set_new(item, "Retries", json_integer((json_int_t)stats->retries));
+    json_object_set_new(item, "DroppedByOperator", json_integer((json_int_t)stats->dropped_by_operator));
+    json_object_set_new(item, "Uncertain", json_integer((json_int_t)stats->uncertain));
+    json_object_set_new(item, "RetryingSince", json_integer(stats->retrying_since_ms));
+    json_object_set_new(item, "HeldBytes", json_integer((json_int_t)stats->held_bytes));
+    json_object_set_new(item, "LagAlarm", json_boolean(stats->is_lag_alarm));
+    json_object_set_new(item, "RetentionAlarm", json_boolean(stats->is_retention_alarm));
     json_object_set_new(item, "LagMs", json_integer(stats->lag_ms));
     json_object_set_new(item, "Error", json_string(stats->error));
     return item;
@@ -74,6 +80,22 @@ static json_t *describe_rule(const struct rc_status_rule *rule, const struct rc_
     return item;
 }
 
+/* Where rules led before, as long as something may still go there. */
+static json_t *list_former(const struct rc_api_call *call, const struct rc_rule_stats *stats, uint32_t count)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < count; i++) {
+        if (stats[i].is_current || !rc_slice_eq_str(call->instance->id, stats[i].instance))
+            continue;
+        json_t *item = describe_stats(&stats[i]);
+        json_object_set_new(item, "RuleId", json_string(stats[i].rule));
+        json_object_set_new(item, "TargetInstance", json_string(stats[i].target));
+        json_object_set_new(item, "Topic", json_string(stats[i].target_topic));
+        json_array_append_new(list, item);
+    }
+    return list;
+}
+
 void rc_action_list_rules(struct rc_api_call *call)
 {
     struct rc_rule_stats *stats = rc_calloc(RC_RULES_MAX, sizeof(*stats));
@@ -88,6 +110,7 @@ void rc_action_list_rules(struct rc_api_call *call)
     rc_trie_walk_start(&walk, &call->instance->status_rules);
     while ((rule = rc_trie_walk_next(&walk)) != NULL)
         json_array_append_new(list, describe_rule(rule, find_stats(stats, count, call->instance->id, rule)));
+    json_object_set_new(call->answer, "FormerTargets", list_former(call, stats, count));
     free(stats);
     json_object_set_new(call->answer, "Rules", list);
     rc_api_call_finish(call);

@@ -60,10 +60,15 @@ static const struct rule_metric rule_metrics[] = {
     {"rule_matched_total", "counter", "messages that the rule took", RULE(matched), false},
     {"rule_delivered_total", "counter", "messages that the cluster has stored", RULE(delivered), false},
     {"rule_dropped_total", "counter", "messages that will not be sent", RULE(dropped), false},
+    {"rule_dropped_by_operator_total", "counter", "of those: by an operator's order",
+     RULE(dropped_by_operator), false},
+    {"rule_dropped_lost_total", "counter", "of those: the log had them no more", RULE(dropped_lost), false},
     {"rule_waiting", "gauge", "messages to be sent yet", RULE(waiting), false},
     {"rule_retries_total", "counter", "messages sent again", RULE(retries), false},
     {"rule_uncertain_total", "counter", "messages stored by a broker that had not flushed or copied them yet",
      RULE(uncertain), false},
+    {"rule_held_bytes", "gauge", "bytes of the log from the oldest message to be sent", RULE(held_bytes),
+     false},
     {"rule_lag_seconds", "gauge", "age of the oldest message to be sent", RULE(lag_ms), true},
 };
 
@@ -99,6 +104,11 @@ static void put_rules(const struct rc_api *api, struct rc_buf *out)
                            "# TYPE rollcall_rule_state gauge\n");
     for (uint32_t i = 0; i < count; i++)
         put_rule_value(out, &rules[i], "rule_state", (double)rules[i].state);
+    if (count > 0)
+        rc_buf_printf(out, "# HELP rollcall_rule_alarm 1 it lags, 2 retention reaches what it has not sent\n"
+                           "# TYPE rollcall_rule_alarm gauge\n");
+    for (uint32_t i = 0; i < count; i++)
+        put_rule_value(out, &rules[i], "rule_alarm", rules[i].is_retention_alarm ? 2 : rules[i].is_lag_alarm);
     free(rules);
 }
 

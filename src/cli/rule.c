@@ -1,7 +1,8 @@
-/* rollcall rule test: do the clusters that rules lead to take what will be sent? */
+/* rollcall rule; its verb test: do the clusters that rules lead to take what will be sent? */
 #include "catalog/catalog.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/rule_status.h"
 #include "control/control.h"
 #include "rules/target_check.h"
 
@@ -92,14 +93,29 @@ static int test(int argc, char **argv)
     return code;
 }
 
-static int run(int argc, char **argv)
+static int help(FILE *out)
 {
-    if (argc > 1 && strcmp(argv[1], "test") == 0)
-        return test(argc - 1, argv + 1);
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
-        return test(argc, argv); /* there is but one verb */
-    fputs("Usage: rollcall rule test [RULE] [-c FILE]\n\n'rollcall rule test --help' tells more.\n", stderr);
-    return RC_EXIT_USAGE;
+    fputs("Usage: rollcall rule <verb> [options]\n\n"
+          "  list [RULE]   where rules lead, how far they got, what is in the way (asks a server)\n"
+          "  test [RULE]   tries the RocketMQ clusters that rules lead to\n"
+          "  drop RULE     gives up what a rule has not sent (asks a server)\n\n"
+          "'rollcall rule <verb> --help' tells more.\n",
+          out);
+    return out == stdout ? RC_EXIT_OK : RC_EXIT_USAGE;
 }
 
-const struct rc_cli_command rc_cli_rule = {"rule", "try the RocketMQ clusters that rules lead to", run};
+static int run(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } verbs[] = {{"test", test}, {"list", rc_rule_list}, {"status", rc_rule_list}, {"drop", rc_rule_drop}};
+    for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return verbs[i].run(argc - 1, argv + 1);
+    bool is_asked = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    return help(is_asked ? stdout : stderr);
+}
+
+const struct rc_cli_command rc_cli_rule = {"rule", "what rules send to RocketMQ clusters: list, test, drop",
+                                           run};

@@ -61,6 +61,15 @@ static void push(struct rc_feed *feed, uint64_t offset)
     queue->tail = offset;
 }
 
+void rc_feed_advance(struct rc_feed *feed)
+{
+    for (; feed->cursor < feed->read_to && at(feed, feed->cursor)->is_done; feed->cursor++) {
+        feed->done_ahead--;
+        feed->dropped_settled += at(feed, feed->cursor)->is_dropped;
+    }
+    feed->is_dirty = true;
+}
+
 void rc_feed_delivered(struct rc_feed_queue *queue)
 {
     struct rc_feed *feed = queue->feed;
@@ -70,9 +79,7 @@ void rc_feed_delivered(struct rc_feed_queue *queue)
         entry->is_done = true;
         queue->head = entry->next;
     }
-    for (; feed->cursor < feed->read_to && at(feed, feed->cursor)->is_done; feed->cursor++)
-        feed->done_ahead--;
-    feed->is_dirty = true;
+    rc_feed_advance(feed);
     rc_feed_pump(feed);
 }
 
@@ -96,7 +103,8 @@ static void make_queues(struct rc_feed *feed)
     feed->is_layout_new = false;
     feed->queues = rc_calloc(feed->layout.queues, sizeof(*feed->queues));
     for (uint32_t i = 0; i < feed->layout.queues; i++) {
-        feed->queues[i] = (struct rc_feed_queue){.feed = feed, .head = RC_FEED_NONE};
+        feed->queues[i] =
+            (struct rc_feed_queue){.feed = feed, .head = RC_FEED_NONE, .batch_max = RC_FEED_BATCH_MESSAGES};
         feed->queues[i].retry.on_due = on_retry;
     }
     for (uint64_t offset = feed->cursor; offset < feed->read_to; offset++)
@@ -112,6 +120,13 @@ static int read_one(struct rc_feed *feed, const struct rc_queue_entry *from)
     struct rc_slice bytes;
     struct rc_segment *segment;
     struct rc_message message;
+    if (feed->read_to < feed->drop_to) {
+        *entry = (struct rc_feed_entry){.is_done = true, .is_dropped = true};
+        feed->read_to++;
+        feed->done_ahead++;
+        feed->dropped_by_operator++;
+        return RC_OK;
+    }
     int err = rc_store_view(feed->rules->store, from->physical_offset, from->size, &bytes, &segment);
     if (err != RC_OK)
         return err;
@@ -133,7 +148,7 @@ static void skip_lost(struct rc_feed *feed)
         return;
     rc_log_error("rules", "%s: the log has lost %" PRIu64 " messages that were not sent yet", feed->rule,
                  min - feed->cursor);
-    feed->dropped += min - feed->cursor;
+    feed->dropped_lost += min - feed->cursor;
     feed->cursor = feed->read_to = min;
     feed->is_dirty = true;
 }
@@ -152,6 +167,8 @@ static void read_log(struct rc_feed *feed)
         got = rc_queue_read(feed->queue, feed->read_to, entries, room < AT_ONCE ? (uint32_t)room : AT_ONCE);
         for (int i = 0; err == RC_OK && i < got; i++, count++)
             err = read_one(feed, &entries[i]);
+        if (feed->cursor < feed->drop_to)
+            rc_feed_advance(feed);
     }
     if (got < 0 || err != RC_OK)
         rc_feed_tell(feed, "the log", rc_err_text(got < 0 ? got : err));
@@ -186,7 +203,9 @@ static int64_t lag_ms(struct rc_feed *feed)
 static void publish(struct rc_feed *feed)
 {
     struct rc_rule_stats stats = {.is_current = feed->is_current,
-                                  .dropped = feed->dropped,
+                                  .dropped = feed->dropped_by_operator + feed->dropped_lost,
+                                  .dropped_by_operator = feed->dropped_by_operator,
+                                  .dropped_lost = feed->dropped_lost,
                                   .retries = feed->retries,
                                   .uncertain = feed->uncertain,
                                   .lag_ms = lag_ms(feed),
@@ -202,7 +221,11 @@ static void publish(struct rc_feed *feed)
                                         : RC_RULE_RUNNING;
     stats.matched = rc_queue_end(feed->queue);
     stats.waiting = stats.matched - feed->cursor - feed->done_ahead;
-    stats.delivered = feed->cursor + feed->done_ahead - feed->dropped;
+    stats.delivered = feed->cursor + feed->done_ahead - stats.dropped;
+    stats.held_bytes = rc_feed_held_bytes(feed);
+    rc_feed_look(feed, &stats);
+    stats.is_lag_alarm = feed->lag_alarm.is_on;
+    stats.is_retention_alarm = feed->retention_alarm.is_on;
     pthread_mutex_lock(&feed->rules->mutex);
     feed->stats = stats;
     pthread_mutex_unlock(&feed->rules->mutex);
@@ -309,6 +332,7 @@ void rc_feed_set_cluster(struct rc_feed *feed, struct rc_cluster *cluster)
     feed->under_way = 0;
     feed->read_to = feed->cursor;
     feed->done_ahead = 0;
+    feed->dropped_by_operator = feed->dropped_settled;
     feed->is_asking = feed->is_route_soon = feed->has_route = false;
     feed->is_layout_new = true;
     if (cluster != NULL)

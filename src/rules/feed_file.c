@@ -24,7 +24,9 @@ int rc_feed_save(struct rc_feed *feed)
     rc_json_put_str(&json, "target", feed->target);
     rc_json_put_str(&json, "targetTopic", feed->target_topic);
     rc_json_put_int(&json, "cursor", (int64_t)cursor);
-    rc_json_put_int(&json, "dropped", (int64_t)feed->dropped);
+    rc_json_put_int(&json, "dropped", (int64_t)feed->dropped_lost);
+    rc_json_put_int(&json, "droppedByOperator", (int64_t)feed->dropped_settled);
+    rc_json_put_int(&json, "dropTo", (int64_t)feed->drop_to);
     rc_json_key(&json, "brokers");
     rc_json_array_begin(&json);
     for (uint32_t i = 0; i < feed->layout.count; i++) {
@@ -89,9 +91,13 @@ int rc_feed_parse(struct rc_feed *feed, struct rc_slice text)
                    take_text(root, "target", feed->target, sizeof(feed->target)) &&
                    take_text(root, "targetTopic", feed->target_topic, sizeof(feed->target_topic)) &&
                    take_number(root, "cursor", &feed->cursor) &&
-                   take_number(root, "dropped", &feed->dropped) &&
+                   take_number(root, "dropped", &feed->dropped_lost) &&
+                   (json_object_get(root, "dropTo") == NULL || /* an older version's file */
+                    (take_number(root, "droppedByOperator", &feed->dropped_settled) &&
+                     take_number(root, "dropTo", &feed->drop_to))) &&
                    take_brokers(json_object_get(root, "brokers"), &feed->layout);
     json_decref(root);
+    feed->dropped_by_operator = feed->dropped_settled;
     atomic_store(&feed->saved_cursor, feed->cursor);
     return is_good ? RC_OK : RC_ERR_CORRUPT;
 }

@@ -87,7 +87,11 @@ static void on_sent(void *arg, const struct rc_remoting *answer, const char *err
         return;
     }
     feed->retries += queue->in_flight;
+    /* Its limit may be below ours. A single message that it does not take waits for an operator. */
+    if (answer != NULL && answer->code == RC_RES_MESSAGE_ILLEGAL && queue->in_flight > 1)
+        queue->batch_max = (uint32_t)queue->in_flight / 2;
     queue->in_flight = 0;
+    rc_feed_drop_returned(queue);
     snprintf(where, sizeof(where), "broker %s", broker ? broker->name : "?");
     if (answer == NULL)
         rc_feed_tell(feed, where, error);
@@ -104,7 +108,7 @@ static uint32_t collect(struct rc_feed_queue *queue, struct rc_buf *body, int64_
 {
     struct rc_feed *feed = queue->feed;
     uint32_t count = 0;
-    for (uint64_t at = queue->head; at != RC_FEED_NONE && count < RC_FEED_BATCH_MESSAGES; count++) {
+    for (uint64_t at = queue->head; at != RC_FEED_NONE && count < queue->batch_max; count++) {
         const struct rc_feed_entry *entry = &feed->window[at % RC_FEED_WINDOW];
         struct rc_slice bytes;
         struct rc_segment *segment;

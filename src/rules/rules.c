@@ -2,6 +2,7 @@
 #include "rules/rules.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "rules/rules_private.h"
 #include "store/fs.h"
@@ -14,7 +15,7 @@
 
 #define FILE_PREFIX "rule-" RC_RULE_TOPIC_PREFIX
 
-enum { FILE_MAX = 64 * 1024 };
+enum { FILE_MAX = 64 * 1024, TELL_HELD_MS = 60000 };
 
 static struct rc_feed *find_feed(struct rc_rules *rules, uint32_t count, struct rc_slice topic)
 {
@@ -250,10 +251,13 @@ uint64_t rc_rules_keep_from(void *arg, uint64_t target)
         held_by = feed;
     }
     pthread_mutex_unlock(&rules->mutex);
-    if (held_by != NULL)
+    uint64_t now = rc_clock_mono_ms();
+    if (held_by != NULL && (rules->held_told_ms == 0 || now - rules->held_told_ms > TELL_HELD_MS)) {
+        rules->held_told_ms = now;
         rc_log_warn("rules",
                     "retention stops at %" PRIu64 " instead of %" PRIu64 ": %s has not sent what is there",
                     keep, target, held_by->rule);
+    }
     return keep;
 }
 
@@ -338,6 +342,55 @@ void rc_rules_destroy(struct rc_rules *rules)
     rc_loop_destroy(rules->loop);
     pthread_mutex_destroy(&rules->mutex);
     free(rules);
+}
+
+/* ---- an operator's order ---- */
+
+static void on_drop_done(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct rc_rules_drop *drop = rc_container_of(mail, struct rc_rules_drop, mail);
+    drop->on_done(drop);
+}
+
+static bool is_about(const struct rc_rules_drop *drop, const struct rc_feed *feed)
+{
+    return strcmp(drop->instance, feed->instance) == 0 && strcmp(drop->rule, feed->rule) == 0 &&
+           (drop->target[0] == '\0' || strcmp(drop->target, feed->target) == 0) &&
+           (drop->target_topic[0] == '\0' || strcmp(drop->target_topic, feed->target_topic) == 0);
+}
+
+static void on_drop(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct rc_rules_drop *drop = rc_container_of(mail, struct rc_rules_drop, mail);
+    struct rc_rules *rules = drop->rules;
+    drop->targets = 0;
+    drop->dropped = 0;
+    for (uint32_t i = 0; i < rules->known; i++) {
+        struct rc_feed *feed = rules->feeds[i];
+        if (!is_about(drop, feed))
+            continue;
+        uint64_t end = rc_queue_end(feed->queue);
+        uint64_t upto = drop->before_ms == INT64_MAX ? end : rc_queue_search(feed->queue, drop->before_ms);
+        uint64_t count = rc_feed_drop(feed, upto < end ? upto : end);
+        drop->targets++;
+        drop->dropped += count;
+        rc_log_warn("rules",
+                    "AUDIT: dropped by an operator: instance=%s rule=%s target=%s/%s messages=%" PRIu64
+                    " before_ms=%" PRId64 " by=%s",
+                    feed->instance, feed->rule, feed->target, feed->target_topic, count, drop->before_ms,
+                    drop->by);
+        rc_feed_tick(feed);
+        rc_feed_pump(feed);
+    }
+    drop->mail.deliver = on_drop_done;
+    rc_loop_post(drop->reply_to, &drop->mail);
+}
+
+void rc_rules_post_drop(struct rc_rules *rules, struct rc_rules_drop *drop)
+{
+    drop->rules = rules;
+    drop->mail.deliver = on_drop;
+    rc_loop_post(rules->loop, &drop->mail);
 }
 
 uint32_t rc_rules_stats(struct rc_rules *rules, struct rc_rule_stats *ret, uint32_t max)

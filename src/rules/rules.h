@@ -11,11 +11,14 @@
 #define RC_RULES_RULES_H
 
 #include "catalog/catalog.h"
+#include "loop/loop.h"
 #include "store/log_writer.h"
 
 enum {
     RC_RULES_MAX = 1024, /* topics of the log that are sent on, those of former targets included */
     RC_RULES_ERROR_MAX = 256,
+    RC_RULES_LAG_ALARM_MS = 60000,
+    RC_RULES_RETENTION_ALARM_PERCENT = 75, /* of store.retain_size, retain_time or quota */
 };
 
 struct rc_rules;
@@ -54,12 +57,37 @@ struct rc_rule_stats {
     enum rc_rule_state state;
     bool is_current; /* an enabled rule sends there */
     uint64_t matched, delivered, waiting, dropped;
-    uint64_t retries, uncertain;    /* since the start; uncertain: stored, but the broker had not flushed */
-    int64_t lag_ms;                 /* age of the oldest that waits; 0: none */
-    int64_t retrying_since_ms;      /* wall clock; 0 while it runs */
+    uint64_t dropped_by_operator, dropped_lost; /* the same by reason; lost: the log had them no more */
+    uint64_t retries, uncertain; /* since the start; uncertain: stored, but the broker had not flushed */
+    int64_t lag_ms;              /* age of the oldest that waits; 0: none */
+    int64_t retrying_since_ms;   /* wall clock; 0 while it runs */
+    uint64_t held_bytes;         /* of the log, from the oldest that waits to the end */
+    bool is_lag_alarm;           /* lag over RC_RULES_LAG_ALARM_MS */
+    bool is_retention_alarm;     /* most of what the log may hold is held for it: clients are refused next */
     char error[RC_RULES_ERROR_MAX]; /* the last one, in words; empty: none yet */
 };
 /* Any thread: up to `max` of them; returns how many there are. */
 uint32_t rc_rules_stats(struct rc_rules *rules, struct rc_rule_stats *ret, uint32_t max);
+
+/*
+ * An operator's order to drop what waits: the only way in which something is dropped. What is under way at
+ * that moment is delivered where it is answered, and dropped where it would be sent again.
+ */
+struct rc_rules_drop {
+    struct rc_mail mail;
+    struct rc_rules *rules;
+    char instance[RC_CATALOG_ID_MAX + 1], rule[RC_CATALOG_ID_MAX + 1];
+    char target[RC_CATALOG_ID_MAX + 1],
+        target_topic[RC_MESSAGE_TOPIC_MAX + 1]; /* empty: any, former ones too */
+    int64_t before_ms;                          /* stored before; INT64_MAX: all */
+    char by[RC_CATALOG_ID_MAX + 1];             /* who: for the log */
+    struct rc_loop *reply_to;
+    void *owner;                                 /* the sender's */
+    void (*on_done)(struct rc_rules_drop *drop); /* on reply_to's thread; the memory is the sender's again */
+    uint32_t targets;                            /* of the answer: how many it was about */
+    uint64_t dropped;                            /* messages, those under way not counted */
+};
+/* Any thread, while rc-rules runs. */
+void rc_rules_post_drop(struct rc_rules *rules, struct rc_rules_drop *drop);
 
 #endif

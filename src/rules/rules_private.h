@@ -78,7 +78,7 @@ struct rc_feed_entry {
     uint64_t physical;
     uint32_t size;
     int32_t hash; /* Java's, of the client id */
-    bool is_done;
+    bool is_done, is_dropped;
     uint64_t next; /* offset of the next one of its target queue, RC_FEED_NONE: the last */
 };
 
@@ -89,6 +89,7 @@ struct rc_feed_queue {
     uint64_t head, tail; /* offsets; RC_FEED_NONE: empty */
     uint64_t in_flight;  /* messages under way from the head; 0: none */
     uint32_t attempts;
+    uint32_t batch_max; /* messages: smaller after the broker found a batch too large */
 };
 
 struct rc_feed {
@@ -113,7 +114,13 @@ struct rc_feed {
     bool has_route; /* since it was connected with the cluster */
 
     uint64_t done_ahead; /* in the window */
-    uint64_t dropped, retries, uncertain;
+    uint64_t dropped_by_operator, dropped_lost, retries, uncertain;
+    uint64_t dropped_settled; /* of those by an operator, the ones before the cursor: what is saved */
+    uint64_t drop_to;         /* what is before it and comes back, or was not read yet, is dropped */
+    struct rc_feed_alarm {
+        bool is_on;
+        uint64_t told_ms;
+    } lag_alarm, retention_alarm;
     int64_t retrying_since_ms; /* wall clock; 0: it runs */
     uint64_t told_ms;          /* when it was last said in the log that it does not */
     char error[RC_RULES_ERROR_MAX];
@@ -145,12 +152,26 @@ void rc_feed_topic_there(const struct rc_feed *feed, char out[RC_MESSAGE_TOPIC_M
 
 /* ---- feed_send.c ---- */
 void rc_feed_send(struct rc_feed_queue *queue);
+/* Moves the cursor over what is done with at its place. */
+void rc_feed_advance(struct rc_feed *feed);
 /* The batch that is under way (its first `count`) was stored. */
 void rc_feed_delivered(struct rc_feed_queue *queue);
 /* Puts a message's part of a batch; RC_ERR_FULL when it does not fit. */
 int rc_feed_put_message(struct rc_buf *out, const struct rc_message *message);
 /* The client of a record of presence, from its KEYS; its Java hash. */
 int32_t rc_feed_client_hash(const struct rc_message *message);
+
+/* ---- feed_drop.c ---- */
+/* Drops what is before `offset` and neither done nor under way; returns how many. */
+uint64_t rc_feed_drop(struct rc_feed *feed, uint64_t offset);
+/* The same of one queue, as far as rc_feed_drop was told: a batch has come back. */
+void rc_feed_drop_returned(struct rc_feed_queue *queue);
+
+/* ---- feed_alarm.c ---- */
+/* Says in the log when lag or the log's room becomes, or is no longer, a matter for somebody. */
+void rc_feed_look(struct rc_feed *feed, const struct rc_rule_stats *stats);
+/* Bytes of the log from the oldest that waits on. */
+uint64_t rc_feed_held_bytes(struct rc_feed *feed);
 
 /* ---- feed_file.c: what is kept on disk ---- */
 int rc_feed_save(struct rc_feed *feed);
@@ -167,6 +188,7 @@ struct rc_rules {
     uint32_t known;                      /* of rc-rules: those that it has been told of by mail */
     struct rc_list clusters;
     struct rc_timer save;
+    uint64_t held_told_ms; /* of the log writer's thread: when it was said that retention is held up */
     bool is_running;
 };
 

@@ -96,7 +96,8 @@ static void the_cursor_and_the_queues_are_there_after_a_restart_also_of_a_disabl
     append(world, 10);
     struct rc_feed *feed = world->rules->feeds[0];
     feed->cursor = 7;
-    feed->dropped = 2;
+    feed->dropped_lost = 2;
+    feed->dropped_settled = 3;
     rc_layout_take_route(
         &feed->layout,
         rc_slice_str("{\"brokerDatas\":[{\"brokerAddrs\":{0:\"127.0.0.1:1\"},\"brokerName\":\"a\"}],"
@@ -110,9 +111,71 @@ static void the_cursor_and_the_queues_are_there_after_a_restart_also_of_a_disabl
     feed = world->rules->feeds[0];
     assert_string_equal(feed->target_topic, "there");
     assert_int_equal(feed->cursor, 7);
-    assert_int_equal(feed->dropped, 2);
+    assert_int_equal(feed->dropped_lost, 2);
+    assert_int_equal(feed->dropped_by_operator, 3);
     assert_int_equal(feed->layout.queues, 5);
     assert_string_equal(feed->layout.brokers[0].name, "a");
+}
+
+static void what_an_operator_drops_is_what_waits_and_what_comes_back(void **state)
+{
+    struct world *world = *state;
+    struct rc_feed *feed = world->rules->feeds[0];
+    append(world, 10);
+    while (rc_loop_drain(world->rules->loop))
+        ;
+    rc_layout_take_route(
+        &feed->layout,
+        rc_slice_str("{\"brokerDatas\":[{\"brokerAddrs\":{\"0\":\"127.0.0.1:1\"},\"brokerName\":\"a\"}],"
+                     "\"queueDatas\":[{\"brokerName\":\"a\",\"perm\":6,\"writeQueueNums\":1}]}"),
+        false);
+    feed->has_route = true;
+    rc_feed_pump(feed);
+    assert_int_equal(feed->read_to, 10);
+    assert_int_equal(feed->queues[0].in_flight, 10);
+    feed->queues[0].in_flight = 4; /* as if the batch had been smaller */
+    assert_int_equal(rc_feed_drop(feed, 8), 4);
+    assert_int_equal(rc_feed_drop(feed, 8), 0);
+    assert_int_equal(feed->cursor, 0);
+    assert_int_equal(feed->dropped_settled, 0); /* a crash now would send 0-3 again and drop 4-7 again */
+    assert_int_equal(feed->drop_to, 8);
+    feed->queues[0].in_flight = 0; /* the broker refused it */
+    rc_feed_drop_returned(&feed->queues[0]);
+    assert_int_equal(feed->cursor, 8);
+    assert_int_equal(feed->queues[0].head, 8);
+    assert_int_equal(feed->dropped_by_operator, 8);
+    assert_int_equal(feed->dropped_settled, 8);
+    append(world, 10);
+    assert_int_equal(rc_feed_drop(feed, 20), 12); /* also what was not read yet */
+    assert_int_equal(feed->cursor, 20);
+    rc_feed_pump(feed);
+    assert_int_equal(feed->queues[0].head, RC_FEED_NONE);
+    assert_int_equal(feed->dropped_settled, 20);
+}
+
+static void a_crash_amid_an_operators_drop_counts_nothing_twice(void **state)
+{
+    struct world *world = *state;
+    append(world, 10);
+    world->rules->feeds[0]->cursor = 2; /* under way, when the rest was dropped */
+    world->rules->feeds[0]->drop_to = 7;
+    assert_int_equal(rc_feed_save(world->rules->feeds[0]), RC_OK);
+    close_rules(world);
+    open_rules(world, true);
+    struct rc_feed *feed = world->rules->feeds[0];
+    assert_int_equal(feed->drop_to, 7);
+    while (rc_loop_drain(world->rules->loop))
+        ;
+    rc_layout_take_route(
+        &feed->layout,
+        rc_slice_str("{\"brokerDatas\":[{\"brokerAddrs\":{\"0\":\"127.0.0.1:1\"},\"brokerName\":\"a\"}],"
+                     "\"queueDatas\":[{\"brokerName\":\"a\",\"perm\":6,\"writeQueueNums\":1}]}"),
+        false);
+    feed->has_route = true;
+    rc_feed_pump(feed);
+    assert_int_equal(feed->cursor, 7);
+    assert_int_equal(feed->dropped_by_operator, 5);
+    assert_int_equal(feed->queues[0].head, 7);
 }
 
 static void a_damaged_file_is_refused_by_name(void **state)
@@ -174,6 +237,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(retention_goes_no_further_than_what_was_sent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             the_cursor_and_the_queues_are_there_after_a_restart_also_of_a_disabled_rule, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_an_operator_drops_is_what_waits_and_what_comes_back, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_crash_amid_an_operators_drop_counts_nothing_twice, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_refused_by_name, set_up, tear_down),
         cmocka_unit_test(a_broker_that_the_name_server_forgets_keeps_its_queues),
         cmocka_unit_test(only_writable_queues_of_sane_brokers_count),

@@ -227,6 +227,11 @@ static void leave_clean(struct rc_store *store)
         rc_log_error("store", "closing: %s; the next start will recover", rc_err_text(err));
 }
 
+const struct rc_store_options *rc_store_settings(const struct rc_store *store)
+{
+    return &store->options;
+}
+
 void rc_store_close(struct rc_store *store)
 {
     if (store == NULL)

@@ -57,6 +57,8 @@ int rc_store_open(const struct rc_store_options *options, struct rc_store **ret,
 const struct rc_error *rc_store_damage(const struct rc_store *store);
 /* Flushes, writes checkpoint and config, removes `abort`. After the log writer has ended. */
 void rc_store_close(struct rc_store *store);
+/* What it was opened with; `dir` is the store's own copy. */
+const struct rc_store_options *rc_store_settings(const struct rc_store *store);
 
 /* ---- topics (any thread; a mutex inside, so not from a shard's hot path: keep the pointers) ---- */
 enum rc_topic_perm { RC_PERM_WRITE = 2, RC_PERM_READ = 4, RC_PERM_READ_WRITE = 6 };

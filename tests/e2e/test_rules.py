@@ -12,7 +12,7 @@ from harness.apache import RealCluster
 from harness.certificates import Authority
 from harness.jvm import Driver
 from harness.procs import wait_until
-from harness.rollcall import AK, BINARY, GROUP, SK, Device, Rollcall, Watch
+from harness.rollcall import AK, BINARY, GROUP, SK, Device, Rollcall, Watch, run
 
 OWN_TOPIC = "RC_RULE_"
 
@@ -50,6 +50,13 @@ def tried(server):
     """(exit code, words) of rollcall rule test."""
     done = subprocess.run([BINARY, "rule", "test", "-c", server.config], capture_output=True, text=True)
     return done.returncode, done.stdout
+
+
+def rule(server, verb, *arguments):
+    """(exit code, words) of rollcall rule list or drop."""
+    done = run("rule", verb, *arguments, "--url", f"http://127.0.0.1:{server.http_port}/", "--access-key", AK,
+               "--secret-key", SK)
+    return done.returncode, done.stdout + done.stderr
 
 
 def metrics(server):
@@ -243,10 +250,8 @@ def test_a_rule_that_leads_nowhere_is_refused_with_words(rule, words, tmp_path):
     assert done.returncode == 2 and words in done.stderr
 
 
-def test_what_was_not_sent_stays_and_new_clients_are_refused_until_it_is(cluster49, rmq49, tmp_path):
-    server = make_server(tmp_path, cluster49, "GID_late", store=", retain_size: 64KiB, quota: 512KiB", segment="64KiB")
-    server.start()
-
+def fill(server):
+    """Clients come and go until the log is full."""
     def refused():
         try:
             device = Device(server, "many")
@@ -255,6 +260,44 @@ def test_what_was_not_sent_stays_and_new_clients_are_refused_until_it_is(cluster
         device.cut()
         return device.code == 3
     wait_until("the quota", refused, 60, pause=0)
+    return refused
+
+
+def test_an_operator_drops_what_waits_and_nobody_else_does(tmp_path):
+    class Nobody:
+        namesrv = "127.0.0.1:1"
+    server = make_server(tmp_path, Nobody, "GID_nowhere", store=", retain_size: 64KiB, quota: 512KiB", segment="64KiB")
+    server.start()
+    refused = fill(server)
+    wait_until("the alarm", lambda: "ALARM: retention reaches what status-1 -> apache/GID_nowhere has not sent" in server.log())
+    code, said = rule(server, "list")
+    assert code == 1 and "status-1 -> apache/GID_nowhere: retrying since " in said and "ALARM: retention" in said
+    assert "error: name server 127.0.0.1:1: no connection" in said
+    assert metrics(server)["alarm"] == 2 and metrics(server)["dropped"] == 0
+    assert rule(server, "drop", "status-1")[0] == 2 and rule(server, "drop", "status-2", "--all")[0] == 1
+    waiting = metrics(server)["waiting"]
+    code, said = rule(server, "drop", "status-1", "--before", "1000")
+    assert (code, said) == (0, "status-1: dropped=0 targets=1\n")
+    code, said = rule(server, "drop", "status-1", "--all")
+    assert code == 0 and re.fullmatch(r"status-1: dropped=\d+ targets=1\n", said)
+    dropped = int(said.split("=")[1].split()[0])
+    assert dropped >= waiting
+    assert f"AUDIT: dropped by an operator: instance=rc-test rule=status-1 target=apache/GID_nowhere messages={dropped}" \
+        in server.log() and f"by={AK}" in server.log()
+    wait_until("a client to be let in", lambda: not refused(), 60)
+    server.kill()
+    server.start()
+    visit(server, "after")
+    numbers = wait_until("what came after to wait", lambda: (n := metrics(server))["waiting"] >= 2 and n)
+    assert numbers["dropped"] == numbers["dropped_by_operator"] == dropped and numbers["delivered"] == 0
+    assert numbers["matched"] == dropped + numbers["waiting"]
+    server.stop()
+
+
+def test_what_was_not_sent_stays_and_new_clients_are_refused_until_it_is(cluster49, rmq49, tmp_path):
+    server = make_server(tmp_path, cluster49, "GID_late", store=", retain_size: 64KiB, quota: 512KiB", segment="64KiB")
+    server.start()
+    refused = fill(server)
     assert "retention stops at" in server.log()
     waiting = metrics(server)["waiting"]
     assert waiting > 100
@@ -268,4 +311,4 @@ def test_what_was_not_sent_stays_and_new_clients_are_refused_until_it_is(cluster
 def lost(server):
     """How many messages the rule lost: its file says."""
     files = list((server.store / "rollcall").glob("rule-*"))
-    return sum(json.loads(file.read_text())["dropped"] for file in files)
+    return sum(sum(map(json.loads(file.read_text()).get, ("dropped", "droppedByOperator"))) for file in files)

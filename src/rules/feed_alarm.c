@@ -1,0 +1,61 @@
+/* What somebody should look after, before clients are refused. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "rules/rules_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { AGAIN_MS = 600000 };
+
+/* True when it is to be told now: at first, and now and then while it lasts. */
+static bool is_due(struct rc_feed_alarm *alarm, bool is_on)
+{
+    uint64_t now = rc_clock_mono_ms();
+    bool is_told = is_on && (!alarm->is_on || now - alarm->told_ms >= AGAIN_MS);
+    if (is_told)
+        alarm->told_ms = now;
+    alarm->is_on = is_on;
+    return is_told;
+}
+
+uint64_t rc_feed_held_bytes(struct rc_feed *feed)
+{
+    struct rc_queue_entry entry;
+    if (rc_queue_read(feed->queue, feed->cursor, &entry, 1) != 1)
+        return 0;
+    uint64_t end = rc_store_max_physical(feed->rules->store);
+    return end > entry.physical_offset ? end - entry.physical_offset : 0;
+}
+
+static bool is_most(uint64_t used, uint64_t limit)
+{
+    return limit > 0 && used / RC_RULES_RETENTION_ALARM_PERCENT >= limit / 100 &&
+           used >= limit / 100 * RC_RULES_RETENTION_ALARM_PERCENT;
+}
+
+void rc_feed_look(struct rc_feed *feed, const struct rc_rule_stats *stats)
+{
+    const struct rc_store_options *limits = rc_store_settings(feed->rules->store);
+    bool had_lag = feed->lag_alarm.is_on, had_room = !feed->retention_alarm.is_on;
+    bool is_near = stats->waiting > 0 && (is_most(stats->held_bytes, limits->retain_bytes) ||
+                                          is_most(stats->held_bytes, limits->quota_bytes) ||
+                                          is_most((uint64_t)stats->lag_ms, limits->retain_ms));
+    if (is_due(&feed->lag_alarm, stats->lag_ms > RC_RULES_LAG_ALARM_MS))
+        rc_log_error("rules", "ALARM: %s -> %s/%s lags: lag_ms=%" PRId64 " waiting=%" PRIu64 ": %s",
+                     feed->rule, feed->target, feed->target_topic, stats->lag_ms, stats->waiting,
+                     feed->error);
+    else if (had_lag && !feed->lag_alarm.is_on)
+        rc_log_info("rules", "alarm over: %s -> %s/%s lags no more", feed->rule, feed->target,
+                    feed->target_topic);
+    if (is_due(&feed->retention_alarm, is_near))
+        rc_log_error("rules",
+                     "ALARM: retention reaches what %s -> %s/%s has not sent: held_bytes=%" PRIu64
+                     " lag_ms=%" PRId64 " waiting=%" PRIu64
+                     ": the log grows, and at store.quota or with the disk full new clients are refused: %s",
+                     feed->rule, feed->target, feed->target_topic, stats->held_bytes, stats->lag_ms,
+                     stats->waiting, feed->error);
+    else if (!had_room && !feed->retention_alarm.is_on)
+        rc_log_info("rules", "alarm over: retention is ahead of %s -> %s/%s", feed->rule, feed->target,
+                    feed->target_topic);
+}

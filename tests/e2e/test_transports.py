@@ -162,6 +162,16 @@ def test_paho_c_on_each_transport(server, listener, scheme, path):
     run_scenario([BUILD / "c" / "scenario", uri, server.authority.ca, f"c-{listener}"])
 
 
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("listener,scheme,path", [("tcp", "tcp", ""), ("tls", "ssl", ""), ("ws", "ws", "/mqtt"),
+                                                  ("wss", "wss", "/other")])
+def test_paho_java_on_each_transport(server, listener, scheme, path, version):
+    java = BUILD / "java" / "paho"
+    uri = f"{scheme}://localhost:{server.ports[listener]}{path}"
+    run_scenario(["java", "-XX:TieredStopAtLevel=1", "-Xmx64m", "-cp", f"{java}/classes:{java}/lib/*", "rollcall.e2e.Scenario",
+                  uri, server.authority.ca, f"java-{listener}-{version}", str(version)])
+
+
 def mosquitto_pub(server, listener, *more):
     command = ["mosquitto_pub", "-h", "localhost", "-p", str(server.ports[listener]), "-t", "m/x", "-m", "hi", "-q", "1",
                "--cafile", server.authority.ca, *more]

@@ -1,6 +1,7 @@
 /*
  * Actions: what the table of them says of one, and the functions that do them. All on the API's thread, but
- * for rc_store_*: those run on the RocketMQ endpoint's worker, where files may be waited for.
+ * for rc_store_*, which run on the RocketMQ endpoint's worker, where files may be waited for, and rc_work_*,
+ * on the registry's.
  */
 #ifndef RC_API_ACTIONS_H
 #define RC_API_ACTIONS_H
@@ -24,6 +25,9 @@ struct rc_store_work {
 };
 typedef int rc_store_fn(struct rc_store_work *work); /* 0 or a negative rc_err */
 
+struct rc_registry_work;                                        /* registry_work.h */
+typedef int rc_registry_work_fn(struct rc_registry_work *work); /* negative: an rc_err */
+
 struct rc_api_action {
     const char *name;
     bool may_get, may_post;
@@ -32,7 +36,8 @@ struct rc_api_action {
     const char *needs;    /* parameters that must be there, with blanks between them */
     uint8_t flags;
     void (*run)(struct rc_api_call *call); /* or */
-    rc_store_fn *store;
+    rc_store_fn *store;                    /* or */
+    rc_registry_work_fn *work;
 };
 
 /* NULL when there is none. ---- openapi_actions.c ---- */
@@ -40,6 +45,9 @@ const struct rc_api_action *rc_api_action_find(const char *name);
 
 /* ---- store_work.c: runs `work` on the worker and answers ---- */
 void rc_api_call_store(struct rc_api_call *call, rc_store_fn *work);
+
+/* ---- registry_work.c: runs it on the registry's thread and answers ---- */
+void rc_api_call_work(struct rc_api_call *call, rc_registry_work_fn *fn);
 
 /* ---- actions_session.c ---- */
 void rc_action_query_session(struct rc_api_call *call);
@@ -60,10 +68,6 @@ void rc_action_replay_rule(struct rc_api_call *call);
 /* ---- actions_rule_drop.c ---- */
 void rc_action_drop_rule_messages(struct rc_api_call *call);
 
-/* ---- actions_instance.c ---- */
-void rc_action_list_instances(struct rc_api_call *call);
-void rc_action_list_groups(struct rc_api_call *call);
-
 /* ---- actions_message.c ---- */
 void rc_action_send_message(struct rc_api_call *call);
 
@@ -74,5 +78,44 @@ rc_store_fn rc_store_list_groups, rc_store_create_group, rc_store_delete_group;
 /* ---- actions_consumer.c: what one consumer group has read ---- */
 void rc_action_describe_group(struct rc_api_call *call);
 rc_store_fn rc_store_reset_offset, rc_store_list_dead_letters;
+
+/* ---- actions_instance.c ---- */
+rc_registry_work_fn rc_work_list_instances, rc_work_create_instance, rc_work_delete_instance,
+    rc_work_list_groups, rc_work_create_group, rc_work_delete_group, rc_work_list_topics,
+    rc_work_create_topic, rc_work_delete_topic;
+
+/* ---- actions_tag.c ---- */
+rc_registry_work_fn rc_work_tag_resources, rc_work_untag_resources, rc_work_list_tag_resources;
+/* [{TagKey, TagValue}] of a resource. */
+json_t *rc_work_tags_of(struct rc_registry_work *work, const char *type, struct rc_slice id);
+/* Gives it the tags of the parameters Tag.N.Key and Tag.N.Value. 0 or a negative rc_err. */
+int rc_work_put_tags(struct rc_registry_work *work, const char *type, struct rc_slice id);
+/* Whether they have all of the parameters Tag.N.Key and Tag.N.Value. */
+bool rc_work_fits_tags(const struct rc_registry_work *work, const json_t *tags);
+
+/* ---- actions_key.c ---- */
+rc_registry_work_fn rc_work_list_keys, rc_work_create_key, rc_work_delete_key;
+
+/* ---- actions_credential.c ---- */
+rc_registry_work_fn rc_work_register_credential, rc_work_refresh_credential, rc_work_get_credential,
+    rc_work_unregister_credential, rc_work_list_credentials;
+
+/* ---- actions_identity.c ---- */
+rc_registry_work_fn rc_work_add_identity, rc_work_update_identity, rc_work_delete_identity,
+    rc_work_query_identities, rc_work_add_permission, rc_work_update_permission, rc_work_delete_permission,
+    rc_work_query_permissions, rc_work_add_black, rc_work_delete_black, rc_work_query_black;
+
+/* ---- actions_certificate.c ---- */
+rc_registry_work_fn rc_work_register_code, rc_work_register_ca, rc_work_activate_ca, rc_work_inactivate_ca,
+    rc_work_delete_ca, rc_work_get_ca, rc_work_list_cas, rc_work_activate_device, rc_work_inactivate_device,
+    rc_work_delete_device, rc_work_get_device, rc_work_list_devices;
+
+/* ---- actions_token.c ---- */
+void rc_action_apply_token(struct rc_api_call *call);
+void rc_action_query_token(struct rc_api_call *call);
+rc_registry_work_fn rc_work_revoke_token;
+
+/* ---- actions_rule_change.c ---- */
+rc_registry_work_fn rc_work_create_rule, rc_work_update_rule, rc_work_delete_rule;
 
 #endif

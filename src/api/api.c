@@ -1,6 +1,8 @@
 #include "api/api.h"
 
 #include "api/api_private.h"
+#include "api/legacy.h"
+#include "api/rest.h"
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -27,6 +29,15 @@ static void answer_metrics(struct rc_api *api, struct rc_http_request *request)
     rc_buf_free(&out);
 }
 
+static void answer_document(struct rc_http_request *request)
+{
+    json_t *document = rc_rest_document();
+    char *text = json_dumps(document, JSON_COMPACT);
+    rc_http_answer(request, 200, "application/json", rc_slice_str(text != NULL ? text : "{}"));
+    free(text);
+    json_decref(document);
+}
+
 /* Ready for clients: their events can be written. */
 static void answer_ready(struct rc_api *api, struct rc_http_request *request)
 {
@@ -39,6 +50,8 @@ static void answer_ready(struct rc_api *api, struct rc_http_request *request)
 static void on_request(struct rc_http_request *request, void *owner)
 {
     struct rc_api *api = owner;
+    if (rc_rest_handle(api, request) || rc_legacy_handle(api, request))
+        return;
     bool is_read = request->method == RC_HTTP_GET || request->method == RC_HTTP_HEAD;
     if (rc_slice_eq_str(request->path, "/"))
         rc_openapi_handle(api, request);
@@ -48,6 +61,8 @@ static void on_request(struct rc_http_request *request, void *owner)
         answer_text(request, 200, "ok\n");
     else if (rc_slice_eq_str(request->path, "/readyz"))
         answer_ready(api, request);
+    else if (rc_slice_eq_str(request->path, "/openapi.json"))
+        answer_document(request);
     else if (rc_slice_eq_str(request->path, "/metrics"))
         answer_metrics(api, request);
     else

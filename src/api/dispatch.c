@@ -75,6 +75,16 @@ static bool has_all(struct rc_api_call *call, const char *names)
     return true;
 }
 
+static void start(struct rc_api_call *call, const struct rc_api_action *action)
+{
+    if (action->run != NULL)
+        action->run(call);
+    else if (action->store != NULL)
+        rc_api_call_store(call, action->store);
+    else
+        rc_api_call_work(call, action->work);
+}
+
 void rc_api_dispatch(struct rc_api_call *call)
 {
     const struct rc_api_action *action = call->action != NULL ? rc_api_action_find(call->action) : NULL;
@@ -87,5 +97,5 @@ void rc_api_dispatch(struct rc_api_call *call)
     else if (is_throttled(call, action))
         rc_api_call_fail(call, RC_API_THROTTLED, "The limit is %u a second.", action->per_second);
     else if (is_role_enough(call, action) && find_instance(call, action) && has_all(call, action->needs))
-        action->run != NULL ? action->run(call) : rc_api_call_store(call, action->store);
+        start(call, action);
 }

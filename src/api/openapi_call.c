@@ -95,6 +95,11 @@ static void send_answer(struct rc_api_call *call, unsigned status, json_t *answe
 void rc_api_call_finish(struct rc_api_call *call)
 {
     char root[96];
+    if (call->answer_as != NULL) {
+        call->answer_as(call, NULL, NULL);
+        free_call(call);
+        return;
+    }
     snprintf(root, sizeof(root), "%.80sResponse", call->action);
     send_answer(call, 200, call->answer, root);
     free_call(call);
@@ -107,6 +112,12 @@ void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const c
     json_t *detail = json_vsprintf(format, args);
     va_end(args);
     const char *text = detail != NULL ? json_string_value(detail) : "";
+    if (call->answer_as != NULL) {
+        call->answer_as(call, errors[error].code, text[0] != '\0' ? text : errors[error].message);
+        json_decref(detail);
+        free_call(call);
+        return;
+    }
     json_t *answer = json_object();
     json_object_set_new(answer, "Code", json_string(errors[error].code));
     json_object_set_new(answer, "Message",

@@ -27,6 +27,8 @@ struct rc_api_call {
     char request_id[RC_REQUEST_ID_LEN + 1];
     bool is_xml, is_rest;
     void *state; /* of an action that answers later */
+    /* Answers in a way of its own; `code` NULL: it went well, see `answer`. NULL: as the product does. */
+    void (*answer_as)(struct rc_api_call *call, const char *code, const char *message);
 };
 
 /* The errors that the product documents, and those of its gateway. */

@@ -1,0 +1,74 @@
+/* Key pairs. Who has one of an instance makes and deletes those of that instance; administrators' are theirs.
+ */
+#include "api/registry_work.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+static const char *const roles[] = {
+    [RC_KEY_USER] = "user", [RC_KEY_READ_ONLY] = "read-only", [RC_KEY_ADMIN] = "admin"};
+
+static void put_key(const struct rc_registry_key *row, void *arg)
+{
+    json_t *item = json_object();
+    json_object_set_new(item, "AccessKey", rc_api_text(row->access_key));
+    json_object_set_new(item, "InstanceId", rc_api_text(row->instance));
+    json_object_set_new(item, "Role", json_string(roles[row->role]));
+    json_object_set_new(item, "CreateTime", json_integer(row->created_ms));
+    json_object_set_new(item, "Declared", json_boolean(row->is_declared));
+    json_array_append_new(arg, item);
+}
+
+int rc_work_list_keys(struct rc_registry_work *work)
+{
+    json_t *list = json_array();
+    struct rc_registry_page page = {.after = rc_slice("", 0), .limit = RC_REGISTRY_PAGE_MAX};
+    int count;
+    json_object_set_new(work->call->answer, "Keys", list);
+    do {
+        count = rc_registry_list_keys(work->registry, work->instance, &page, put_key, list, NULL);
+        page.skip += count > 0 ? (uint32_t)count : 0;
+    } while (count == RC_REGISTRY_PAGE_MAX && page.skip < RC_WORK_LIST_MAX);
+    return count < 0 ? count : RC_OK;
+}
+
+/* The one time that the secret is told. */
+int rc_work_create_key(struct rc_registry_work *work)
+{
+    char access_key[RC_CATALOG_ID_MAX + 1], secret_key[RC_CATALOG_SECRET_MAX + 1];
+    struct rc_slice text = rc_work_param(work, "Role"), none = rc_slice("", 0);
+    enum rc_key_role role = RC_KEY_USER;
+    bool is_known = text.len == 0;
+    for (int i = 0; i < (int)(sizeof(roles) / sizeof(roles[0])); i++)
+        if (rc_slice_eq_str(text, roles[i])) {
+            role = (enum rc_key_role)i;
+            is_known = true;
+        }
+    if (!is_known)
+        return rc_work_refuse(work, "Role is user, read-only or admin.");
+    if (role == RC_KEY_ADMIN && work->call->key->role != RC_KEY_ADMIN)
+        return rc_error_set(work->error, RC_ERR_DENIED, "%s", "An administrator's key is made by one.");
+    int err = rc_registry_create_key(work->registry, role == RC_KEY_ADMIN ? none : work->instance, role,
+                                     rc_work_param(work, "AccessKey"), rc_work_param(work, "SecretKey"),
+                                     access_key, secret_key, work->error);
+    if (err >= 0) {
+        json_object_set_new(work->call->answer, "AccessKey", json_string(access_key));
+        json_object_set_new(work->call->answer, "SecretKey", json_string(secret_key));
+        json_object_set_new(work->call->answer, "Role", json_string(roles[role]));
+    }
+    OPENSSL_cleanse(secret_key, sizeof(secret_key));
+    return err;
+}
+
+int rc_work_delete_key(struct rc_registry_work *work)
+{
+    const struct rc_catalog *catalog = rc_registry_catalog(work->registry);
+    struct rc_slice access_key = rc_work_param(work, "AccessKey");
+    const struct rc_key_pair *key = rc_catalog_key(catalog, access_key);
+    bool is_own = key != NULL && rc_slice_eq(key->instance_id, work->instance) && key->role != RC_KEY_ADMIN;
+    if (key == NULL || (!is_own && work->call->key->role != RC_KEY_ADMIN))
+        return rc_error_set(work->error, RC_ERR_NOT_FOUND, "%s", "There is no such key.");
+    if (rc_slice_eq(access_key, work->call->key->access_key))
+        return rc_error_set(work->error, RC_ERR_BUSY, "%s", "A key does not delete itself.");
+    return rc_registry_delete_key(work->registry, access_key, work->error);
+}

@@ -88,9 +88,9 @@ rc_registry_work_fn rc_work_list_instances, rc_work_create_instance, rc_work_del
 rc_registry_work_fn rc_work_tag_resources, rc_work_untag_resources, rc_work_list_tag_resources;
 /* [{TagKey, TagValue}] of a resource. */
 json_t *rc_work_tags_of(struct rc_registry_work *work, const char *type, struct rc_slice id);
-/* Gives it the tags of the parameters Tag.N.Key and Tag.N.Value. 0 or a negative rc_err. */
+/* Gives it the tags of the parameters Tag.N.Key and Tag.N.Value, or of Tags. 0 or a negative rc_err. */
 int rc_work_put_tags(struct rc_registry_work *work, const char *type, struct rc_slice id);
-/* Whether they have all of the parameters Tag.N.Key and Tag.N.Value. */
+/* Whether they have all of those. */
 bool rc_work_fits_tags(const struct rc_registry_work *work, const json_t *tags);
 
 /* ---- actions_key.c ---- */

@@ -250,7 +250,10 @@ static void finish_describe(struct inquiry *inquiry)
 void rc_action_describe_clients(struct rc_api_call *call)
 {
     const char *ids[RC_ROLL_CLIENTS_MAX];
-    uint32_t count = read_clients(call, ids, RC_ROLL_CLIENTS_MAX);
+    uint32_t count = 1;
+    ids[0] = rc_params_get(&call->params, "ClientId"); /* one alone, or a list */
+    if (ids[0] == NULL || ids[0][0] == '\0')
+        count = read_clients(call, ids, RC_ROLL_CLIENTS_MAX);
     if (count > 0 && may_ask(call))
         ask_for(inquiry_create(call, count, finish_describe), ids, count, RC_ROLL_LOOK_UP);
 }

@@ -26,38 +26,84 @@ json_t *rc_work_tags_of(struct rc_registry_work *work, const char *type, struct 
     return list;
 }
 
+/* One of the parameter Tags, a JSON list; SDKs write its keys in either way. */
+static void add_tag(json_t *list, const json_t *item)
+{
+    const json_t *key = json_object_get(item, "Key"), *value = json_object_get(item, "Value");
+    key = key != NULL ? key : json_object_get(item, "key");
+    value = value != NULL ? value : json_object_get(item, "value");
+    const char *text = json_string_value(value);
+    if (json_is_string(key))
+        json_array_append_new(list,
+                              json_pack("{s:s,s:s?}", "TagKey", json_string_value(key), "TagValue", text));
+}
+
+/* [{TagKey, TagValue}] of the parameters Tag.N.Key and Tag.N.Value, or of Tags. NULL: that is no JSON. */
+static json_t *read_tags(const struct rc_registry_work *work)
+{
+    const struct rc_params *params = &work->call->params;
+    const char *key, *text = rc_params_get(params, "Tags");
+    json_t *list = json_array(), *item, *given = NULL;
+    size_t i;
+    for (unsigned n = 1; (key = rc_params_get_field(params, "Tag", n, "Key")) != NULL; n++)
+        json_array_append_new(list, json_pack("{s:s,s:s?}", "TagKey", key, "TagValue",
+                                              rc_params_get_field(params, "Tag", n, "Value")));
+    if (text != NULL && text[0] != '\0') {
+        given = json_loads(text, 0, NULL);
+        if (!json_is_array(given)) {
+            json_decref(given);
+            json_decref(list);
+            return NULL;
+        }
+    }
+    json_array_foreach(given, i, item) add_tag(list, item);
+    json_decref(given);
+    return list;
+}
+
+static const char *text_of(const json_t *tag, const char *field)
+{
+    return json_string_value(json_object_get(tag, field));
+}
+
 int rc_work_put_tags(struct rc_registry_work *work, const char *type, struct rc_slice id)
 {
-    const char *key;
-    int err = RC_OK;
-    for (unsigned n = 1;
-         err >= 0 && (key = rc_params_get_field(&work->call->params, "Tag", n, "Key")) != NULL; n++) {
-        const char *value = rc_params_get_field(&work->call->params, "Tag", n, "Value");
-        struct rc_registry_tag tag = {rc_slice_str(type), id, rc_slice_str(key),
+    json_t *tags = read_tags(work), *item;
+    size_t i;
+    int err = tags != NULL ? RC_OK : rc_work_refuse(work, "Tags is a list in JSON.");
+    json_array_foreach(tags, i, item)
+    {
+        const char *value = text_of(item, "TagValue");
+        struct rc_registry_tag tag = {rc_slice_str(type), id, rc_slice_str(text_of(item, "TagKey")),
                                       rc_slice_str(value != NULL ? value : "")};
-        err = rc_registry_tag(work->registry, &tag, work->error);
+        err = err < 0 ? err : rc_registry_tag(work->registry, &tag, work->error);
     }
+    json_decref(tags);
     return err;
+}
+
+static bool has_tag(const json_t *tags, const json_t *wanted)
+{
+    const char *value = text_of(wanted, "TagValue");
+    const json_t *tag;
+    size_t i;
+    json_array_foreach(tags, i, tag)
+    {
+        if (strcmp(text_of(tag, "TagKey"), text_of(wanted, "TagKey")) == 0 &&
+            (value == NULL || strcmp(text_of(tag, "TagValue"), value) == 0))
+            return true;
+    }
+    return false;
 }
 
 bool rc_work_fits_tags(const struct rc_registry_work *work, const json_t *tags)
 {
-    const char *key;
-    const json_t *tag;
+    json_t *wanted = read_tags(work), *item;
+    bool fits = wanted != NULL;
     size_t i;
-    for (unsigned n = 1; (key = rc_params_get_field(&work->call->params, "Tag", n, "Key")) != NULL; n++) {
-        const char *value = rc_params_get_field(&work->call->params, "Tag", n, "Value");
-        bool fits = false;
-        json_array_foreach(tags, i, tag)
-        {
-            fits |=
-                strcmp(json_string_value(json_object_get(tag, "TagKey")), key) == 0 &&
-                (value == NULL || strcmp(json_string_value(json_object_get(tag, "TagValue")), value) == 0);
-        }
-        if (!fits)
-            return false;
-    }
-    return true;
+    json_array_foreach(wanted, i, item) fits = fits && has_tag(tags, item);
+    json_decref(wanted);
+    return fits;
 }
 
 /* ---- the actions ---- */

@@ -160,7 +160,7 @@ static json_t *describe_route(const struct rc_rest_route *route)
     json_t *operation = json_object();
     json_object_set_new(operation, "operationId", json_string(route->action != NULL ? route->action : id));
     json_object_set_new(operation, "summary", json_string(route->summary));
-    if (strcmp(route->path, "/v1/instances/{InstanceId}/clients/{ClientIdList.1}") == 0)
+    if (route->body == NULL && route->action != NULL && strcmp(route->action, "DescribeClients") == 0)
         json_object_set_new(operation, "operationId", json_string("DescribeClient"));
     if (route->action == NULL) {
         json_object_set_new(operation, "security", json_array());

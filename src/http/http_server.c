@@ -121,7 +121,7 @@ static struct exchange *exchange_create(struct rc_http_server *server, struct MH
     rc_buf_init(&exchange->body, server->options.body_max);
     exchange->request.path = rc_slice_str(url);
     if (!find_method(method, &exchange->request.method))
-        exchange->refused = MHD_HTTP_NOT_IMPLEMENTED;
+        exchange->refused = MHD_HTTP_METHOD_NOT_ALLOWED;
     info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     exchange->request.is_secure = info != NULL && info->socket_context != NULL;
     info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);

@@ -44,8 +44,8 @@ int main(int argc, char **argv)
         options.ssl = &tls;
     options.connectTimeout = PATIENCE_MS / 1000;
     check(MQTTClient_connect(client, &options), "connect");
-    check(MQTTClient_subscribe(client, topic, 1), "subscribe");
-    for (int qos = 0; qos < 2; qos++) {
+    check(MQTTClient_subscribe(client, topic, 2), "subscribe");
+    for (int qos = 0; qos <= 2; qos++) {
         MQTTClient_deliveryToken token;
         check(MQTTClient_publish(client, topic, SIZE, payload, qos, 0, &token), "publish");
         check(MQTTClient_waitForCompletion(client, token, PATIENCE_MS), "completion");

@@ -18,9 +18,9 @@ const topic = `js/${clientId}`;
 const payload = "x".repeat(100000);
 let received = 0;
 client.on("error", (error) => fail(error.message));
-client.on("connect", () => client.subscribe(topic, { qos: 1 }, (error) => {
+client.on("connect", () => client.subscribe(topic, { qos: 2 }, (error) => {
   if (error) fail(error.message);
-  for (const qos of [0, 1, 1])
+  for (const qos of [0, 1, 2])
     client.publish(topic, payload, { qos }, (problem) => problem && fail(problem.message));
 }));
 client.on("message", (_, message) => {

@@ -27,5 +27,6 @@ extern const struct rc_cli_command rc_cli_sim;
 extern const struct rc_cli_command rc_cli_bench;
 extern const struct rc_cli_command rc_cli_store;
 extern const struct rc_cli_command rc_cli_rule;
+extern const struct rc_cli_command rc_cli_registry;
 
 #endif

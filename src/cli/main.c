@@ -8,7 +8,7 @@
 
 static const struct rc_cli_command *const commands[] = {
     &rc_cli_serve, &rc_cli_watch, &rc_cli_status, &rc_cli_sign, &rc_cli_passwd,
-    &rc_cli_sim,   &rc_cli_bench, &rc_cli_store,  &rc_cli_rule,
+    &rc_cli_sim,   &rc_cli_bench, &rc_cli_store,  &rc_cli_rule, &rc_cli_registry,
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

@@ -154,9 +154,12 @@ int rc_registry_load_identities(struct rc_registry *registry, struct rc_instance
                                            .client_id = rc_sql_text(statement, 1)};
         err = rc_registry_unseal(registry, "identity", instance->id, name_of(text, sizeof(text), &row),
                                  rc_sql_bytes(statement, 3), &secret, error);
-        err = err ? err
-                  : rc_catalog_put_identity(instance, row.username, row.client_id, secret,
-                                            sqlite3_column_int(statement, 2) != 0);
+        if (err == RC_OK) {
+            err = rc_catalog_put_identity(instance, row.username, row.client_id, secret,
+                                          sqlite3_column_int(statement, 2) != 0);
+            if (err != RC_OK)
+                rc_registry_refuse(error, err, "identity", row.username);
+        }
         if (err != RC_OK) {
             rc_sql_end(statement);
             return err;

@@ -109,7 +109,11 @@ static int load_credentials(struct rc_registry *registry, struct rc_instance *in
         struct rc_slice client_id = rc_sql_text(statement, 0), secret;
         err = rc_registry_unseal(registry, "credential", instance->id, client_id, rc_sql_bytes(statement, 2),
                                  &secret, error);
-        err = err ? err : rc_catalog_put_credential(instance, client_id, rc_sql_text(statement, 1), secret);
+        if (err == RC_OK) {
+            err = rc_catalog_put_credential(instance, client_id, rc_sql_text(statement, 1), secret);
+            if (err != RC_OK)
+                rc_registry_refuse(error, err, "device credential", client_id);
+        }
         if (err != RC_OK) {
             rc_sql_end(statement);
             return err;

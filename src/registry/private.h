@@ -22,6 +22,7 @@ struct rc_registry {
     bool in_transaction;         /* of the turn */
     bool has_begun;              /* the running job has changed something */
     bool is_started;
+    int lock_fd; /* -1: none */
     struct rc_catalog_change change, undo_change;
     struct rc_list done; /* jobs of this turn: answered after the commit */
     atomic_uint waiting;

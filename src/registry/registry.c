@@ -4,9 +4,11 @@
 #include "base/log.h"
 #include "registry/schema.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +60,21 @@ static int open_database(struct rc_registry *registry, struct rc_error *error)
     return err ? err : rc_schema_migrate(&registry->sql, path, error);
 }
 
+/* One process at a time may change it: catalogs of others would not know. */
+static int lock(struct rc_registry *registry, struct rc_error *error)
+{
+    char file[4096];
+    snprintf(file, sizeof(file), "%s.lock", registry->options.path);
+    registry->lock_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (registry->lock_fd == -1)
+        return rc_error_set(error, rc_err_from_errno(errno), "%s cannot be made: %s", file, strerror(errno));
+    if (flock(registry->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return rc_error_set(error, RC_ERR_BUSY,
+                            "the registry %s is in use: stop the server that has it first",
+                            registry->options.path);
+    return RC_OK;
+}
+
 static int open_all(struct rc_registry *registry, struct rc_error *error)
 {
     char file[4096];
@@ -68,6 +85,11 @@ static int open_all(struct rc_registry *registry, struct rc_error *error)
     if ((size_t)snprintf(file, sizeof(file), "%s.key", path) >= sizeof(file))
         return rc_error_set(error, RC_ERR_TOO_LARGE, "the registry's path is too long");
     bool is_new = stat(path, &info) != 0 || info.st_size == 0;
+    if (registry->options.is_reader && is_new)
+        return rc_error_set(error, RC_ERR_NOT_FOUND, "there is no registry at %s", path);
+    int locked = registry->options.is_reader ? RC_OK : lock(registry, error);
+    if (locked != RC_OK)
+        return locked;
     int err = rc_secret_box_create(registry->options.key_text, key_file, is_new, &registry->box, error);
     err = err ? err : open_database(registry, error);
     return err ? err : check_key(registry, key_file, error);
@@ -79,6 +101,7 @@ int rc_registry_open(const struct rc_registry_options *options, struct rc_regist
     struct rc_registry *registry = rc_new(struct rc_registry);
     registry->options = *options;
     rc_list_init(&registry->done);
+    registry->lock_fd = -1;
     registry->hook.run = rc_registry_on_turn;
     registry->catalog = rc_catalog_create();
     registry->declared = rc_catalog_create();
@@ -107,6 +130,8 @@ void rc_registry_close(struct rc_registry *registry)
     rc_sql_free(&registry->sql);
     sqlite3_close(registry->sql.db);
     rc_secret_box_free(registry->box);
+    if (registry->lock_fd != -1)
+        close(registry->lock_fd);
     rc_catalog_unref(registry->next);
     rc_catalog_unref(registry->catalog);
     rc_catalog_unref(registry->declared);

@@ -38,6 +38,7 @@ struct rc_registry;
 struct rc_registry_options {
     const char *path;     /* of the database; its directory exists */
     const char *key_file; /* NULL: <path>.key; made, with mode 0600, together with a new database */
+    bool is_reader;       /* only reads, so another process may have it open; it must be there */
     const char *key_text; /* 64 hexadecimal digits, from the environment; NULL: the file's */
     /*
      * Both on the registry's thread, may be NULL. `prepare` makes what a catalog with changed rules needs
@@ -49,7 +50,10 @@ struct rc_registry_options {
     void *arg;
 };
 
-/* Opens or makes the database, checks it (key, version, integrity), migrates it. No thread yet. */
+/*
+ * Opens or makes the database, checks it (key, version, integrity), migrates it. No thread yet. RC_ERR_BUSY
+ * while another process has it.
+ */
 int rc_registry_open(const struct rc_registry_options *options, struct rc_registry **ret,
                      struct rc_error *error);
 /*

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "registry/private.h"
 #include "registry/test_registry.h"
+#include "registry/transfer.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -350,6 +351,80 @@ static void test_all_kinds_outlive_a_restart_and_go_with_their_instance(void **s
                      2); /* the file's, the administrator's */
 }
 
+/* ---- as a file ---- */
+
+static void test_an_export_makes_the_same_registry_elsewhere_under_another_key(void **state)
+{
+    struct rig *rig = *state, *other;
+    struct kept kept = {0};
+    struct rc_error error = {0};
+    void *other_state;
+    assert_int_equal(perform(rig, make_everything, NULL), 0);
+    assert_int_equal(perform(rig, register_client, &kept), 0);
+    FILE *file = tmpfile();
+    int64_t rows = rc_registry_export(rig->registry, file, &error);
+    assert_true(rows > 8);
+    rig_set_up(&other_state);
+    other = other_state;
+    rewind(file);
+    assert_int_equal(rc_registry_import(other->registry, file, &error), rows);
+    rig_restart(other);
+    const struct rc_credential *one = rc_instance_credential(instance_of(other, "file"), S(CLIENT));
+    assert_true(one != NULL && rc_slice_eq_str(one->secret, kept.secret));
+    assert_true(rc_slice_eq_str(
+        rc_instance_identity(instance_of(other, "mine"), S("bob"), S("GID_a1b@@@1"))->secret, "s2"));
+    assert_memory_equal(instance_of(other, "file")->token_key, instance_of(rig, "file")->token_key,
+                        RC_CATALOG_TOKEN_KEY_LEN);
+    assert_true(
+        rc_slice_eq_str(rc_catalog_key(rc_registry_catalog(other->registry), S("AK1"))->secret_key, "SK1"));
+    fclose(file);
+    rig_tear_down(&other_state);
+}
+
+static void refuse_import(struct rig *rig, const char *text)
+{
+    struct rc_error error = {0};
+    FILE *file = tmpfile();
+    fputs(text, file);
+    rewind(file);
+    assert_true(rc_registry_import(rig->registry, file, &error) < 0);
+    assert_true(error.text[0] != '\0');
+    fclose(file);
+}
+
+static void test_an_import_is_all_or_nothing(void **state)
+{
+#define HEAD "{\"kind\":\"rollcall-registry\",\"version\":1}\n"
+#define GROUP                                                                                                \
+    "{\"kind\":\"groups\",\"instance\":\"file\",\"id\":\"GID_new\",\"origin\":0,\"created\":1,\"updated\":"  \
+    "1}\n"
+    struct rig *rig = *state;
+    refuse_import(rig, "");
+    refuse_import(rig, GROUP);
+    refuse_import(rig, HEAD GROUP "{");
+    refuse_import(rig, HEAD GROUP "{\"kind\":\"unknown\"}\n");
+    refuse_import(rig, HEAD GROUP "{\"kind\":\"groups\",\"instance\":1}\n");
+    refuse_import(
+        rig, HEAD GROUP
+        "{\"kind\":\"credentials\",\"instance\":\"file\",\"client_id\":\"x\",\"access_key\":\"a|b\","
+        "\"secret\":\"s\",\"created\":1,\"updated\":1}\n");
+    rig_restart(rig);
+    assert_null(rc_instance_group(instance_of(rig, "file"), S("GID_new")));
+}
+
+static void test_one_process_at_a_time_changes_it_and_others_may_read(void **state)
+{
+    struct rig *rig = *state;
+    struct rc_error error = {0};
+    struct rc_registry *second;
+    struct rc_registry_options options = rig->options;
+    assert_int_equal(rc_registry_open(&options, &second, &error), RC_ERR_BUSY);
+    assert_non_null(strstr(error.text, "is in use: stop the server"));
+    options.is_reader = true;
+    assert_int_equal(rc_registry_open(&options, &second, &error), 0);
+    rc_registry_close(second);
+}
+
 /* ---- opening ---- */
 
 static void test_secrets_do_not_stand_in_the_file_and_the_key_is_its_owners(void **state)
@@ -498,6 +573,9 @@ int main(void)
         IN_RIG(test_a_group_goes_with_its_credentials_and_with_no_others),
         IN_RIG(test_a_token_counts_until_it_is_revoked_also_after_a_restart),
         IN_RIG(test_all_kinds_outlive_a_restart_and_go_with_their_instance),
+        IN_RIG(test_an_export_makes_the_same_registry_elsewhere_under_another_key),
+        IN_RIG(test_an_import_is_all_or_nothing),
+        IN_RIG(test_one_process_at_a_time_changes_it_and_others_may_read),
         IN_RIG(test_secrets_do_not_stand_in_the_file_and_the_key_is_its_owners),
         IN_RIG(test_a_wrong_or_missing_key_is_told),
         IN_RIG(test_a_damaged_or_later_database_is_refused),

@@ -64,6 +64,12 @@ sqlite3_stmt *rc_sql_bind(struct rc_sql *sql, const char *text, const char *form
     return statement;
 }
 
+void rc_sql_bind_bytes(sqlite3_stmt *statement, int at, struct rc_slice bytes)
+{
+    sqlite3_bind_blob(statement, at, bytes.ptr != NULL ? (const void *)bytes.ptr : "", (int)bytes.len,
+                      SQLITE_TRANSIENT); /* several of one statement may be made in the same place */
+}
+
 int rc_sql_row(struct rc_sql *sql, sqlite3_stmt *statement, struct rc_error *error)
 {
     int code = statement != NULL ? sqlite3_step(statement) : SQLITE_ERROR;

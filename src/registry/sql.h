@@ -27,6 +27,8 @@ int rc_sql_error(struct rc_sql *sql, int code, struct rc_error *error);
  * wrong, which a test would have shown: rc_sql_row and rc_sql_end take that as an error.
  */
 sqlite3_stmt *rc_sql_bind(struct rc_sql *sql, const char *text, const char *format, ...);
+/* One parameter, from 1 on. */
+void rc_sql_bind_bytes(sqlite3_stmt *statement, int at, struct rc_slice bytes);
 /* 1: a row is there; 0: there are no more; negative: an error. */
 int rc_sql_row(struct rc_sql *sql, sqlite3_stmt *statement, struct rc_error *error);
 /* Done with it: unlocks what it read. */

@@ -1,0 +1,267 @@
+"""Every way to log in besides Signature, right and wrong: tokens, device credentials, custom identities, certificates."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import signal
+import struct
+import time
+
+import paho.mqtt.client as mqtt
+import pytest
+
+from harness.clients import Client
+from harness.procs import PATIENCE, wait_until
+from harness.rollcall import AK, GROUP, INSTANCE, PARENT, Rollcall, password, run
+
+NOT_AUTHORIZED, BAD_CREDENTIALS, BANNED = 0x87, 0x86, 0x8A
+TOKEN_KEY = bytes(range(32))
+ME = f"{GROUP}@@@me"
+
+
+# ---- tokens, made as the server makes them ----
+
+def make_token(actions, topics, life_s, key=TOKEN_KEY, access_key=AK, instance=INSTANCE):
+    def text(value):
+        return bytes([len(value)]) + value.encode()
+    bits = ("R" in actions) + 2 * ("W" in actions)
+    body = struct.pack(">BBQ", 1, bits, int((time.time() + life_s) * 1000)) + os.urandom(16)
+    body += text(instance) + text(access_key) + bytes([len(topics)]) + b"".join(map(text, topics))
+    return base64.urlsafe_b64encode(body + hmac.new(key, body, hashlib.sha256).digest()).decode().rstrip("=")
+
+
+def line(kind, **fields):
+    return json.dumps({"kind": kind, **fields})
+
+
+class Registry:
+    """An export that is made by hand, imported before the server starts."""
+
+    def __init__(self):
+        self.lines = [line("rollcall-registry", version=1),
+                      line("instances", id=INSTANCE, name=INSTANCE, origin=1, token_key=TOKEN_KEY.hex(),
+                           registration_code="code", created=1, updated=1)]
+
+    def credential(self, client_id, access_key, secret):
+        self.lines.append(line("credentials", instance=INSTANCE, client_id=client_id, access_key=access_key,
+                               secret=secret, created=1, updated=1))
+
+    def identity(self, name, secret, signed=False, client_id=""):
+        self.lines.append(line("identities", instance=INSTANCE, type=int(bool(client_id)), username=name,
+                               client_id=client_id, is_signed=int(signed), secret=secret, created=1, updated=1))
+
+    def permission(self, identity, topic, actions, denies=False, is_client=False):
+        self.lines.append(line("permissions", instance=INSTANCE, type=int(is_client), identity=identity, topic=topic,
+                               actions=actions, denies=int(denies)))
+
+    def black(self, client_id):
+        self.lines.append(line("blacklist", instance=INSTANCE, client_id=client_id, created=1))
+
+    def put_into(self, server):
+        file = server.home / "registry.jsonl"
+        file.write_text("\n".join(self.lines) + "\n")
+        done = run("registry", "import", "-c", server.config, "-f", file)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def registry():
+    return Registry()
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = Rollcall(tmp_path / "rollcall")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def clients():
+    made = []
+
+    def make(*args, **more):
+        made.append(Client(*args, **more))
+        return made[-1]
+    yield make
+    for client in made:
+        client.close()
+
+
+def start(server, registry):
+    registry.put_into(server)
+    return server.start()
+
+
+def token_user(access_key=AK):
+    return f"Token|{access_key}|{INSTANCE}"
+
+
+# ---- tokens ----
+
+def test_a_token_lets_its_client_do_what_it_says(server, registry, clients):
+    start(server, registry)
+    both = f"R|{make_token('R', [PARENT + '/in/#'], 3600)}|W|{make_token('W', [PARENT + '/out'], 3600)}"
+    client = clients(server, ME, token_user(), both)
+    assert client.code == 0
+    assert client.subscribe(f"{PARENT}/in/+") == 1
+    assert client.publish(f"{PARENT}/out", "x") in (0, 0x10)
+    client.paho.publish(f"{PARENT}/in/a", "not for writing", 1)
+    assert client.end() == NOT_AUTHORIZED
+    reader = clients(server, ME, token_user(), f"RW|{make_token('RW', [PARENT + '/in/#'], 3600)}")
+    assert reader.subscribe(f"{PARENT}/in/#") == 1
+    reader.publish(f"{PARENT}/in/a", "x")
+    assert reader.message()[:2] == (f"{PARENT}/in/a", "x")
+    reader.paho.subscribe(f"{PARENT}/#", 1)
+    assert reader.end() == NOT_AUTHORIZED
+
+
+@pytest.mark.parametrize("wrong", ["forged", "expired", "key", "type", "instance", "form", "one of two"])
+def test_a_wrong_token_lets_nobody_in(server, registry, clients, wrong):
+    start(server, registry)
+    good = make_token("R", [PARENT], 3600)
+    word = {
+        "forged": "R|" + make_token("R", [PARENT], 3600, key=b"x" * 32),
+        "expired": "R|" + make_token("R", [PARENT], -1),
+        "key": "R|" + make_token("R", [PARENT], 3600, access_key="AnotherKey"),
+        "type": "W|" + good,
+        "instance": "R|" + make_token("R", [PARENT], 3600, instance="another"),
+        "form": good,
+        "one of two": f"R|{good}|W|{make_token('W', [PARENT], -1)}",
+    }[wrong]
+    assert clients(server, ME, token_user(), word).code == BAD_CREDENTIALS
+    assert clients(server, ME, token_user(), word, version=mqtt.MQTTv311).code in (4, 5, BAD_CREDENTIALS, NOT_AUTHORIZED)
+    assert clients(server, ME, token_user("NoKey"), f"R|{good}").code == NOT_AUTHORIZED
+    assert clients(server, ME, token_user(), f"R|{good}").code == 0
+
+
+def test_a_client_is_told_before_its_token_ends_and_when_it_did(server, registry, clients):
+    start(server, registry)
+    client = clients(server, ME, token_user(), f"R|{make_token('R', [PARENT], 3)}")
+    topic, payload, _ = client.message()
+    notice = json.loads(payload)
+    assert topic == "$SYS/tokenExpireNotice" and notice["type"] == "R" and notice["expireTime"] > time.time() * 1000
+    topic, payload, _ = client.message()
+    assert topic == "$SYS/tokenInvalidNotice" and json.loads(payload) == {"code": 2, "type": "R"}
+    assert client.end() == NOT_AUTHORIZED
+
+
+def test_a_token_is_renewed_and_a_wrong_one_ends_the_connection(server, registry, clients):
+    start(server, registry)
+    client = clients(server, ME, token_user(), f"R|{make_token('R', [PARENT + '/a'], 4)}")
+    assert client.message()[0] == "$SYS/tokenExpireNotice"
+    assert client.subscribe(f"{PARENT}/a") == 1
+    renewed = {"token": make_token("R", [PARENT + "/a", PARENT + "/b"], 3600), "type": "R"}
+    assert client.publish("$SYS/uploadToken", json.dumps(renewed)) == 0
+    assert client.subscribe(f"{PARENT}/b") == 1
+    time.sleep(4.5)  # the first one has ended by then
+    assert client.paho.is_connected() and client.messages.empty()
+    for code, token in [(8, make_token("R", [PARENT], 60, key=b"x" * 32)), (2, make_token("R", [PARENT], -1)),
+                        (5, make_token("W", [PARENT], 60)), (1, "nonsense"), (-1, make_token("R", [PARENT], 60, access_key="X")),
+                        (4, make_token("R", [PARENT + "/b"], 3600))]:
+        if not client.paho.is_connected():
+            client = clients(server, ME, token_user(), f"R|{make_token('R', [PARENT + '/a'], 3600)}")
+            assert client.code == 0 and client.subscribe(f"{PARENT}/a") == 1
+        client.paho.publish("$SYS/uploadToken", json.dumps({"token": token, "type": "R"}), 1)
+        topic, payload, _ = client.message()
+        assert topic == "$SYS/tokenInvalidNotice" and json.loads(payload)["code"] == code
+        assert client.end() == NOT_AUTHORIZED
+
+
+# ---- device credentials ----
+
+def test_a_device_credential_is_for_its_client_alone(server, registry, clients):
+    registry.credential(ME, "DC.one", "device secret")
+    other = f"{GROUP}@@@other"
+    start(server, registry)
+    name = f"DeviceCredential|DC.one|{INSTANCE}"
+    assert clients(server, ME, name, password(ME, "device secret")).code == 0
+    assert clients(server, ME, name, password(ME, "device secret"), version=mqtt.MQTTv311).code == 0
+    assert clients(server, ME, name, password(ME, "another")).code == BAD_CREDENTIALS
+    assert clients(server, other, name, password(other, "device secret")).code == NOT_AUTHORIZED
+    assert clients(server, ME, f"DeviceCredential|DC.two|{INSTANCE}", password(ME, "device secret")).code == NOT_AUTHORIZED
+    assert clients(server, ME, "DeviceCredential|DC.one|elsewhere", password(ME, "device secret")).code == NOT_AUTHORIZED
+
+
+# ---- custom identities ----
+
+def test_custom_identities_keep_to_their_permissions(server, registry, clients):
+    registry.identity("bob", "open word")
+    registry.identity("carol", "signing key", signed=True)
+    registry.identity("bob", "his own", client_id=f"{GROUP}@@@special")
+    registry.permission("bob", f"{PARENT}/#", 3)
+    registry.permission("bob", f"{PARENT}/secret", 1, denies=True)
+    registry.permission(ME, f"{PARENT}/mine", 2, is_client=True)
+    registry.black(f"{GROUP}@@@banned")
+    start(server, registry)
+    bob = clients(server, ME, "bob", "open word")
+    assert bob.code == 0
+    assert bob.subscribe(f"{PARENT}/news") == 1
+    assert bob.publish(f"{PARENT}/news", "x") == 0
+    assert bob.message()[1] == "x"
+    bob.paho.subscribe(f"{PARENT}/secret", 1)
+    assert bob.end() == NOT_AUTHORIZED
+    assert clients(server, ME, "bob", "wrong").code == BAD_CREDENTIALS
+    assert clients(server, ME, f"bob|{INSTANCE}", "open word").code == 0
+    assert clients(server, f"{GROUP}@@@special", "bob", "open word").code == BAD_CREDENTIALS
+    assert clients(server, f"{GROUP}@@@special", "bob", "his own").code == 0
+    assert clients(server, f"{GROUP}@@@banned", "bob", "open word").code == NOT_AUTHORIZED
+    assert clients(server, f"{GROUP}@@@x", "nobody", "open word").code == BAD_CREDENTIALS
+    carol = clients(server, ME, "carol", password(ME, "signing key"))
+    assert carol.code == 0
+    assert carol.publish(f"{PARENT}/mine", "x") in (0, 0x10)  # the client's own permission
+    carol.paho.publish(f"{PARENT}/news", "x", 1)
+    assert carol.end() == NOT_AUTHORIZED
+    assert clients(server, ME, "carol", "signing key").code == BAD_CREDENTIALS
+
+
+def test_a_will_needs_the_right_to_its_topic(server, registry, clients):
+    server.config.write_text(server.config.read_text().replace("- id: rc-test", "- id: rc-test\n    limits: {wills: true}"))
+    start(server, registry)
+
+    def code_of(topic):
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, ME, protocol=mqtt.MQTTv5)
+        client.username_pw_set(token_user(), f"W|{make_token('W', [PARENT + '/gone'], 3600)}")
+        client.will_set(topic, "bye", 1)
+        codes = []
+        client.on_connect = lambda c, u, flags, reason, props: codes.append(reason.value)
+        client.connect("127.0.0.1", server.mqtt_port)
+        client.loop_start()
+        wait_until("CONNACK", lambda: codes)
+        client.disconnect()
+        client.loop_stop()
+        return codes[0]
+    assert code_of(f"{PARENT}/gone") == 0
+    assert code_of(f"{PARENT}/other") == NOT_AUTHORIZED
+
+
+# ---- what holds for all ----
+
+def test_guessing_is_slowed_whatever_the_way(server, registry, clients):
+    registry.credential(ME, "DC.one", "device secret")
+    start(server, registry)
+    name = f"DeviceCredential|DC.one|{INSTANCE}"
+    codes = [clients(server, ME, name, password(ME, f"guess {i}")).code for i in range(12)]
+    assert codes[:10] == [BAD_CREDENTIALS] * 10 and 0x9F in codes
+    assert clients(server, ME, name, password(ME, "device secret")).code == 0x9F
+    assert clients(server, f"{GROUP}@@@2", token_user(), "R|" + make_token("R", [PARENT], 60)).code == 0
+
+
+def test_what_was_made_outlives_a_restart_and_a_reload(server, registry, clients):
+    registry.credential(ME, "DC.one", "device secret")
+    start(server, registry)
+    name = f"DeviceCredential|DC.one|{INSTANCE}"
+    client = clients(server, ME, name, password(ME, "device secret"))
+    assert client.code == 0
+    server.process.signal(signal.SIGHUP)
+    wait_until("the reload", lambda: "config: reloaded" in server.log())
+    assert client.paho.is_connected()
+    assert run("registry", "import", "-c", server.config, "-f", server.home / "registry.jsonl").returncode == 1  # it runs
+    exported = run("registry", "export", "-c", server.config)
+    assert exported.returncode == 0 and '"client_id":"' + ME in exported.stdout
+    server.stop()
+    server.start()
+    assert clients(server, ME, name, password(ME, "device secret")).code == 0
+    assert "device secret" not in server.log() and TOKEN_KEY.hex() not in server.log()

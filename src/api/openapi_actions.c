@@ -110,6 +110,7 @@ static const struct rc_api_action own_actions[] = {
     {"DeleteRocketMqTopic", POST, 10, INSTANCE, "Topic", OWN | WRITES, .store = rc_store_delete_rmq_topic},
     {"DeleteTopic", POST, 10, INSTANCE, "Topic", OWN | WRITES, .work = rc_work_delete_topic},
     {"DescribeClients", GET_POST, 500, INSTANCE, NULL, OWN, .run = rc_action_describe_clients},
+    {"DescribeClientEvents", GET_POST, 500, INSTANCE, "ClientId", OWN, .run = rc_action_trace_device},
     {"DescribeConsumerGroup", GET_POST, 50, INSTANCE, "ConsumerGroup", OWN, .run = rc_action_describe_group},
     {"DropRuleMessages", POST, 5, INSTANCE, "RuleId", OWN | WRITES, .run = rc_action_drop_rule_messages},
     {"ListClientStatusNotifyRules", GET_POST, 50, INSTANCE, NULL, OWN, .run = rc_action_list_rules},

@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <openssl/rand.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 enum { URL_MAX = 2 << 20 };
@@ -56,6 +57,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *arg)
 
 static CURLcode post(const char *url, const struct rc_buf *form, struct rc_buf *answer)
 {
+    const char *ca_file = getenv("ROLLCALL_CA_FILE"); /* of https://; otherwise the system's CAs */
     CURL *curl = curl_easy_init();
     if (curl == NULL)
         return CURLE_FAILED_INIT;
@@ -67,6 +69,8 @@ static CURLcode post(const char *url, const struct rc_buf *form, struct rc_buf *
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)RC_API_PATIENCE_S);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    if (ca_file != NULL)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file);
     CURLcode code = curl_easy_perform(curl);
     curl_easy_cleanup(curl);
     return code;

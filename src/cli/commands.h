@@ -28,5 +28,6 @@ extern const struct rc_cli_command rc_cli_bench;
 extern const struct rc_cli_command rc_cli_store;
 extern const struct rc_cli_command rc_cli_rule;
 extern const struct rc_cli_command rc_cli_registry;
+extern const struct rc_cli_command rc_cli_ctl;
 
 #endif

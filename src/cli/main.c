@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const struct rc_cli_command *const commands[] = {
-    &rc_cli_serve, &rc_cli_watch, &rc_cli_status, &rc_cli_sign, &rc_cli_passwd,
-    &rc_cli_sim,   &rc_cli_bench, &rc_cli_store,  &rc_cli_rule, &rc_cli_registry,
+    &rc_cli_serve, &rc_cli_watch, &rc_cli_status, &rc_cli_sign,     &rc_cli_passwd, &rc_cli_sim,
+    &rc_cli_bench, &rc_cli_store, &rc_cli_rule,   &rc_cli_registry, &rc_cli_ctl,
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -54,6 +54,11 @@ int main(int argc, char **argv)
     }
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
         puts("rollcall " RC_VERSION);
+        return RC_EXIT_OK;
+    }
+    if (strcmp(word, "--complete") == 0) { /* for the shell */
+        for (size_t i = 0; i < COMMANDS; i++)
+            puts(commands[i]->name);
         return RC_EXIT_OK;
     }
     optind = 0; /* getopt starts afresh on the command's own arguments */

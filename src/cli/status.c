@@ -7,7 +7,7 @@
 #include <time.h>
 
 struct status_options {
-    const char *url, *group, *client;
+    const char *url, *group, *client, *instance;
     bool json;
     struct rc_cli_keys keys;
 };
@@ -23,6 +23,11 @@ static const struct rc_cli_option rows[] = {
      .offset = offsetof(struct status_options, group),
      .value = "ID",
      .help = "without CLIENT: counts the clients of this group alone"},
+    {.name = "instance",
+     .kind = RC_CLI_TEXT,
+     .offset = offsetof(struct status_options, instance),
+     .value = "ID",
+     .help = "the instance (default: the key pair's)"},
     RC_CLI_KEY_OPTIONS(struct status_options, keys),
     {.name = "json",
      .kind = RC_CLI_FLAG,
@@ -33,8 +38,10 @@ static const struct rc_cli_option rows[] = {
 static const struct rc_cli_usage usage = {
     .command = "status",
     .synopsis = "[CLIENT] [options]",
-    .about = "Tells whether a client is online, since when and from where; without CLIENT how many of the\n"
-             "key pair's instance are online. Asks the server's OpenAPI.\n",
+    .about =
+        "Tells whether a client is online, since when and from where, and its last events; without CLIENT\n"
+        "how many of the key pair's instance are online, and what its rules have sent. Asks the server's\n"
+        "OpenAPI.\n",
     .options = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
     .examples = "  rollcall status --key-file rollcall.yaml\n"
@@ -87,28 +94,88 @@ static void print(const struct status_options *options, const json_t *answer)
     }
 }
 
-static int ask(const struct status_options *options)
+static const char *text_or_empty(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "";
+}
+
+static json_int_t number(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+static void print_events(const json_t *answer)
+{
+    const json_t *event;
+    size_t i;
+    json_array_foreach(json_object_get(answer, "DeviceInfoList"), i, event)
+    {
+        printf("  %-10s %s  %-10s %s\n", i == 0 ? "events" : "", text_or_empty(event, "Time"),
+               text_or_empty(event, "Action"), text_or_empty(event, "ActionInfo"));
+    }
+}
+
+static void print_rules(const json_t *answer)
+{
+    const json_t *rule;
+    size_t i;
+    json_array_foreach(json_object_get(answer, "Rules"), i, rule)
+    {
+        printf("rule %s: %s, %s -> %s%s%s, delivered %" JSON_INTEGER_FORMAT ", waiting %" JSON_INTEGER_FORMAT
+               ", dropped %" JSON_INTEGER_FORMAT "%s%s\n",
+               text_or_empty(rule, "RuleId"), text_or_empty(rule, "State"), text_or_empty(rule, "GroupId"),
+               text_or_empty(rule, "TargetInstance"), text_or_empty(rule, "TargetInstance")[0] ? "/" : "",
+               text_or_empty(rule, "Topic"), number(rule, "Delivered"), number(rule, "Waiting"),
+               number(rule, "Dropped"), text_or_empty(rule, "Error")[0] ? ": " : "",
+               text_or_empty(rule, "Error"));
+    }
+}
+
+/* "A=1&B=2" and what the options name. */
+static int call(const struct status_options *options, const char *parameters, json_t **ret)
 {
     struct rc_params params;
     struct rc_error error = {.text = ""};
-    json_t *answer = NULL;
     rc_params_init(&params);
-    const char *action = options->client != NULL ? "DescribeClients" : "CountOnlineClients";
-    int err = rc_params_add(&params, rc_slice_str("Action"), rc_slice_str(action));
+    int err = rc_params_add_form(&params, rc_slice_str(parameters));
     if (err == RC_OK && options->client != NULL)
-        err = rc_params_add(&params, rc_slice_str("ClientIdList.1"), rc_slice_str(options->client));
+        err = rc_params_add(&params, rc_slice_str("ClientId"), rc_slice_str(options->client));
     else if (err == RC_OK && options->group != NULL)
         err = rc_params_add(&params, rc_slice_str("GroupId"), rc_slice_str(options->group));
+    if (err == RC_OK && options->instance != NULL)
+        err = rc_params_add(&params, rc_slice_str("InstanceId"), rc_slice_str(options->instance));
     if (err != RC_OK)
         rc_error_set(&error, err, "CLIENT and --group are UTF-8 text");
     else
-        err = rc_api_client_call(options->url, &options->keys, &params, &answer, &error);
+        err = rc_api_client_call(options->url, &options->keys, &params, ret, &error);
     rc_params_free(&params);
-    if (err != RC_OK)
-        return rc_cli_fail(usage.command, "%s", error.text);
+    return err == RC_OK ? RC_EXIT_OK : rc_cli_fail(usage.command, "%s", error.text);
+}
+
+static int ask(const struct status_options *options)
+{
+    static const char events[] = "Action=DescribeClientEvents&MqttRegionId=local&BeginTime=0&"
+                                 "EndTime=9223372036854775807&CurrentPage=1&PageSize=5&Reverse=true";
+    json_t *answer, *more;
+    int result = call(
+        options, options->client != NULL ? "Action=DescribeClients" : "Action=CountOnlineClients", &answer);
+    if (result != RC_EXIT_OK)
+        return result;
+    bool has_more = options->client != NULL || options->group == NULL;
+    if (has_more) {
+        result =
+            call(options, options->client != NULL ? events : "Action=ListClientStatusNotifyRules", &more);
+        if (result == RC_EXIT_OK && options->json)
+            json_object_update_missing(answer, more);
+    }
     print(options, answer);
+    if (has_more && result == RC_EXIT_OK && !options->json)
+        options->client != NULL ? print_events(more) : print_rules(more);
+    if (has_more && result == RC_EXIT_OK)
+        json_decref(more);
     json_decref(answer);
-    return RC_EXIT_OK;
+    return result;
 }
 
 static int run(int argc, char **argv)

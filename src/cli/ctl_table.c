@@ -1,0 +1,218 @@
+#include "cli/ctl_table.h"
+
+#define NO_OPERAND NULL, NULL, false
+#define LIST "list"
+#define GROUP_OPTION                                                                                         \
+    {                                                                                                        \
+        "group", "GroupId", "GID", "the MQTT group", false, false                                            \
+    }
+#define TYPE_OPTION                                                                                          \
+    {                                                                                                        \
+        "type", "IdentityType", "TYPE", "USER or CLIENT", false, false                                       \
+    }
+#define TOPIC_OPTION                                                                                         \
+    {                                                                                                        \
+        "topic", "Topic", "TOPIC", "the topic", false, false                                                 \
+    }
+#define CA_OPTION                                                                                            \
+    {                                                                                                        \
+        "ca", "CaSn", "SN", "the CA that signed it", false, false                                            \
+    }
+#define MQTT_INSTANCE "MqttInstanceId"
+
+#define RULE_OPTIONS                                                                                         \
+    GROUP_OPTION,                                                                                            \
+        {"topic", "Topic", "TOPIC", "where its events go, at the embedded endpoint", false, false},          \
+        {"queues", "Queues", "N", "of a topic that is made (default: 4)", false, false},                     \
+        {"target", "TargetInstance", "NAME", "a cluster of rocketmq.instances instead", false, false},       \
+        {"target-topic", "TargetTopic", "TOPIC", "the topic there", false, false},                           \
+        {"enabled", "Enabled", "BOOL", "false: it sends nothing", false, false},                             \
+    {                                                                                                        \
+        "failover", "Failover", "BOOL", "order is given up for queues out of reach", false, false            \
+    }
+
+static const struct rc_ctl_row rows[] = {
+    {"instance", LIST, "ListInstances", "lists the instances that the key may use", NO_OPERAND,
+     .list = "Instances", .columns = "InstanceId InstanceName CreateTime Declared"},
+    {"instance", "create", "CreateInstance", "makes one (administrator)", "ID", "NewInstanceId", false,
+     .params = {{"name", "InstanceName", "NAME", "for people", false, false}}},
+    {"instance", "delete", "DeleteInstance", "deletes one (administrator)", "ID", "InstanceId", true,
+     .params = {{"cascade", "Cascade", NULL, "with all that hangs on it", false, true}}},
+
+    {"group", LIST, "ListGroupId", "lists MQTT groups", NO_OPERAND, .list = "Data",
+     .columns = "GroupId CreateTime Declared"},
+    {"group", "create", "CreateGroupId", "makes one", "GID", "GroupId", true, .paging = RC_CTL_WHOLE},
+    {"group", "delete", "DeleteGroupId", "deletes one", "GID", "GroupId", true, .paging = RC_CTL_WHOLE},
+
+    {"topic", LIST, "ListTopic", "lists MQTT parent topics", NO_OPERAND, .list = "Topics",
+     .columns = "Topic CreateTime Declared"},
+    {"topic", "create", "CreateTopic", "makes one", "TOPIC", "Topic", true, .paging = RC_CTL_WHOLE},
+    {"topic", "delete", "DeleteTopic", "deletes one", "TOPIC", "Topic", true, .paging = RC_CTL_WHOLE},
+
+    {"key", LIST, "ListKeys", "lists key pairs, without secrets", NO_OPERAND, .list = "Keys",
+     .columns = "AccessKey InstanceId Role CreateTime Declared"},
+    {"key", "create", "CreateKey", "makes one; its secret is told this once", NO_OPERAND,
+     .params = {{"role", "Role", "ROLE", "user (default), read-only or admin", false, false}}},
+    {"key", "delete", "DeleteKey", "deletes one", "KEY", "AccessKey", true, .paging = RC_CTL_WHOLE},
+
+    {"credential", LIST, "ListDeviceCredentialClientId", "lists clients with a device credential", NO_OPERAND,
+     .fixed = "PageSize=100", .params = {GROUP_OPTION}, .list = "DeviceCredentialClientIdList.ClientIdList",
+     .columns = "ClientId", .paging = RC_CTL_BY_TOKEN},
+    {"credential", "show", "GetDeviceCredential", "tells a client's", "CLIENT", "ClientId", true,
+     .paging = RC_CTL_WHOLE},
+    {"credential", "create", "RegisterDeviceCredential", "makes one for a client", "CLIENT", "ClientId", true,
+     .paging = RC_CTL_WHOLE},
+    {"credential", "refresh", "RefreshDeviceCredential", "gives it another secret", "CLIENT", "ClientId",
+     true, .paging = RC_CTL_WHOLE},
+    {"credential", "delete", "UnRegisterDeviceCredential", "deletes it", "CLIENT", "ClientId", true,
+     .paging = RC_CTL_WHOLE},
+
+    {"token", "create", "ApplyToken", "makes one", NO_OPERAND,
+     .params = {{"actions", "Actions", "R,W", "R, W or R,W", false, false},
+                {"topics", "Resources", "TOPICS", "topics with commas between them", false, false},
+                {"expires", "ExpireTime", "MS", "in milliseconds since 1970", false, false}}},
+    {"token", "show", "QueryToken", "tells whether it is valid", "TOKEN", "Token", true,
+     .paging = RC_CTL_WHOLE},
+    {"token", "revoke", "RevokeToken", "revokes it", "TOKEN", "Token", true, .paging = RC_CTL_WHOLE},
+
+    {"identity", LIST, "QueryCustomAuthIdentity", "lists custom identities", NO_OPERAND, .fixed = "Size=100",
+     .list = "Data.Results", .columns = "IdentityType Username ClientId SignMode", .paging = RC_CTL_BY_TOKEN},
+    {"identity", "create", "AddCustomAuthIdentity", "makes one", "USER", "Username", true,
+     .params = {TYPE_OPTION,
+                {"client", "ClientId", "CLIENT", "with --type CLIENT", false, false},
+                {"secret", "Secret", "FILE", "a file that holds its secret", true, false},
+                {"mode", "SignMode", "MODE", "ORIGIN or SIGNED", false, false}}},
+    {"identity", "update", "UpdateCustomAuthIdentity", "changes its secret", "USER", "Username", true,
+     .params = {TYPE_OPTION,
+                {"client", "ClientId", "CLIENT", "with --type CLIENT", false, false},
+                {"secret", "Secret", "FILE", "a file that holds its secret", true, false},
+                {"mode", "SignMode", "MODE", "ORIGIN or SIGNED", false, false}}},
+    {"identity", "delete", "DeleteCustomAuthIdentity", "deletes it", "USER", "Username", true,
+     .params = {TYPE_OPTION, {"client", "ClientId", "CLIENT", "with --type CLIENT", false, false}}},
+
+    {"permission", LIST, "QueryCustomAuthPermission", "lists what custom identities may use", NO_OPERAND,
+     .fixed = "Size=100", .list = "Data.Results",
+     .columns = "IdentityType Identity Topic PermitAction Effect", .paging = RC_CTL_BY_TOKEN},
+    {"permission", "create", "AddCustomAuthPermission", "adds one", "WHO", "Identity", true,
+     .params = {TYPE_OPTION,
+                TOPIC_OPTION,
+                {"permit", "PermitAction", "WHAT", "PUB, SUB or PUB_SUB", false, false},
+                {"effect", "Effect", "EFFECT", "ALLOW or DENY", false, false}}},
+    {"permission", "update", "UpdateCustomAuthPermission", "changes one", "WHO", "Identity", true,
+     .params = {TYPE_OPTION,
+                TOPIC_OPTION,
+                {"permit", "PermitAction", "WHAT", "PUB, SUB or PUB_SUB", false, false},
+                {"effect", "Effect", "EFFECT", "ALLOW or DENY", false, false}}},
+    {"permission", "delete", "DeleteCustomAuthPermission", "deletes one", "WHO", "Identity", true,
+     .params = {TYPE_OPTION, TOPIC_OPTION}},
+
+    {"black", LIST, "QueryCustomAuthConnectBlack", "lists clients that may not connect", NO_OPERAND,
+     .fixed = "Size=100", .list = "Data.Results", .columns = "ClientId", .paging = RC_CTL_BY_TOKEN},
+    {"black", "create", "AddCustomAuthConnectBlack", "keeps a client out", "CLIENT", "ClientId", true,
+     .paging = RC_CTL_WHOLE},
+    {"black", "delete", "DeleteCustomAuthConnectBlack", "lets it in again", "CLIENT", "ClientId", true,
+     .paging = RC_CTL_WHOLE},
+
+    {"ca", LIST, "ListCaCertificate", "lists CAs of devices", NO_OPERAND, MQTT_INSTANCE, "PageSize=100",
+     .list = "Data.CaCertificateVOS", .columns = "Sn CaName Status ValidBegin ValidEnd",
+     .paging = RC_CTL_BY_NUMBER},
+    {"ca", "code", "GetRegisterCode", "tells what a verification certificate must be made out to", NO_OPERAND,
+     MQTT_INSTANCE, .paging = RC_CTL_WHOLE},
+    {"ca", "create", "RegisterCaCertificate", "registers one", "NAME", "CaName", true, MQTT_INSTANCE,
+     .params = {{"certificate", "CaContent", "FILE", "its certificate", true, false},
+                {"verification", "VerificationContent", "FILE", "the verification certificate", true,
+                 false}}},
+    {"ca", "show", "GetCaCertificate", "tells of one", "SN", "Sn", true, MQTT_INSTANCE,
+     .paging = RC_CTL_WHOLE},
+    {"ca", "enable", "ActiveCaCertificate", "takes its devices", "SN", "Sn", true, MQTT_INSTANCE,
+     .paging = RC_CTL_WHOLE},
+    {"ca", "disable", "InactivateCaCertificate", "keeps its devices out", "SN", "Sn", true, MQTT_INSTANCE,
+     .paging = RC_CTL_WHOLE},
+    {"ca", "delete", "DeleteCaCertificate", "deletes one", "SN", "Sn", true, MQTT_INSTANCE,
+     .paging = RC_CTL_WHOLE},
+
+    {"certificate", LIST, "ListDeviceCertificate", "lists certificates of devices", NO_OPERAND, MQTT_INSTANCE,
+     "PageSize=100", .list = "Data.DeviceCertificateVOS",
+     .columns = "DeviceSn DeviceName CaSn Status ValidBegin ValidEnd", .paging = RC_CTL_BY_NUMBER},
+    {"certificate", "show", "GetDeviceCertificate", "tells of one", "SN", "DeviceSn", true, MQTT_INSTANCE,
+     .params = {CA_OPTION}},
+    {"certificate", "enable", "ActiveDeviceCertificate", "takes the device", "SN", "DeviceSn", true,
+     MQTT_INSTANCE, .params = {CA_OPTION}},
+    {"certificate", "disable", "InactivateDeviceCertificate", "keeps the device out", "SN", "DeviceSn", true,
+     MQTT_INSTANCE, .params = {CA_OPTION}},
+    {"certificate", "delete", "DeleteDeviceCertificate", "forgets it", "SN", "DeviceSn", true, MQTT_INSTANCE,
+     .params = {CA_OPTION}},
+
+    {"tag", LIST, "ListTagResources", "lists tags", "RESOURCE", "ResourceId.1", false,
+     .params = {{"type", "ResourceType", "TYPE", "INSTANCE or GROUP", false, false}}, .list = "TagResources",
+     .columns = "ResourceType ResourceId TagKey TagValue"},
+    {"tag", "create", "TagResources", "gives <instance> or <instance>/<group> a tag", "RESOURCE",
+     "ResourceId.1", true,
+     .params = {{"type", "ResourceType", "TYPE", "INSTANCE or GROUP", false, false},
+                {"key", "Tag.1.Key", "KEY", "the tag", false, false},
+                {"value", "Tag.1.Value", "VALUE", "its value", false, false}}},
+    {"tag", "delete", "UntagResources", "takes it away", "RESOURCE", "ResourceId.1", true,
+     .params = {{"type", "ResourceType", "TYPE", "INSTANCE or GROUP", false, false},
+                {"key", "TagKey.1", "KEY", "the tag", false, false},
+                {"all", "All", NULL, "all of them", false, true}}},
+
+    {"rule", LIST, "ListClientStatusNotifyRules", "lists status rules and what they have sent", NO_OPERAND,
+     .list = "Rules",
+     .columns = "RuleId GroupId Topic TargetInstance State Matched Delivered Waiting Dropped LagMs"},
+    {"rule", "create", "CreateClientStatusNotifyRule", "makes one", "RULE", "RuleId", true,
+     .params = {RULE_OPTIONS}},
+    {"rule", "update", "UpdateClientStatusNotifyRule", "changes one", "RULE", "RuleId", true,
+     .params = {RULE_OPTIONS}},
+    {"rule", "delete", "DeleteClientStatusNotifyRule", "deletes one", "RULE", "RuleId", true,
+     .paging = RC_CTL_WHOLE},
+    {"rule", "replay", "ReplayClientStatusNotifyRule",
+     "tells the connect of each online client of its group again", "RULE", "RuleId", true,
+     .paging = RC_CTL_WHOLE},
+
+    {"rocketmq-topic", LIST, "ListRocketMqTopics", "lists topics of the embedded RocketMQ endpoint",
+     NO_OPERAND, .list = "Topics", .columns = "Topic Queues Messages"},
+    {"rocketmq-topic", "create", "CreateRocketMqTopic", "makes one", "TOPIC", "Topic", true,
+     .params = {{"queues", "Queues", "N", "default: 4", false, false}}},
+    {"rocketmq-topic", "delete", "DeleteRocketMqTopic", "deletes one", "TOPIC", "Topic", true,
+     .paging = RC_CTL_WHOLE},
+
+    {"consumer", LIST, "ListConsumerGroups", "lists consumer groups of the endpoint", NO_OPERAND,
+     .list = "ConsumerGroups", .columns = "ConsumerGroup"},
+    {"consumer", "show", "DescribeConsumerGroup", "tells a group's lag in each queue", "GROUP",
+     "ConsumerGroup", true, .list = "Queues", .columns = "Topic QueueId ConsumerOffset EndOffset Lag LagMs"},
+    {"consumer", "members", "DescribeConsumerGroup", "tells who is in it", "GROUP", "ConsumerGroup", true,
+     .list = "Members", .columns = "ClientId Address LastHeardMs"},
+    {"consumer", "create", "CreateConsumerGroup", "makes one", "GROUP", "ConsumerGroup", true,
+     .paging = RC_CTL_WHOLE},
+    {"consumer", "delete", "DeleteConsumerGroup", "deletes one, with its offsets", "GROUP", "ConsumerGroup",
+     true, .paging = RC_CTL_WHOLE},
+    {"consumer", "reset", "ResetConsumerOffset", "sets where members that start from now on go on", "GROUP",
+     "ConsumerGroup", true,
+     .params = {TOPIC_OPTION,
+                {"to", "Position", "WHERE", "first, last (default), or ms since 1970", false, false}},
+     .list = "Queues", .columns = "QueueId ConsumerOffset"},
+    {"consumer", "dead-letters", "ListDeadLetters", "lists what it could not process", "GROUP",
+     "ConsumerGroup", true, .list = "DeadLetters", .columns = "MsgId StoreTime Topic Keys Tags BodySize"},
+
+    {"client", LIST, "ListOnlineClients", "lists who is online", NO_OPERAND, .fixed = "MaxResults=1000",
+     .params = {GROUP_OPTION}, .list = "Clients", .columns = "ClientId Since ClientIp Protocol ChannelId",
+     .paging = RC_CTL_BY_TOKEN},
+    {"client", "count", "CountOnlineClients", "counts who is online", NO_OPERAND, .params = {GROUP_OPTION}},
+    {"client", "show", "DescribeClients", "tells of one", "CLIENT", "ClientId", true, .list = "Clients",
+     .columns = "ClientId OnlineStatus Since ClientIp Protocol ChannelId"},
+    {"client", "close", "CloseConnection", "closes its connection", "CLIENT", "ClientId", true,
+     .paging = RC_CTL_WHOLE},
+    {"client", "trace", "QueryMqttTraceDevice", "lists its newest events", "CLIENT", "ClientId", true,
+     .fixed =
+         "MqttRegionId=local BeginTime=0 EndTime=9223372036854775807 CurrentPage=1 PageSize=100 Reverse=true",
+     .list = "DeviceInfoList", .columns = "Time Action ActionInfo ChannelId"},
+
+    {"message", "send", "SendMessage", "sends one to MQTT clients", "TOPIC", "MqttTopic", true,
+     .params = {{"payload", "Payload", "TEXT", "what it says", false, false}}},
+};
+
+const struct rc_ctl_row *rc_ctl_rows(size_t *ret_count)
+{
+    *ret_count = sizeof(rows) / sizeof(rows[0]);
+    return rows;
+}

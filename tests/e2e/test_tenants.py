@@ -1,0 +1,274 @@
+"""Nothing crosses tenants: each kind of credential, by MQTT, RocketMQ and HTTP, at its own instance and another's."""
+
+import base64
+import json
+import pathlib
+import re
+import socket
+import struct
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from aliyunsdkcore.auth.composer import rpc_signature_composer
+
+from harness.procs import wait_until
+from harness.remoting import Remoting
+from harness.rollcall import AK, INSTANCE, SK, TOPIC, Rollcall, password
+
+B, B_AK, B_SK, B_GROUP, B_TOPIC = "tenant-b", "KeyOfTenantB", "SecretOfTenantB", "GID_bbb", "GID_bbb_MQTT"
+TENANTS = f"""
+  - id: {B}
+    keys: [{{access_key: {B_AK}, secret_key: {B_SK}}}]
+    groups: [{B_GROUP}, GID_test, GID_quiet]
+    topics: [sensors]
+    rules: [{{id: status-b, type: status-notice, group: {B_GROUP}, topic: {B_TOPIC}, queues: 2}}]
+"""
+ACTIONS = pathlib.Path(__file__).parents[2] / "src/api/openapi_actions.c"
+CROSSING = {"InstancePermissionCheckFailed", "PermissionCheckFailed"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Rollcall(tmp_path_factory.mktemp("tenants"))
+    server.config.write_text(server.config.read_text() + TENANTS)
+    yield server.start()
+    server.stop()
+
+
+def call(server, action, ak=AK, sk=SK, **params):
+    """(code, answer): code None when it went well."""
+    path = rpc_signature_composer.get_signed_url({"Version": "2020-04-20", "Action": action, **params}, ak, sk, "JSON",
+                                                 "POST", {})[0]
+    request = urllib.request.Request(f"http://127.0.0.1:{server.http_port}{path}", b"", method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return None, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        answer = json.loads(error.read())
+        return answer["Code"], answer
+
+
+# ---- HTTP: each action by each role ----
+
+def actions():
+    """(name, parameter of the instance, whether it writes, whether it is an administrator's) of the table itself."""
+    text = ACTIONS.read_text()
+    rows = re.findall(r'\{"([A-Z]\w+)",(.*?)\},\n', text, re.S)
+    assert len(rows) > 70
+    for name, rest in rows:
+        instance = "MqttInstanceId" if "MQTT_INSTANCE" in rest else "InstanceId" if "INSTANCE" in rest else None
+        yield name, instance, "WRITES" in rest, "RC_ACTION_ADMIN" in rest
+
+
+JUNK = {name: "x" for name in (
+    "ClientId Sn CaSn DeviceSn IdentityType Secret SignMode Username Effect Identity PermitAction Topic Actions ExpireTime "
+    "Resources GroupId PageNo PageSize Size Token CaContent CaName VerificationContent MqttTopic Payload RuleId "
+    "ConsumerGroup AccessKey MqttRegionId ResourceType ClientIdList.1 BeginTime EndTime CurrentPage").split()}
+
+
+@pytest.mark.parametrize("role", ["user", "read-only"])
+def test_no_action_reaches_another_tenant(server, role):
+    key = call(server, "CreateKey", Role=role)[1]
+    pair = {"ak": key["AccessKey"], "sk": key["SecretKey"]}
+    for name, instance, writes, is_admins in actions():
+        if instance is None:
+            continue
+        code, _ = call(server, name, **pair, **{**JUNK, instance: B})
+        assert code in CROSSING, f"{role} {name} at another's: {code}"
+        code, _ = call(server, name, **pair, **{**JUNK, instance: INSTANCE})
+        may = not is_admins and not (writes and role == "read-only")
+        assert (code in CROSSING) is (not may), f"{role} {name} at its own: {code}"
+
+
+def test_lists_show_nothing_of_another_tenant(server):
+    for path, pair in (("groups", (AK, SK)), ("topics", (AK, SK)), ("keys", (AK, SK)), ("rules", (AK, SK)),
+                       ("rocketmq/topics", (AK, SK)), ("rocketmq/groups", (AK, SK))):
+        for instance, status in ((INSTANCE, 200), (B, 403)):
+            request = urllib.request.Request(f"http://127.0.0.1:{server.http_port}/v1/instances/{instance}/{path}")
+            request.add_header("Authorization", "Basic " + base64.b64encode(":".join(pair).encode()).decode())
+            try:
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    got, text = answer.status, answer.read().decode()
+            except urllib.error.HTTPError as error:
+                got, text = error.code, error.read().decode()
+            assert got == status and B_GROUP not in text and B_AK not in text and B_TOPIC not in text, (path, text)
+    instances = [one["InstanceId"] for one in call(server, "ListInstances")[1]["Instances"]]
+    assert instances == [INSTANCE]
+    code, answer = call(server, "ListTagResources", ResourceType="INSTANCE", **{"ResourceId.1": B})
+    assert code in CROSSING
+    assert call(server, "TagResources", ResourceType="GROUP", **{"ResourceId.1": f"{B}/{B_GROUP}", "Tag.1.Key": "x"})[0] \
+        in CROSSING
+    assert call(server, "DeleteKey", AccessKey=B_AK)[0] == "InvalidParameter.NotFound"
+    assert call(server, "ListKeys", B_AK, B_SK)[1]["Keys"][0]["AccessKey"] == B_AK
+
+
+# ---- MQTT: each kind of credential ----
+
+def credentials(server):
+    """kind -> (user name for an instance, password) of a client of the first tenant."""
+    client = "GID_test@@@matrix"
+    device = call(server, "RegisterDeviceCredential", InstanceId=INSTANCE, ClientId=client)[1]["DeviceCredential"]
+    token = call(server, "ApplyToken", InstanceId=INSTANCE, Actions="R,W", Resources="sensors/#",
+                 ExpireTime=str(int(time.time() * 1000) + 600_000))[1]["Token"]
+    for user, mode in (("origin", "ORIGIN"), ("signed", "SIGNED")):
+        call(server, "AddCustomAuthIdentity", InstanceId=INSTANCE, IdentityType="USER", Username=user, Secret="s3cret",
+             SignMode=mode)
+        call(server, "AddCustomAuthPermission", InstanceId=INSTANCE, IdentityType="USER", Identity=user,
+             Topic="sensors/#", PermitAction="PUB_SUB", Effect="ALLOW")
+    return {
+        "signature": (lambda instance: f"Signature|{AK}|{instance}", password(client, SK)),
+        "token": (lambda instance: f"Token|{AK}|{instance}", f"RW|{token}"),
+        "device": (lambda instance: f"DeviceCredential|{device['DeviceAccessKeyId']}|{instance}",
+                   password(client, device["DeviceAccessKeySecret"])),
+    }
+
+
+@pytest.mark.parametrize("kind", ["signature", "token", "device"])
+def test_a_credential_opens_its_own_instance_alone(server, kind):
+    user, word = credentials(server)[kind]
+    client = "GID_test@@@matrix"
+    assert mqtt_code(server, client, user(INSTANCE), word) == 0
+    for wrong_client, instance in ((client, B), (f"{B_GROUP}@@@matrix", INSTANCE), (f"{B_GROUP}@@@matrix", B)):
+        assert mqtt_code(server, wrong_client, user(instance), word) not in (0,), (wrong_client, instance)
+
+
+def test_a_custom_identity_is_its_tenants_alone(server):
+    credentials(server)
+    for user, word in (("origin", "s3cret"), ("signed", password(f"{B_GROUP}@@@matrix", "s3cret"))):
+        assert mqtt_code(server, f"{B_GROUP}@@@matrix", user, word) != 0
+
+
+def mqtt_code(server, client_id, user, word):
+    def text(value):
+        return struct.pack(">H", len(value.encode())) + value.encode()
+    with socket.create_connection(("127.0.0.1", server.mqtt_port), 5) as stream:
+        stream.settimeout(20)
+        body = b"\x00\x04MQTT\x04\xc2\x00\x3c" + text(client_id) + text(user) + text(word)
+        length = len(body)
+        size = bytes([length]) if length < 128 else bytes([length % 128 | 128, length // 128])
+        stream.sendall(b"\x10" + size + body)
+        answer = stream.recv(4)
+        return answer[3] if len(answer) == 4 else "closed"
+
+
+def test_topics_of_the_same_name_are_two(server):
+    """Both tenants have sensors and a group GID_test: messages and clients stay apart."""
+    def open_client(instance, ak, sk, client_id="GID_test@@@same"):
+        def text(value):
+            return struct.pack(">H", len(value)) + value.encode()
+        stream = socket.create_connection(("127.0.0.1", server.mqtt_port), 5)
+        stream.settimeout(20)
+        body = b"\x00\x04MQTT\x04\xc2\x00\x3c" + text(client_id) + text(f"Signature|{ak}|{instance}") + text(
+            password(client_id, sk))
+        stream.sendall(b"\x10" + bytes([len(body)]) + body)
+        assert stream.recv(4) == b"\x20\x02\x00\x00"
+        return stream
+    ours, theirs = open_client(INSTANCE, AK, SK), open_client(B, B_AK, B_SK)  # neither takes the other's place
+    for stream in (ours, theirs):
+        stream.sendall(b"\x82\x0f\x00\x01\x00\x0asensors/up\x00")
+        assert stream.recv(5) == b"\x90\x03\x00\x01\x00"
+    theirs.sendall(b"\x30\x12\x00\x0asensors/uptheirs")
+    assert theirs.recv(100).endswith(b"theirs")
+    ours.sendall(b"\x30\x10\x00\x0asensors/upours")
+    assert ours.recv(100) == b"\x30\x10\x00\x0asensors/upours"  # the first that comes is its own
+    count = {ak: call(server, "CountOnlineClients", ak, sk, GroupId="GID_test")[1]["OnlineCount"]
+             for ak, sk in ((AK, SK), (B_AK, B_SK))}
+    assert count == {AK: 1, B_AK: 1}
+    assert call(server, "CloseConnection", B_AK, B_SK, InstanceId=B, ClientId="GID_test@@@same")[0] is None
+    assert theirs.recv(100) == b""
+    assert call(server, "QuerySessionByClientId", InstanceId=INSTANCE, ClientId="GID_test@@@same")[1]["OnlineStatus"]
+    ours.close()
+
+
+# ---- RocketMQ ----
+
+ROUTE, PULL, OFFSET, COMMIT, SEND, BACK, VIEW, MEMBERS, QUERY, LOCK, HEARTBEAT = 105, 11, 14, 15, 310, 36, 33, 38, 12, 41, 34
+
+
+@pytest.fixture
+def ours(server):
+    return Remoting(server.rocketmq_port, AK, SK)
+
+
+@pytest.fixture
+def theirs(server):
+    return Remoting(server.rocketmq_port, B_AK, B_SK)
+
+
+def pull(connection, topic, group):
+    return connection.ask(PULL, consumerGroup=group, topic=topic, queueId=0, queueOffset=0, maxMsgNums=32, sysFlag=4,
+                          commitOffset=0, suspendTimeoutMillis=1000, subscription="*", subVersion=0, expressionType="TAG")
+
+
+def send(connection, topic, body=b"x"):
+    return connection.ask(SEND, body, a="p", b=topic, c="TBW102", d=4, e=0, f=0, g=int(time.time() * 1000), h=0, i="", j=0,
+                          k="false", m="false")
+
+
+def refused(answer):
+    code, _, remark, _ = answer
+    return code == 1 and "AclException" in remark
+
+
+def test_the_topic_of_a_rule_is_read_and_written_by_its_own_tenant(ours, theirs):
+    assert theirs.ask(ROUTE, topic=B_TOPIC)[0] == 0 and ours.ask(ROUTE, topic=TOPIC)[0] == 0
+    for asked, stranger in ((B_TOPIC, ours), (TOPIC, theirs), (f"RC_RULE_x", ours), ("SCHEDULE_TOPIC_XXXX", ours)):
+        assert refused(stranger.ask(ROUTE, topic=asked)), asked
+        assert refused(pull(stranger, asked, "GID_any")), asked
+        assert refused(send(stranger, asked)), asked
+        assert refused(stranger.ask(QUERY, topic=asked, key="x", maxNum=32, beginTimestamp=0, endTimestamp=2 ** 60)), asked
+        assert refused(stranger.ask(OFFSET, consumerGroup="GID_any", topic=asked, queueId=0)), asked
+    assert not refused(pull(theirs, B_TOPIC, "GID_backend_b"))
+
+
+def test_topics_and_groups_belong_to_who_used_them_first(server, ours, theirs):
+    assert send(theirs, "b-made")[0] == 0
+    assert refused(send(ours, "b-made")) and refused(pull(ours, "b-made", "GID_ours"))
+    beat = {"clientID": "c", "producerDataSet": [], "consumerDataSet": [{
+        "groupName": "GID_b_consumers", "messageModel": "CLUSTERING", "consumeType": "CONSUME_PASSIVELY",
+        "consumeFromWhere": "CONSUME_FROM_FIRST_OFFSET", "subscriptionDataSet": [
+            {"topic": "b-made", "subString": "*", "subVersion": 1, "expressionType": "TAG"}]}]}
+    assert theirs.ask(HEARTBEAT, json.dumps(beat).encode())[0] == 0
+    assert theirs.ask(MEMBERS, consumerGroup="GID_b_consumers")[0] == 0
+    assert refused(ours.ask(MEMBERS, consumerGroup="GID_b_consumers"))
+    assert refused(ours.ask(COMMIT, consumerGroup="GID_b_consumers", topic="b-made", queueId=0, commitOffset=9))
+    for topic in ("%RETRY%GID_b_consumers", "%DLQ%GID_b_consumers"):
+        assert refused(ours.ask(ROUTE, topic=topic)) and refused(send(ours, topic)), topic
+    ours.ask(HEARTBEAT, json.dumps(beat).encode())  # passed over
+    group = call(server, "DescribeConsumerGroup", B_AK, B_SK, ConsumerGroup="GID_b_consumers")[1]
+    assert len(group["Members"]) == 1
+    lock = {"consumerGroup": "GID_b_consumers", "clientId": "thief",
+            "mqSet": [{"topic": "b-made", "brokerName": "rollcall-1", "queueId": 0}]}
+    assert json.loads(ours.ask(LOCK, json.dumps(lock).encode())[3])["lockOKMQSet"] == []
+    for action in ("DescribeConsumerGroup", "ListDeadLetters", "ResetConsumerOffset", "DeleteConsumerGroup"):
+        assert call(server, action, ConsumerGroup="GID_b_consumers", Topic="b-made")[0] == "InvalidParameter.NotFound", action
+    assert call(server, "DeleteRocketMqTopic", Topic="b-made")[0] == "InvalidParameter.NotFound"
+    assert call(server, "CreateConsumerGroup", ConsumerGroup="%DLQ%x y")[0] in CROSSING | {"ParameterCheckFailed"}
+
+
+def test_a_message_is_not_seen_by_its_place_in_the_log(server, ours, theirs):
+    sent = send(theirs, "b-secret", b"for the second tenant alone")
+    assert sent[0] == 0
+    place = int(sent[1]["msgId"][16:], 16)
+    assert b"for the second tenant alone" in theirs.ask(VIEW, offset=place)[3]
+    assert ours.ask(VIEW, offset=place)[0] != 0
+    assert ours.ask(BACK, offset=place, group="GID_ours", delayLevel=1, originTopic="b-secret", originMsgId="x",
+                    unitMode="false", maxReconsumeTimes=16)[0] != 0
+
+
+def test_a_read_only_key_sends_nothing(server):
+    key = call(server, "CreateKey", Role="read-only")[1]
+    reader = Remoting(server.rocketmq_port, key["AccessKey"], key["SecretKey"])
+    assert refused(send(reader, "anything"))
+    assert reader.ask(ROUTE, topic=TOPIC)[0] == 0
+
+
+def test_who_owns_what_outlives_a_restart(server, theirs):
+    assert send(theirs, "b-kept")[0] == 0
+    server.kill()
+    server.start()
+    wait_until("the endpoint", lambda: Remoting(server.rocketmq_port, AK, SK).ask(ROUTE, topic=TOPIC)[0] == 0)
+    assert refused(send(Remoting(server.rocketmq_port, AK, SK), "b-kept"))
+    assert send(Remoting(server.rocketmq_port, B_AK, B_SK), "b-kept")[0] == 0

@@ -188,7 +188,7 @@ static struct rc_conn *create_conn(struct rc_broker *broker, int fd, const struc
     set_peer(&conn->channel, peer);
     conn->max_packet_out = UINT32_MAX;
     list_connecting(broker, conn);
-    conn->active_ms = rc_loop_now_ms(broker->options.loop);
+    conn->channel.last_active_ms = (int64_t)rc_loop_now_ms(broker->options.loop);
     conn->timer.on_due = on_connect_timeout;
     rc_timer_start(broker->options.loop, &conn->timer, broker->options.connect_timeout_ms);
     return conn;

@@ -149,7 +149,7 @@ enum rc_access_result rc_access_publish(struct rc_conn *conn, struct rc_slice to
     /* Clients ask the cloud product so for their messages in order, which they have here anyway. */
     if (is_product && rc_slice_eq_str(topic, "$SYS/enableOrderMsg"))
         return RC_ACCESS_TAKEN;
-    if (conn->tokens != NULL && rc_slice_eq_str(topic, RC_TOKEN_UPLOAD_TOPIC))
+    if (rc_tokens_has(conn) && rc_slice_eq_str(topic, RC_TOKEN_UPLOAD_TOPIC))
         return RC_ACCESS_TAKEN;
     return decide(conn, RC_ACL_WRITE, topic);
 }

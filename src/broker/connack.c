@@ -34,7 +34,7 @@ static void put_accepted(const struct rc_conn *conn, struct rc_buf *out)
 /* Written at once when it fits into the socket, as it nearly always does. */
 static void write_now(struct rc_conn *conn, const struct rc_buf *out)
 {
-    if (conn->hold != NULL) { /* it tells of a session that is not durable yet */
+    if (rc_conn_is_held(conn)) { /* it tells of a session that is not durable yet */
         rc_output_put(&conn->output, out->data, out->end);
         RC_COUNT(&conn->broker->counters, packets_sent);
         rc_conn_touch(conn);

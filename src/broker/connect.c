@@ -277,7 +277,7 @@ static bool needs_store(const struct rc_conn *conn, const struct rc_mqtt_connect
     bool outlives = connect->version < RC_MQTT_V5
                         ? !connect->is_clean
                         : rc_mqtt_props_number(&connect->props, RC_MQTT_PROP_SESSION_EXPIRY, 0) > 0;
-    return outlives || (before != NULL && before->store_id != 0);
+    return outlives || (before != NULL && rc_session_store_id(before) != 0);
 }
 
 static bool store_has_room(const struct rc_conn *conn, const struct rc_mqtt_connect *connect)

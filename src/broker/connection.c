@@ -22,6 +22,13 @@ struct rc_conn *rc_conn_of_channel(struct rc_channel *channel)
     return rc_container_of(channel, struct rc_conn, channel);
 }
 
+struct rc_conn_rare *rc_conn_rare(struct rc_conn *conn)
+{
+    if (conn->rare == NULL)
+        conn->rare = rc_new(struct rc_conn_rare);
+    return conn->rare;
+}
+
 /* ---- ending ---- */
 
 void rc_conn_free(struct rc_conn *conn)
@@ -35,8 +42,10 @@ void rc_conn_free(struct rc_conn *conn)
     rc_conn_unhold(conn);
     rc_arrival_end(conn);
     rc_roll_strike(conn);
-    rc_topic_aliases_free(conn->aliases);
     rc_tokens_close(conn);
+    if (conn->rare != NULL)
+        rc_topic_aliases_free(conn->rare->aliases);
+    free(conn->rare);
     rc_identity_close(conn->broker, conn->identity);
     if (conn->session != NULL)
         rc_session_unref(conn->session);
@@ -108,7 +117,7 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
     }
     /* By the wall clock of now, less the silence: readers compare it with the event's own time. */
     conn->channel.last_active_ms =
-        rc_clock_wall_ms() - (int64_t)(rc_loop_now_ms(broker->options.loop) - conn->active_ms);
+        rc_clock_wall_ms() - (int64_t)(rc_loop_now_ms(broker->options.loop) - rc_conn_active_ms(conn));
     if (conn->session != NULL && conn->session->conn == conn) {
         /* Who was never let in leaves no will, nor who has lost the right to say it. */
         if (conn->channel.state == RC_CHANNEL_OPENING || !rc_will_is_allowed(conn))
@@ -265,7 +274,7 @@ void rc_conn_read(struct rc_conn *conn)
             lost(conn, len);
             return;
         }
-        conn->active_ms = rc_loop_now_ms(broker->options.loop);
+        conn->channel.last_active_ms = (int64_t)rc_loop_now_ms(broker->options.loop);
         bool was_client = conn->session != NULL;
         RC_COUNT_ADD(&broker->counters, bytes_received, len);
         consume_with_partial(conn, rc_slice(broker->scratch, (size_t)len));
@@ -296,7 +305,7 @@ void rc_conn_list(struct rc_broker *broker, struct rc_conn *conn, struct rc_list
 void rc_conn_arrive(struct rc_broker *broker, struct rc_conn *conn)
 {
     rc_conn_list(broker, conn, &broker->conns);
-    conn->active_ms = rc_loop_now_ms(broker->options.loop);
+    conn->channel.last_active_ms = (int64_t)rc_loop_now_ms(broker->options.loop);
     struct rc_buf *in = conn->partial;
     conn->partial = NULL;
     rc_connect_open(conn, rc_buf_slice(in));
@@ -310,7 +319,7 @@ static void on_keep_alive(struct rc_timer *timer)
 {
     struct rc_conn *conn = rc_container_of(timer, struct rc_conn, timer);
     struct rc_loop *loop = conn->broker->options.loop;
-    uint64_t silent_ms = rc_loop_now_ms(loop) - conn->active_ms;
+    uint64_t silent_ms = rc_loop_now_ms(loop) - rc_conn_active_ms(conn);
     /* Restarted here alone, not for every packet: one timer operation per keep-alive period. */
     if (silent_ms < conn->keep_alive_ms) {
         rc_timer_start(loop, timer, conn->keep_alive_ms - silent_ms);

@@ -65,7 +65,7 @@ static bool resolve_alias(struct rc_conn *conn, struct rc_mqtt_publish *publish)
     if (!rc_mqtt_props_has(&publish->props, RC_MQTT_PROP_TOPIC_ALIAS))
         return true;
     uint8_t reason =
-        rc_topic_alias_resolve(&conn->aliases, rc_conn_limits(conn)->topic_alias_max,
+        rc_topic_alias_resolve(&rc_conn_rare(conn)->aliases, rc_conn_limits(conn)->topic_alias_max,
                                (uint16_t)publish->props.numbers[RC_MQTT_PROP_TOPIC_ALIAS], &publish->topic);
     return reason == RC_MQTT_SUCCESS ||
            rc_packet_protocol_error(conn, reason, "client closed: a topic alias that is not valid");

@@ -42,7 +42,7 @@ static void note(struct rc_broker *broker, const struct rc_session *session, int
 
 static bool is_kept(const struct rc_broker *broker, const struct rc_session *session)
 {
-    return broker->persist.store != NULL && session->store_id != 0;
+    return broker->persist.store != NULL && rc_session_store_id(session) != 0;
 }
 
 /* ---- sessions ---- */
@@ -63,8 +63,8 @@ void rc_persist_session(struct rc_broker *broker, struct rc_session *session)
         rc_persist_end_session(broker, session);
     if (persist->store == NULL || session->expiry_s == 0)
         return;
-    if (session->store_id == 0) {
-        session->store_id =
+    if (rc_session_store_id(session) == 0) {
+        rc_session_rare(session)->store_id =
             persist->first_id + persist->ids++ * broker->options.shards + broker->options.shard;
         RC_COUNT(&broker->counters, sessions_persistent);
     }
@@ -77,21 +77,23 @@ void rc_persist_session(struct rc_broker *broker, struct rc_session *session)
         .left_ms = rc_session_left_ms(session),
         .window = rc_delivery_window(session),
         .next_seq = rc_delivery_next_unsent(session),
-        .has_will = session->will != NULL,
+        .has_will = rc_session_will(session) != NULL,
     };
-    if (session->will != NULL) {
-        record.will_delay_s = session->will->delay_s;
-        record.will = will_of(session->will);
+    if (rc_session_will(session) != NULL) {
+        record.will_delay_s = rc_session_will(session)->delay_s;
+        record.will = will_of(rc_session_will(session));
     }
-    note(broker, session, rc_session_batch_put_session(rc_persist_batch(broker), session->store_id, &record));
+    note(broker, session,
+         rc_session_batch_put_session(rc_persist_batch(broker), rc_session_store_id(session), &record));
 }
 
 void rc_persist_end_session(struct rc_broker *broker, struct rc_session *session)
 {
     if (!is_kept(broker, session))
         return;
-    note(broker, session, rc_session_batch_end_session(rc_persist_batch(broker), session->store_id));
-    session->store_id = 0;
+    note(broker, session,
+         rc_session_batch_end_session(rc_persist_batch(broker), rc_session_store_id(session)));
+    session->rare->store_id = 0;
     RC_COUNT_DOWN(&broker->counters, sessions_persistent);
 }
 
@@ -101,15 +103,15 @@ void rc_persist_subscription(struct rc_broker *broker, struct rc_subscription *s
     if (!is_kept(broker, session))
         return;
     if (subscription->number == 0)
-        subscription->number = ++session->subscription_numbers;
+        subscription->number = ++session->rare->subscription_numbers;
     struct rc_subscription_record record = {
         .filter = rc_slice(subscription->filter, subscription->filter_len),
         .id = subscription->id,
         .options = subscription->options,
     };
     note(broker, session,
-         rc_session_batch_put_subscription(rc_persist_batch(broker), session->store_id, subscription->number,
-                                           &record));
+         rc_session_batch_put_subscription(rc_persist_batch(broker), rc_session_store_id(session),
+                                           subscription->number, &record));
 }
 
 void rc_persist_end_subscription(struct rc_broker *broker, const struct rc_subscription *subscription)
@@ -117,7 +119,7 @@ void rc_persist_end_subscription(struct rc_broker *broker, const struct rc_subsc
     const struct rc_session *session = subscription->session;
     if (is_kept(broker, session) && subscription->number != 0)
         note(broker, session,
-             rc_session_batch_end_subscription(rc_persist_batch(broker), session->store_id,
+             rc_session_batch_end_subscription(rc_persist_batch(broker), rc_session_store_id(session),
                                                subscription->number));
 }
 
@@ -139,7 +141,7 @@ void rc_persist_outgoing(struct rc_broker *broker, struct rc_session *session, u
         memcpy(record.ids, copy->ids, copy->ids_count * sizeof(record.ids[0]));
     record.message = message_of(broker, copy->publication);
     note(broker, session,
-         rc_session_batch_put_outgoing(rc_persist_batch(broker), session->store_id, seq, &record));
+         rc_session_batch_put_outgoing(rc_persist_batch(broker), rc_session_store_id(session), seq, &record));
 }
 
 void rc_persist_released(struct rc_broker *broker, struct rc_session *session, uint64_t seq)
@@ -152,7 +154,7 @@ void rc_persist_released(struct rc_broker *broker, struct rc_session *session, u
     record.retain = false;
     record.qos = 2;
     note(broker, session,
-         rc_session_batch_put_outgoing(rc_persist_batch(broker), session->store_id, seq, &record));
+         rc_session_batch_put_outgoing(rc_persist_batch(broker), rc_session_store_id(session), seq, &record));
 }
 
 void rc_persist_hold(struct rc_broker *broker, struct rc_session *session)
@@ -165,7 +167,7 @@ void rc_persist_hold(struct rc_broker *broker, struct rc_session *session)
 void rc_persist_end_outgoing(struct rc_broker *broker, struct rc_session *session, uint64_t seq)
 {
     if (is_kept(broker, session))
-        rc_session_batch_end_outgoing(rc_persist_batch(broker), session->store_id, seq);
+        rc_session_batch_end_outgoing(rc_persist_batch(broker), rc_session_store_id(session), seq);
 }
 
 /* Greater than all of earlier runs. */
@@ -181,7 +183,7 @@ void rc_persist_origin(struct rc_broker *broker, const struct rc_session *sessio
     broker->persist.has_entrusted = false;
     if (!is_kept(broker, session))
         return;
-    publication->origin = session->store_id;
+    publication->origin = rc_session_store_id(session);
     publication->origin_number = number_of(broker, ++broker->persist.published);
 }
 
@@ -190,7 +192,7 @@ void rc_persist_incoming(struct rc_broker *broker, struct rc_session *session, u
     if (is_kept(broker, session))
         note(broker, session,
              rc_session_batch_put_published(rc_persist_commit_batch(broker, broker->persist.has_entrusted),
-                                            session->store_id, packet_id,
+                                            rc_session_store_id(session), packet_id,
                                             number_of(broker, broker->persist.published)));
 }
 
@@ -198,8 +200,8 @@ void rc_persist_end_incoming(struct rc_broker *broker, struct rc_session *sessio
 {
     if (is_kept(broker, session))
         note(broker, session,
-             rc_session_batch_end_incoming(rc_persist_commit_batch(broker, false), session->store_id,
-                                           packet_id));
+             rc_session_batch_end_incoming(rc_persist_commit_batch(broker, false),
+                                           rc_session_store_id(session), packet_id));
 }
 
 void rc_persist_retained(struct rc_broker *broker, struct rc_slice instance,

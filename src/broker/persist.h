@@ -58,6 +58,7 @@ bool rc_persist_is_blocked(const struct rc_broker *broker);
 /* ---- held output ---- */
 /* What is put into the connection's output from now on waits for this turn. */
 void rc_conn_hold(struct rc_conn *conn);
+bool rc_conn_is_held(const struct rc_conn *conn);
 /* How many bytes at the end of its output may not go yet. */
 size_t rc_conn_held_bytes(const struct rc_conn *conn);
 /* `len` bytes went out. */

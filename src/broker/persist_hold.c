@@ -11,16 +11,26 @@ struct rc_hold {
     uint64_t first, second; /* turns; second 0: none */
 };
 
+static struct rc_hold *hold_of(const struct rc_conn *conn)
+{
+    return conn->rare != NULL ? conn->rare->hold : NULL;
+}
+
+bool rc_conn_is_held(const struct rc_conn *conn)
+{
+    return hold_of(conn) != NULL;
+}
+
 void rc_conn_hold(struct rc_conn *conn)
 {
     struct rc_persist *persist = &conn->broker->persist;
-    struct rc_hold *hold = conn->hold;
+    struct rc_hold *hold = hold_of(conn);
     if (persist->store == NULL || conn->is_dead)
         return;
     uint64_t number = rc_persist_turn_number(conn->broker);
     size_t pending = rc_output_pending(&conn->output);
     if (hold == NULL) {
-        hold = conn->hold = rc_new(struct rc_hold);
+        hold = rc_conn_rare(conn)->hold = rc_new(struct rc_hold);
         hold->conn = conn;
         hold->free_bytes = pending;
         hold->first = number;
@@ -35,25 +45,28 @@ void rc_conn_hold(struct rc_conn *conn)
 
 size_t rc_conn_held_bytes(const struct rc_conn *conn)
 {
-    return conn->hold != NULL ? rc_output_pending(&conn->output) - conn->hold->free_bytes : 0;
+    const struct rc_hold *hold = hold_of(conn);
+    return hold != NULL ? rc_output_pending(&conn->output) - hold->free_bytes : 0;
 }
 
 void rc_conn_held_flushed(struct rc_conn *conn, size_t len)
 {
-    if (conn->hold == NULL)
+    struct rc_hold *hold = hold_of(conn);
+    if (hold == NULL)
         return;
-    conn->hold->free_bytes -= len;
-    if (conn->hold->second != 0)
-        conn->hold->first_bytes -= len;
+    hold->free_bytes -= len;
+    if (hold->second != 0)
+        hold->first_bytes -= len;
 }
 
 void rc_conn_unhold(struct rc_conn *conn)
 {
-    if (conn->hold == NULL)
+    struct rc_hold *hold = hold_of(conn);
+    if (hold == NULL)
         return;
-    rc_list_remove(&conn->hold->node);
-    free(conn->hold);
-    conn->hold = NULL;
+    rc_list_remove(&hold->node);
+    free(hold);
+    conn->rare->hold = NULL;
 }
 
 static void let_go(struct rc_hold *hold, uint64_t done)

@@ -40,6 +40,14 @@ struct rc_arrival {
     char client_id[];       /* NUL-terminated, never empty */
 };
 
+/* What few connections have: made when it is first needed, so that the others have a pointer less for each.
+ */
+struct rc_conn_rare {
+    struct rc_hold *hold;             /* while a part of the output waits for the session store */
+    struct rc_topic_aliases *aliases; /* version 5, once one is used */
+    struct rc_client_tokens *tokens;  /* of one that came by token */
+};
+
 /* A connection: from accept to the end of its channel. `session` is set once the client is known. */
 struct rc_conn {
     struct rc_stream stream;
@@ -55,19 +63,16 @@ struct rc_conn {
     };
     struct rc_session *session;
     struct rc_arrival *arrival; /* NULL before CONNECT, and once the session is open */
-    struct rc_hold *hold;       /* while a part of the output waits for the session store */
-    uint64_t active_ms;         /* monotonic: the last packet's arrival */
+    struct rc_conn_rare *rare;  /* what most connections never have; NULL: nothing of it */
     struct rc_channel channel;
-    struct rc_roll_tally *tally;      /* from the opening of its channel on */
-    struct rc_topic_aliases *aliases; /* version 5, once one is used */
-    struct rc_identity *identity;     /* from the opening of its channel on */
-    struct rc_client_tokens *tokens;  /* of one that came by token; NULL: it did not */
-    uint32_t keep_alive_ms;           /* 1.5 times the client's; 0: none */
-    uint32_t max_packet_out;          /* bytes that the client takes in one packet; UINT32_MAX: any */
-    uint16_t receive_max;             /* QoS 1 and 2 messages that the client takes unacknowledged */
-    uint16_t alias_max_out;           /* topic aliases that the client takes; 0: none */
-    uint8_t version;                  /* RC_MQTT_V*, 0 before CONNECT */
-    bool problem_information : 1;     /* version 5: reason strings may be sent */
+    struct rc_roll_tally *tally;  /* from the opening of its channel on */
+    struct rc_identity *identity; /* from the opening of its channel on */
+    uint32_t keep_alive_ms;       /* 1.5 times the client's; 0: none */
+    uint32_t max_packet_out;      /* bytes that the client takes in one packet; UINT32_MAX: any */
+    uint16_t receive_max;         /* QoS 1 and 2 messages that the client takes unacknowledged */
+    uint16_t alias_max_out;       /* topic aliases that the client takes; 0: none */
+    uint8_t version;              /* RC_MQTT_V*, 0 before CONNECT */
+    bool problem_information : 1; /* version 5: reason strings may be sent */
     /* What CONNACK tells because it is not as the client asked. */
     bool is_id_assigned : 1, is_keep_alive_ours : 1, is_expiry_ours : 1;
     bool session_present : 1;
@@ -81,6 +86,16 @@ struct rc_conn {
         struct rc_throttle *throttle; /* later; NULL while the client is within its rate */
     };
 };
+
+/* Made when it is not there yet. */
+struct rc_conn_rare *rc_conn_rare(struct rc_conn *conn);
+
+/* When the last packet came, monotonic. The channel keeps it; once the connection is closed, by the wall
+ * clock. */
+static inline uint64_t rc_conn_active_ms(const struct rc_conn *conn)
+{
+    return (uint64_t)conn->channel.last_active_ms;
+}
 
 struct rc_broker {
     struct rc_broker_options options;
@@ -245,26 +260,44 @@ void rc_session_restore_subscription(struct rc_broker *broker, struct rc_session
 void rc_session_drop_subscriptions(struct rc_broker *broker, struct rc_session *session);
 
 /* ---- session.c ---- */
+/* What a session without a will that ends with its connection never has. */
+struct rc_session_rare {
+    struct rc_absence *absence;    /* NULL while the client is there */
+    struct rc_will *will;          /* NULL: none */
+    uint64_t store_id;             /* in the session store; 0: it is not kept there */
+    uint32_t subscription_numbers; /* given in the session store */
+};
+
 struct rc_session {
     struct rc_conn *conn;                  /* NULL while the client is absent */
     struct rc_delivery *delivery;          /* what is on its way; NULL while there is nothing */
     struct rc_subscription *subscriptions; /* linked by the session */
-    struct rc_absence *absence;            /* NULL while the client is there */
-    struct rc_will *will;                  /* NULL: none */
-    uint64_t store_id;                     /* in the session store; 0: it is not kept there */
+    struct rc_session_rare *rare;          /* NULL: nothing of it */
     uint64_t number;                       /* no other session of this run has it, on any shard; not 0 */
     uint64_t stamp;                        /* of the last publication that matched it */
     uint32_t match_at;                     /* where, among that one's matches */
     uint32_t refs;                         /* the table, the connection, wills that are due */
     uint32_t owner;                        /* whose it is (struct rc_identity); 0: not known */
     uint32_t expiry_s; /* how long it outlives its connection; 0: not at all; UINT32_MAX: for ever */
-    uint32_t subscription_numbers; /* given in the session store */
     uint16_t subscription_count, shared_count;
     bool is_listed; /* it is in the table: it has not ended */
     uint16_t instance_len;
     uint16_t key_len;
     char key[]; /* instance NUL client id NUL */
 };
+
+/* Made when it is not there yet. */
+struct rc_session_rare *rc_session_rare(struct rc_session *session);
+
+static inline struct rc_will *rc_session_will(const struct rc_session *session)
+{
+    return session->rare != NULL ? session->rare->will : NULL;
+}
+
+static inline uint64_t rc_session_store_id(const struct rc_session *session)
+{
+    return session->rare != NULL ? session->rare->store_id : 0;
+}
 /* NULL when there is none. */
 struct rc_session *rc_session_find(struct rc_broker *broker, struct rc_slice instance,
                                    struct rc_slice client_id);

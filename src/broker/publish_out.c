@@ -33,10 +33,11 @@ static bool put_props(struct rc_conn *conn, const struct rc_copy *copy, struct r
                                  seconds_left(publication, rc_loop_now_ms(conn->broker->options.loop)));
     for (uint16_t i = 0; i < copy->ids_count; i++)
         rc_mqtt_props_put_number(out, RC_MQTT_PROP_SUBSCRIPTION_ID, copy->ids[i]);
-    uint16_t alias = rc_topic_alias_assign(&conn->aliases, conn->alias_max_out,
+    if (conn->alias_max_out == 0)
+        return false;
+    uint16_t alias = rc_topic_alias_assign(&rc_conn_rare(conn)->aliases, conn->alias_max_out,
                                            rc_publication_topic(publication), &is_known);
-    if (alias > 0)
-        rc_mqtt_props_put_number(out, RC_MQTT_PROP_TOPIC_ALIAS, alias);
+    rc_mqtt_props_put_number(out, RC_MQTT_PROP_TOPIC_ALIAS, alias);
     return is_known;
 }
 

@@ -42,7 +42,7 @@ static int on_session(void *arg, uint64_t id, const struct rc_session_record *re
     if (rc_session_find(broker, record->instance, record->client_id) != NULL)
         return RC_ERR_CORRUPT;
     struct rc_session *session = rc_session_restore(broker, record->instance, record->client_id);
-    session->store_id = id;
+    rc_session_rare(session)->store_id = id;
     session->owner = record->owner;
     session->expiry_s = record->expiry_s;
     if (record->has_will)

@@ -111,7 +111,7 @@ static bool is_online(const struct rc_session *session)
 static void describe(const struct rc_conn *conn, struct rc_roll_client *client)
 {
     const struct rc_channel *channel = &conn->channel;
-    uint64_t silent_ms = rc_loop_now_ms(conn->broker->options.loop) - conn->active_ms;
+    uint64_t silent_ms = rc_loop_now_ms(conn->broker->options.loop) - rc_conn_active_ms(conn);
     client->is_online = true;
     memcpy(client->channel_id, channel->id, RC_CHANNEL_ID_LEN);
     client->since_ms = channel->connect_ms;

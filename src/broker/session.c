@@ -20,6 +20,7 @@ void rc_session_unref(struct rc_session *session)
         return;
     rc_delivery_free(session);
     rc_will_drop(session);
+    free(session->rare);
     free(session);
 }
 
@@ -35,20 +36,33 @@ struct rc_absence {
     uint64_t will_ms, end_ms; /* monotonic: when the will is due, when the session ends; UINT64_MAX: never */
 };
 
+static struct rc_absence *absence_of(const struct rc_session *session)
+{
+    return session->rare != NULL ? session->rare->absence : NULL;
+}
+
+struct rc_session_rare *rc_session_rare(struct rc_session *session)
+{
+    if (session->rare == NULL)
+        session->rare = rc_new(struct rc_session_rare);
+    return session->rare;
+}
+
 static void end_absence(struct rc_session *session)
 {
-    struct rc_absence *absence = session->absence;
+    struct rc_absence *absence = absence_of(session);
     if (absence == NULL)
         return;
     rc_timer_stop(&absence->timer);
     rc_list_remove(&absence->node);
     free(absence);
-    session->absence = NULL;
+    session->rare->absence = NULL;
 }
 
 int64_t rc_session_left_ms(const struct rc_session *session)
 {
-    return session->absence != NULL ? session->absence->left_ms : 0;
+    const struct rc_absence *absence = absence_of(session);
+    return absence != NULL ? absence->left_ms : 0;
 }
 
 /* The session ends: nobody finds it any more. */
@@ -121,9 +135,11 @@ static void begin_absence(struct rc_broker *broker, struct rc_session *session, 
     absence->session = session;
     absence->timer.on_due = on_absence;
     /* A delay of 2^32-1 s has no special meaning, but nobody sees the difference in 136 years. */
-    absence->will_ms = session->will != NULL ? due_in(now, session->will->delay_s, elapsed_ms) : UINT64_MAX;
+    absence->will_ms = rc_session_will(session) != NULL
+                           ? due_in(now, rc_session_will(session)->delay_s, elapsed_ms)
+                           : UINT64_MAX;
     absence->end_ms = due_in(now, session->expiry_s, elapsed_ms);
-    session->absence = absence;
+    rc_session_rare(session)->absence = absence;
     rc_list_push_back(&broker->absent, &absence->node);
     wait_on(absence);
 }
@@ -146,7 +162,7 @@ void rc_session_leave(struct rc_broker *broker, struct rc_session *session)
         discard(broker, session);
         return;
     }
-    if (session->will != NULL && session->will->delay_s == 0)
+    if (rc_session_will(session) != NULL && rc_session_will(session)->delay_s == 0)
         rc_will_send(broker, session);
     rc_share_presence(broker, session, false);
     rc_delivery_give_back(session, false);
@@ -230,7 +246,7 @@ struct rc_session *rc_session_restore(struct rc_broker *broker, struct rc_slice 
 
 void rc_session_restored(struct rc_broker *broker, struct rc_session *session, int64_t left_ms)
 {
-    if (session->will != NULL && session->will->delay_s == 0)
+    if (rc_session_will(session) != NULL && rc_session_will(session)->delay_s == 0)
         rc_will_send(broker, session);
     begin_absence(broker, session, left_ms);
 }

@@ -88,8 +88,8 @@ void rc_session_restore_subscription(struct rc_broker *broker, struct rc_session
     subscription->number = number;
     subscription->id = record->id;
     subscription->options = record->options;
-    if (number > session->subscription_numbers)
-        session->subscription_numbers = number;
+    if (number > rc_session_rare(session)->subscription_numbers)
+        session->rare->subscription_numbers = number;
     if (subscription->share != NULL)
         rc_share_join(broker, subscription, NULL, 0);
 }

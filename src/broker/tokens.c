@@ -127,6 +127,11 @@ static void on_due(struct rc_timer *timer)
 
 /* ---- life ---- */
 
+bool rc_tokens_has(const struct rc_conn *conn)
+{
+    return conn->rare != NULL && conn->rare->tokens != NULL;
+}
+
 bool rc_tokens_open(struct rc_conn *conn, const struct rc_auth_login *login)
 {
     struct rc_token_pair pairs[RC_TOKEN_PAIRS_MAX];
@@ -137,7 +142,7 @@ bool rc_tokens_open(struct rc_conn *conn, const struct rc_auth_login *login)
     bool are_valid = count > 0 && identity->instance != NULL;
     tokens->conn = conn;
     tokens->timer.on_due = on_due;
-    conn->tokens = tokens;
+    rc_conn_rare(conn)->tokens = tokens;
     for (uint32_t i = 0; are_valid && i < count; i++) {
         are_valid = rc_token_check(conn->broker->catalog, identity->instance, pairs[i].text,
                                    rc_clock_wall_ms(), token) == RC_TOKEN_VALID;
@@ -150,27 +155,32 @@ bool rc_tokens_open(struct rc_conn *conn, const struct rc_auth_login *login)
     return are_valid;
 }
 
+static struct rc_client_tokens *tokens_of(const struct rc_conn *conn)
+{
+    return conn->rare != NULL ? conn->rare->tokens : NULL;
+}
+
 void rc_tokens_start(struct rc_conn *conn)
 {
-    if (conn->tokens != NULL)
-        start_timer(conn->tokens);
+    if (tokens_of(conn) != NULL)
+        start_timer(tokens_of(conn));
 }
 
 void rc_tokens_close(struct rc_conn *conn)
 {
-    if (conn->tokens == NULL)
+    if (tokens_of(conn) == NULL)
         return;
-    rc_timer_stop(&conn->tokens->timer);
+    rc_timer_stop(&tokens_of(conn)->timer);
     for (int i = 0; i < RC_TOKEN_PAIRS_MAX; i++)
-        free(conn->tokens->list[i]);
-    free(conn->tokens);
-    conn->tokens = NULL;
+        free(tokens_of(conn)->list[i]);
+    free(tokens_of(conn));
+    conn->rare->tokens = NULL;
 }
 
 bool rc_tokens_allow(const struct rc_conn *conn, uint8_t action, struct rc_slice topic)
 {
-    for (int i = 0; conn->tokens != NULL && i < RC_TOKEN_PAIRS_MAX; i++) {
-        const struct client_token *token = conn->tokens->list[i];
+    for (int i = 0; tokens_of(conn) != NULL && i < RC_TOKEN_PAIRS_MAX; i++) {
+        const struct client_token *token = tokens_of(conn)->list[i];
         if (token == NULL || !(token->actions & action))
             continue;
         for (uint32_t t = 0; t < token->count; t++)
@@ -219,8 +229,8 @@ bool rc_tokens_upload(struct rc_conn *conn, struct rc_slice payload)
     struct rc_token *token = rc_malloc(sizeof(*token));
     enum rc_token_state state = check_upload(conn, text, actions, token);
     if (state == RC_TOKEN_VALID) {
-        put(conn->tokens, keep(token, actions));
-        start_timer(conn->tokens);
+        put(tokens_of(conn), keep(token, actions));
+        start_timer(tokens_of(conn));
         /* What was subscribed to by the old one must be the new one's too. */
         if (!rc_review_subscriptions(conn))
             state = RC_TOKEN_WRONG_RESOURCE;
@@ -233,8 +243,8 @@ bool rc_tokens_upload(struct rc_conn *conn, struct rc_slice payload)
 bool rc_tokens_review(struct rc_conn *conn)
 {
     const struct rc_identity *identity = rc_conn_identity(conn);
-    for (int i = 0; conn->tokens != NULL && i < RC_TOKEN_PAIRS_MAX; i++) {
-        const struct client_token *token = conn->tokens->list[i];
+    for (int i = 0; tokens_of(conn) != NULL && i < RC_TOKEN_PAIRS_MAX; i++) {
+        const struct client_token *token = tokens_of(conn)->list[i];
         if (token == NULL || identity->instance == NULL)
             continue;
         enum rc_token_state state =

@@ -20,6 +20,8 @@ enum { RC_TOKEN_NOTICE_MS = 5 * 60 * 1000 };
 
 /* Keeps what the login presented, which was checked before. False: it does not count any more. */
 bool rc_tokens_open(struct rc_conn *conn, const struct rc_auth_login *login);
+/* Whether it came by token. */
+bool rc_tokens_has(const struct rc_conn *conn);
 /* The client is online: notices may be sent. Harmless without tokens, as is the one below. */
 void rc_tokens_start(struct rc_conn *conn);
 void rc_tokens_close(struct rc_conn *conn);

@@ -68,8 +68,6 @@ uint16_t rc_topic_alias_assign(struct rc_topic_aliases **aliases, uint16_t max, 
 {
     struct alias *oldest = NULL;
     *ret_known = false;
-    if (max == 0)
-        return 0;
     struct rc_topic_aliases *all = make(aliases);
     for (int i = 0; i < RC_ALIAS_OUT_MAX && i < max; i++) {
         struct alias *one = &all->out[i];

@@ -77,39 +77,42 @@ void rc_will_restore(struct rc_broker *broker, struct rc_session *session, uint3
 {
     if (message->payload.len > UINT16_MAX)
         return; /* never happens: MQTT has no longer ones */
-    session->will = make(broker, message->topic, message->payload, message->props);
-    session->will->qos = message->qos;
-    session->will->retain = message->retain;
-    session->will->delay_s = delay_s;
+    struct rc_will *will = rc_session_rare(session)->will =
+        make(broker, message->topic, message->payload, message->props);
+    will->qos = message->qos;
+    will->retain = message->retain;
+    will->delay_s = delay_s;
 }
 
 void rc_will_set(struct rc_broker *broker, struct rc_session *session, const struct rc_mqtt_connect *connect)
 {
     rc_will_drop(session);
     if (connect != NULL && connect->has_will)
-        session->will = create(broker, connect);
+        rc_session_rare(session)->will = create(broker, connect);
 }
 
 void rc_will_drop(struct rc_session *session)
 {
-    if (session->will != NULL)
-        free_will(session->will);
-    session->will = NULL;
+    struct rc_will *will = rc_session_will(session);
+    if (will == NULL)
+        return;
+    free_will(will);
+    session->rare->will = NULL;
 }
 
 bool rc_will_is_allowed(struct rc_conn *conn)
 {
-    const struct rc_will *will = conn->session->will;
+    const struct rc_will *will = rc_session_will(conn->session);
     return will == NULL || rc_access_publish(conn, rc_slice(will->bytes, will->topic_len), will->qos,
                                              will->retain) == RC_ACCESS_ALLOWED;
 }
 
 void rc_will_send(struct rc_broker *broker, struct rc_session *session)
 {
-    struct rc_will *will = session->will;
+    struct rc_will *will = rc_session_will(session);
     if (will == NULL)
         return;
-    session->will = NULL;
+    session->rare->will = NULL;
     session->refs++;
     will->session = session;
     rc_list_push_back(&broker->wills, &will->node);

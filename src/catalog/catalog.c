@@ -62,6 +62,8 @@ int rc_catalog_add_instance(struct rc_catalog *catalog, struct rc_slice id, stru
     rc_trie_init(&instance->groups, &rc_group_type);
     rc_trie_init(&instance->topics, &rc_parent_topic_type);
     rc_trie_init(&instance->status_rules, &rc_status_rule_type);
+    rc_trie_init(&instance->outflows, &rc_flow_rule_type);
+    rc_trie_init(&instance->inflows, &rc_flow_rule_type);
     rc_trie_init(&instance->credentials, &rc_credential_type);
     rc_trie_init(&instance->identities, &rc_custom_identity_type);
     rc_trie_init(&instance->permissions, &rc_custom_permissions_type);
@@ -330,6 +332,32 @@ bool rc_catalog_remove_status_rule(struct rc_instance *instance, struct rc_slice
     return rc_trie_remove(&instance->status_rules, id);
 }
 
+int rc_catalog_add_flow_rule(struct rc_trie *rules, const struct rc_flow_rule *from)
+{
+    if (!rc_catalog_is_rule_id(from->id) || from->mqtt_topic.len == 0)
+        return RC_ERR_INVALID;
+    if (rc_trie_find(rules, from->mqtt_topic) != NULL)
+        return RC_ERR_EXISTS;
+    struct rc_flow_rule *rule =
+        rc_item_create(sizeof(*rule), from->mqtt_topic.len + from->id.len + from->topic_name.len +
+                                          from->target_topic.len + from->group.len + 5);
+    uint8_t *at = (uint8_t *)(rule + 1);
+    rule->mqtt_topic = rc_item_text(&at, from->mqtt_topic);
+    rule->id = rc_item_text(&at, from->id);
+    rule->topic_name = rc_item_text(&at, from->topic_name);
+    rule->target_topic = rc_item_text(&at, from->target_topic);
+    rule->group = rc_item_text(&at, from->group);
+    rule->queues = from->queues;
+    rule->is_enabled = from->is_enabled;
+    rule->fails_over = from->fails_over;
+    rule->is_from_first = from->is_from_first;
+    rule->target = from->target;
+    if (rule->target != NULL)
+        rc_trie_item_ref((void *)(uintptr_t)rule->target);
+    rc_trie_put(rules, rule);
+    return RC_OK;
+}
+
 int rc_catalog_add_target(struct rc_catalog *catalog, const struct rc_target *target)
 {
     if (!rc_catalog_is_instance_id(target->name) || target->nameservers.len == 0)
@@ -398,6 +426,17 @@ bool rc_instance_has_topic(const struct rc_instance *instance, struct rc_slice n
 const struct rc_key_pair *rc_catalog_key(const struct rc_catalog *catalog, struct rc_slice access_key)
 {
     return rc_trie_find(&catalog->key_pairs, access_key);
+}
+
+const struct rc_flow_rule *rc_instance_outflow(const struct rc_instance *instance, struct rc_slice topic)
+{
+    size_t len = 0;
+    if (instance->outflows.count == 0)
+        return NULL;
+    while (len < topic.len && topic.ptr[len] != '/')
+        len++;
+    const struct rc_flow_rule *rule = rc_trie_find(&instance->outflows, rc_slice(topic.ptr, len));
+    return rule != NULL && rule->is_enabled ? rule : NULL;
 }
 
 struct rc_topic *rc_group_event_topic(const struct rc_catalog *catalog, const struct rc_group *group)

@@ -99,6 +99,35 @@ struct rc_status_rule {
     struct rc_topic *topic;         /* resolved by the control plane before publication; NULL when disabled */
 };
 
+/*
+ * What a flow rule has done since the start: the rules' thread owns it, it outlives the catalogs, any thread
+ * counts in it.
+ */
+struct rc_rule_tally {
+    atomic_uint_fast64_t matched, delivered;
+    atomic_uint_fast64_t dropped; /* those that could not be taken, whatever the reason */
+};
+
+/*
+ * Outflow: messages that clients publish below a parent topic go to a RocketMQ topic. Inflow: messages of a
+ * RocketMQ topic are published below a parent topic. One of each for a parent topic.
+ */
+struct rc_flow_rule {
+    struct rc_trie_item item;
+    struct rc_slice mqtt_topic; /* the first level; the key */
+    struct rc_slice id;
+    struct rc_slice topic_name;     /* of the log: where an outflow's go, where an inflow's come from */
+    uint32_t queues;                /* for a topic that does not exist yet */
+    bool is_enabled;
+    const struct rc_target *target; /* the other cluster, a reference; NULL: the log's topic itself */
+    struct rc_slice target_topic;   /* there, without its namespace */
+    bool fails_over;                /* outflow */
+    struct rc_slice group;          /* inflow from another cluster: the consumer group */
+    bool is_from_first;             /* inflow: what is there when the rule begins is taken too */
+    struct rc_topic *topic;         /* resolved before publication; NULL when disabled, or not in the log */
+    struct rc_rule_tally *tally;    /* set before publication; NULL when nobody counts */
+};
+
 struct rc_group {
     struct rc_trie_item item;
     struct rc_slice id;
@@ -155,6 +184,8 @@ struct rc_instance {
     struct rc_trie groups;       /* struct rc_group by id */
     struct rc_trie topics;       /* struct rc_parent_topic by name */
     struct rc_trie status_rules; /* struct rc_status_rule by id */
+    struct rc_trie outflows;     /* struct rc_flow_rule by MQTT topic */
+    struct rc_trie inflows;      /* likewise */
     struct rc_trie credentials;  /* struct rc_credential by client id */
     struct rc_trie identities;   /* struct rc_custom_identity */
     struct rc_trie permissions;  /* struct rc_custom_permissions */
@@ -249,6 +280,11 @@ int rc_catalog_set_status_rule(struct rc_instance *instance, struct rc_group *gr
 void rc_catalog_name_rule_topic(char *out, size_t size, struct rc_slice instance, struct rc_slice rule,
                                 struct rc_slice target, struct rc_slice topic);
 bool rc_catalog_remove_status_rule(struct rc_instance *instance, struct rc_slice id);
+/*
+ * Adds a copy to instance->outflows or ->inflows; item, topic and tally are its own. RC_ERR_EXISTS: the topic
+ * has one.
+ */
+int rc_catalog_add_flow_rule(struct rc_trie *rules, const struct rc_flow_rule *rule);
 /* RC_ERR_EXISTS for a name that is there already. */
 int rc_catalog_add_target(struct rc_catalog *catalog, const struct rc_target *target);
 /* The rule's events go on from its topic in the log to a topic of that cluster. The rule was just set. */
@@ -285,6 +321,8 @@ const struct rc_key_pair *rc_catalog_instance_key(const struct rc_catalog *catal
                                                   struct rc_slice access_key);
 const struct rc_group *rc_instance_group(const struct rc_instance *instance, struct rc_slice id);
 bool rc_instance_has_topic(const struct rc_instance *instance, struct rc_slice name);
+/* The enabled outflow rule that a message to this MQTT topic falls under; NULL: none. */
+const struct rc_flow_rule *rc_instance_outflow(const struct rc_instance *instance, struct rc_slice topic);
 /* Where the events of its clients go: the topic of its status rule, else the system topic. */
 struct rc_topic *rc_group_event_topic(const struct rc_catalog *catalog, const struct rc_group *group);
 const struct rc_key_pair *rc_catalog_key(const struct rc_catalog *catalog, struct rc_slice access_key);

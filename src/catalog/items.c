@@ -41,6 +41,7 @@ KEY_OF(target_key, rc_target, name)
 KEY_OF(group_key, rc_group, id)
 KEY_OF(parent_topic_key, rc_parent_topic, name)
 KEY_OF(status_rule_key, rc_status_rule, id)
+KEY_OF(flow_rule_key, rc_flow_rule, mqtt_topic)
 KEY_OF(user_key, rc_user, name)
 KEY_OF(credential_key, rc_credential, client_id)
 KEY_OF(identity_key, rc_custom_identity, key)
@@ -104,6 +105,12 @@ static void free_status_rule(void *item)
     free(rule);
 }
 
+static void free_flow_rule(void *item)
+{
+    rc_trie_item_unref(&rc_target_type, (void *)(uintptr_t)((struct rc_flow_rule *)item)->target);
+    free(item);
+}
+
 static void free_group(void *item)
 {
     struct rc_group *group = item;
@@ -141,8 +148,8 @@ void rc_acl_list_unref(struct rc_acl_list *list)
 #define EACH_TABLE(X)                                                                                        \
     X(groups)                                                                                                \
     X(topics)                                                                                                \
-    X(status_rules) X(credentials) X(identities) X(permissions) X(black) X(revoked) X(cas) X(barred)         \
-        X(users)
+    X(status_rules) X(outflows) X(inflows) X(credentials) X(identities) X(permissions) X(black) X(revoked)   \
+        X(cas) X(barred) X(users)
 
 static void free_instance(void *item)
 {
@@ -177,6 +184,7 @@ const struct rc_trie_type rc_target_type = {target_key, free_target, NULL, NULL}
 const struct rc_trie_type rc_group_type = {group_key, free_group, copy_group, NULL};
 const struct rc_trie_type rc_parent_topic_type = {parent_topic_key, free, NULL, NULL};
 const struct rc_trie_type rc_status_rule_type = {status_rule_key, free_status_rule, NULL, NULL};
+const struct rc_trie_type rc_flow_rule_type = {flow_rule_key, free_flow_rule, NULL, NULL};
 const struct rc_trie_type rc_user_type = {user_key, free_user, NULL, NULL};
 const struct rc_trie_type rc_credential_type = {credential_key, free_credential, NULL, NULL};
 const struct rc_trie_type rc_custom_identity_type = {identity_key, free_identity, NULL, NULL};

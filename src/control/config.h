@@ -70,15 +70,28 @@ struct rc_config_limits {
     int retained, wills, shared_subscriptions, wildcards; /* enum rc_config_choice */
 };
 
-enum rc_config_rule_type { RC_CONFIG_RULE_STATUS_NOTICE };
+enum rc_config_rule_type {
+    RC_CONFIG_RULE_STATUS_NOTICE,
+    RC_CONFIG_RULE_OUTFLOW,
+    RC_CONFIG_RULE_INFLOW,
+};
+
+enum rc_config_from { RC_CONFIG_FROM_LAST, RC_CONFIG_FROM_FIRST };
 
 struct rc_config_rule {
     struct rc_config_text id;
     int type; /* enum rc_config_rule_type */
+    struct rc_config_text description;
     struct rc_config_text group, topic;
+    struct {
+        struct rc_config_text mqtt_topic;             /* outflow */
+        struct rc_config_text instance, topic, group; /* inflow */
+        int from;                                     /* enum rc_config_from */
+    } source;
     struct {
         struct rc_config_text instance, topic; /* both or none */
         bool fails_over;
+        struct rc_config_text mqtt_topic; /* inflow */
     } target;
     int64_t queues;
     bool is_enabled;

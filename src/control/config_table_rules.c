@@ -176,12 +176,86 @@ const struct rc_config_section rc_config_cluster_section = {.name = "cluster",
                                                                      sizeof(cluster_entries[0])};
 
 /* ---- rules ---- */
-static const char *const rule_types[] = {"status-notice", NULL};
+static const char *const rule_types[] = {"status-notice", "outflow", "inflow", NULL};
+static const char *const from_names[] = {"last", "first", NULL};
+
+static bool is_group_or_empty(struct rc_slice text)
+{
+    return text.len == 0 || rc_catalog_is_group_id(text);
+}
+
+/* The first level of MQTT topics; which of them there may be is the profile's to say. */
+static bool is_level_or_empty(struct rc_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        if (c < ' ' || c == 0x7f || c == '/' || c == '+' || c == '#' || (i == 0 && c == '$'))
+            return false;
+    }
+    return true;
+}
 
 static bool is_log_topic_or_empty(struct rc_slice text)
 {
     return text.len == 0 || is_log_topic(text);
 }
+
+#define SOURCE(field)                                                                                        \
+    (offsetof(struct rc_config_rule, source.field) - offsetof(struct rc_config_rule, source))
+
+static const struct rc_config_entry source_entries[] = {
+    {.key = "mqtt_topic",
+     .type = RC_CONFIG_STRING,
+     .offset = SOURCE(mqtt_topic),
+     .max = 64,
+     .default_text = "",
+     .is_valid = is_level_or_empty,
+     .expected = "the first level of MQTT topics",
+     .is_live = true,
+     .doc = "Outflow: the parent topic, the first level of the MQTT topics whose messages go out. With "
+            "profile product one of the instance's `topics`."},
+    {.key = "instance",
+     .type = RC_CONFIG_STRING,
+     .offset = SOURCE(instance),
+     .default_text = "",
+     .is_valid = is_name_or_empty,
+     .expected = "the name of one of `rocketmq.instances`",
+     .is_live = true,
+     .doc = "Inflow: the cluster, one of `rocketmq.instances`. Empty: this server's own endpoint."},
+    {.key = "topic",
+     .type = RC_CONFIG_STRING,
+     .offset = SOURCE(topic),
+     .max = RC_MESSAGE_TOPIC_MAX,
+     .default_text = "",
+     .is_valid = is_log_topic_or_empty,
+     .expected = "1 to 127 of letters, digits, -, _, % and |",
+     .is_live = true,
+     .doc = "Inflow: the RocketMQ topic whose messages come in. Of this server's own endpoint with its "
+            "namespace, `<namespace>%<topic>`, of another cluster without."},
+    {.key = "group",
+     .type = RC_CONFIG_STRING,
+     .offset = SOURCE(group),
+     .max = 2 * RC_CATALOG_ID_MAX,
+     .default_text = "",
+     .is_valid = is_log_topic_or_empty,
+     .expected = "letters, digits, -, _, % and |",
+     .is_live = true,
+     .doc = "Inflow from another cluster: the consumer group, which nobody else may use. Empty: "
+            "`GID_rollcall_<instance>_<rule>`."},
+    {.key = "from",
+     .type = RC_CONFIG_ENUM,
+     .offset = SOURCE(from),
+     .names = from_names,
+     .default_text = "last",
+     .is_live = true,
+     .doc = "Inflow, when the rule is new: `last`: what is sent from now on. `first`: all that the topic "
+            "holds. Later it goes on where it was."},
+};
+static const struct rc_config_section source_section = {.name = "source",
+                                                        .size = sizeof(((struct rc_config_rule *)0)->source),
+                                                        .entries = source_entries,
+                                                        .count = sizeof(source_entries) /
+                                                                 sizeof(source_entries[0])};
 
 #define TARGET(field)                                                                                        \
     (offsetof(struct rc_config_rule, target.field) - offsetof(struct rc_config_rule, target))
@@ -212,6 +286,16 @@ static const struct rc_config_entry target_entries[] = {
      .doc =
          "`false`: a client's events wait for the broker that holds their queue, and stay in order. `true`: "
          "the queues that the name server knows now are used, so the order may be lost with a broker."},
+    {.key = "mqtt_topic",
+     .type = RC_CONFIG_STRING,
+     .offset = TARGET(mqtt_topic),
+     .max = 64,
+     .default_text = "",
+     .is_valid = is_level_or_empty,
+     .expected = "the first level of MQTT topics",
+     .is_live = true,
+     .doc = "Inflow: the parent topic below which the messages are published. With profile product one of "
+            "the instance's `topics`."},
 };
 static const struct rc_config_section target_section = {.name = "target",
                                                         .size = sizeof(((struct rc_config_rule *)0)->target),
@@ -233,15 +317,31 @@ static const struct rc_config_entry rule_entries[] = {
      .names = rule_types,
      .default_text = "status-notice",
      .is_live = true,
-     .doc = "`status-notice`: the arrivals and departures of a group's clients go to a RocketMQ topic."},
+     .doc = "`status-notice`: the arrivals and departures of a group's clients go to a RocketMQ topic. "
+            "`outflow`: the messages of an MQTT topic go to a RocketMQ topic. `inflow`: the messages of a "
+            "RocketMQ topic are published to an MQTT topic, or to single clients (docs/rules.md)."},
+    {.key = "description",
+     .type = RC_CONFIG_STRING,
+     .offset = offsetof(struct rc_config_rule, description),
+     .max = 256,
+     .default_text = "",
+     .is_live = true,
+     .doc = "What it is for, for those who read the file."},
     {.key = "group",
      .type = RC_CONFIG_STRING,
      .offset = offsetof(struct rc_config_rule, group),
-     .is_valid = rc_catalog_is_group_id,
+     .default_text = "",
+     .is_valid = is_group_or_empty,
      .expected = "a group ID: GID_ or GID- and then letters, digits, - and _, 7 to 64 in all",
      .is_live = true,
-     .doc = "The group whose clients it is about; one of the instance's `groups`. A group has one status "
-            "rule at most."},
+     .doc = "Status notice: the group whose clients it is about; one of the instance's `groups`. A group has "
+            "one status rule at most."},
+    {.key = "source",
+     .type = RC_CONFIG_SECTION,
+     .offset = offsetof(struct rc_config_rule, source),
+     .section = &source_section,
+     .is_live = true,
+     .doc = "Outflow and inflow: where the messages come from."},
     {.key = "topic",
      .type = RC_CONFIG_STRING,
      .offset = offsetof(struct rc_config_rule, topic),
@@ -252,13 +352,14 @@ static const struct rc_config_entry rule_entries[] = {
      .is_live = true,
      .doc =
          "The RocketMQ topic of this server's own endpoint. For consumers that use a RocketMQ instance ID (a "
-         "namespace) write `<namespace>%<topic>`. A rule has this or `target`."},
+         "namespace) write `<namespace>%<topic>`. A status-notice or outflow rule has this or `target`."},
     {.key = "target",
      .type = RC_CONFIG_SECTION,
      .offset = offsetof(struct rc_config_rule, target),
      .section = &target_section,
      .is_live = true,
-     .doc = "Instead of `topic`: a topic of another RocketMQ cluster."},
+     .doc = "Where the messages go: a topic of another RocketMQ cluster, instead of `topic`; inflow: an MQTT "
+            "topic."},
     {.key = "queues",
      .type = RC_CONFIG_INTEGER,
      .offset = offsetof(struct rc_config_rule, queues),

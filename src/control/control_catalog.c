@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/nearest.h"
 #include "catalog/catalog.h"
+#include "control/control_flows.h"
 #include "control/control_limits.h"
 #include "net/tls_context.h"
 #include "store/store.h"
@@ -320,35 +321,47 @@ static bool is_rule_id_used(const struct rc_config_rule *rules, uint32_t before)
     return false;
 }
 
+static void add_status_rule(struct builder *builder, const struct rc_config_instance *instance, uint32_t i)
+{
+    const struct rc_config_rule *rule = &((const struct rc_config_rule *)instance->rules.items)[i];
+    struct rc_group *group = rc_trie_find(&builder->instance->groups, rc_slice_str(rule->group.text));
+    if (group == NULL) {
+        refuse_unknown_group(builder, instance, i);
+        return;
+    }
+    char topic[RC_MESSAGE_TOPIC_MAX + 1];
+    const struct rc_target *target;
+    if (!find_target(builder, instance, i, topic, &target))
+        return;
+    int err = rc_catalog_set_status_rule(builder->instance, group, rc_slice_str(rule->id.text),
+                                         rc_slice_str(topic), target ? 1 : (uint32_t)rule->queues,
+                                         rule->is_enabled);
+    if (err == RC_OK)
+        rc_catalog_set_rule_target(group->status_rule, target, rc_slice_str(rule->target.topic.text),
+                                   rule->target.fails_over);
+    if (err == RC_ERR_EXISTS)
+        refuse(builder, rule->group.at, "rules", i,
+               "the group has a status-notice rule already, one was expected");
+    else
+        check_added(builder, err, &rule->id, "rules", i, "rule");
+}
+
 static void add_rules(struct builder *builder, const struct rc_config_instance *instance)
 {
     const struct rc_config_rule *rules = instance->rules.items;
     for (uint32_t i = 0; i < instance->rules.count; i++) {
         const struct rc_config_rule *rule = &rules[i];
-        if (is_rule_id_used(rules, i)) {
+        const char *what = NULL;
+        if (is_rule_id_used(rules, i))
             check_added(builder, RC_ERR_EXISTS, &rule->id, "rules", i, "rule");
-            continue;
-        }
-        struct rc_group *group = rc_trie_find(&builder->instance->groups, rc_slice_str(rule->group.text));
-        if (group == NULL) {
-            refuse_unknown_group(builder, instance, i);
-            continue;
-        }
-        char topic[RC_MESSAGE_TOPIC_MAX + 1];
-        const struct rc_target *target;
-        if (!find_target(builder, instance, i, topic, &target))
-            continue;
-        int err = rc_catalog_set_status_rule(builder->instance, group, rc_slice_str(rule->id.text),
-                                             rc_slice_str(topic), target ? 1 : (uint32_t)rule->queues,
-                                             rule->is_enabled);
-        if (err == RC_OK)
-            rc_catalog_set_rule_target(group->status_rule, target, rc_slice_str(rule->target.topic.text),
-                                       rule->target.fails_over);
-        if (err == RC_ERR_EXISTS)
-            refuse(builder, rule->group.at, "rules", i,
-                   "the group has a status-notice rule already, one was expected");
+        else if (rule->type != RC_CONFIG_RULE_STATUS_NOTICE)
+            what = rc_control_add_flow(builder->catalog, builder->instance, rule);
+        else if (rule->source.mqtt_topic.text[0] || rule->source.topic.text[0] || rule->target.mqtt_topic.text[0])
+            what = "`source` and `mqtt_topic` go with `type: outflow` or `inflow`";
         else
-            check_added(builder, err, &rule->id, "rules", i, "rule");
+            add_status_rule(builder, instance, i);
+        if (what != NULL)
+            refuse(builder, rule->id.at, "rules", i, what);
     }
 }
 
@@ -401,6 +414,7 @@ int rc_control_resolve_topics(struct rc_catalog *catalog, struct rc_store *store
         rc_trie_walk_start(&rules, &instance->status_rules);
         while (err == RC_OK && (rule = rc_trie_walk_next(&rules)) != NULL)
             err = resolve_rule(rule, store, error);
+        err = err ? err : rc_control_resolve_flows(instance, store, error);
     }
     return err;
 }

@@ -175,6 +175,7 @@ void rc_broker_destroy(struct rc_broker *broker)
     rc_retained_free(&broker->retained);
     rc_shares_free(&broker->shares);
     rc_persist_free(broker);
+    rc_outflow_free(&broker->outflow);
     rc_presence_destroy(broker->presence);
     rc_log_sender_destroy(broker->sender);
     rc_catalog_unref(broker->catalog);

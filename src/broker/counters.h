@@ -59,6 +59,8 @@
     X(sessions_expired, "sessions of absent clients that have expired")                                      \
     X(refused_will, "CONNECTs refused: there is no room for the will")                                       \
     X(wills_sent, "wills published")                                                                         \
+    X(outflow_refused, "messages refused: the log takes nothing now, or not such a message")                 \
+    X(inflow_refused, "messages from RocketMQ that cannot be published")                                     \
     X(wills_ignored, "wills ignored: the instance has none")
 
 struct rc_broker_counters {

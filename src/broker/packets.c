@@ -131,7 +131,9 @@ static uint8_t publish_or_refuse(struct rc_conn *conn, enum rc_access_result acc
 static bool acknowledge(struct rc_conn *conn, uint8_t type, uint16_t packet_id, uint8_t reason,
                         uint64_t marks)
 {
-    if (reason == RC_MQTT_QUOTA_EXCEEDED && conn->version < RC_MQTT_V5 && rc_persist_is_blocked(conn->broker))
+    bool was_refused = conn->broker->outflow.was_refused || rc_persist_is_blocked(conn->broker);
+    conn->broker->outflow.was_refused = false;
+    if (reason == RC_MQTT_QUOTA_EXCEEDED && conn->version < RC_MQTT_V5 && was_refused)
         return close_for(conn, reason, "store-blocked");
     if (conn->broker->persist.marks != marks)
         rc_conn_hold(conn);

@@ -34,6 +34,7 @@ struct rc_persist {
     struct rc_turn *cause;  /* the turn of another shard for which this one does something now */
     struct rc_list turns;   /* those that are not done, the oldest first */
     struct rc_list held;    /* connections */
+    struct rc_list waiters; /* struct rc_persist_waiter, in the order of their turns */
     uint64_t numbers, done; /* of turns: the last one given, the last one up to which all are done */
     uint64_t marks;         /* grows with everything that a publisher has to wait for */
     size_t under_way;       /* bytes posted and not yet reported */
@@ -77,6 +78,21 @@ struct rc_turn *rc_persist_entrust(struct rc_broker *broker, const struct rc_bro
 void rc_persist_begin_errand(struct rc_broker *broker, struct rc_turn *turn);
 /* `is_numbered`: it was a message with an origin. */
 void rc_persist_end_errand(struct rc_broker *broker, struct rc_turn *turn, bool is_numbered);
+
+/* ---- what is kept elsewhere, or waits from elsewhere ---- */
+/* Whoever hears of this turn has to wait until rc_persist_happened is called with what this returns, once: on
+ * the broker's loop, or never when the broker ends. */
+struct rc_turn *rc_persist_await(struct rc_broker *broker);
+void rc_persist_happened(struct rc_turn *turn);
+
+/* Somebody who is to be told when this turn is done. */
+struct rc_persist_waiter {
+    struct rc_list node;
+    uint64_t number;
+    void (*on_done)(struct rc_persist_waiter *waiter);
+};
+/* `marks`: as persist.marks was before; when nothing was changed since he is told at once. */
+void rc_persist_wait(struct rc_broker *broker, struct rc_persist_waiter *waiter, uint64_t marks);
 
 /* ---- changes; harmless for sessions that do not outlive their connection ---- */
 /* The session as it is now: from its CONNECT on, and when its client has left. Not kept any more when it has

@@ -25,7 +25,7 @@ void rc_conn_hold(struct rc_conn *conn)
 {
     struct rc_persist *persist = &conn->broker->persist;
     struct rc_hold *hold = hold_of(conn);
-    if (persist->store == NULL || conn->is_dead)
+    if ((persist->store == NULL && persist->turn == NULL) || conn->is_dead)
         return;
     uint64_t number = rc_persist_turn_number(conn->broker);
     size_t pending = rc_output_pending(&conn->output);

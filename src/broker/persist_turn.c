@@ -52,6 +52,7 @@ void rc_persist_init(struct rc_broker *broker, struct rc_session_store *store)
     broker->persist.first_id = 1;
     rc_list_init(&broker->persist.turns);
     rc_list_init(&broker->persist.held);
+    rc_list_init(&broker->persist.waiters);
 }
 
 static void free_turn(struct rc_turn *turn)
@@ -81,6 +82,18 @@ bool rc_persist_is_blocked(const struct rc_broker *broker)
 
 /* ---- the end of turns ---- */
 
+static void tell_waiters(struct rc_persist *persist)
+{
+    while (!rc_list_is_empty(&persist->waiters)) {
+        struct rc_persist_waiter *waiter =
+            rc_container_of(persist->waiters.next, struct rc_persist_waiter, node);
+        if (waiter->number > persist->done)
+            return;
+        rc_list_remove(&waiter->node);
+        waiter->on_done(waiter);
+    }
+}
+
 static void end_turns(struct rc_broker *broker)
 {
     struct rc_persist *persist = &broker->persist;
@@ -92,8 +105,10 @@ static void end_turns(struct rc_broker *broker)
         persist->done = turn->number;
         free_turn(turn);
     }
-    if (persist->done != before)
-        rc_persist_let_go(broker);
+    if (persist->done == before)
+        return;
+    rc_persist_let_go(broker);
+    tell_waiters(persist);
 }
 
 static void on_followed(struct rc_mail *mail, struct rc_loop *loop)
@@ -246,6 +261,30 @@ struct rc_session_batch *rc_persist_commit_batch(struct rc_broker *broker, bool 
         broker->persist.commits++;
     }
     return turn->commit;
+}
+
+struct rc_turn *rc_persist_await(struct rc_broker *broker)
+{
+    struct rc_turn *turn = turn_of(broker);
+    atomic_fetch_add_explicit(&turn->holds, 1, memory_order_relaxed);
+    broker->persist.marks++;
+    broker->persist.has_entrusted = true;
+    return turn;
+}
+
+void rc_persist_happened(struct rc_turn *turn)
+{
+    release(turn);
+}
+
+void rc_persist_wait(struct rc_broker *broker, struct rc_persist_waiter *waiter, uint64_t marks)
+{
+    if (broker->persist.marks == marks) {
+        waiter->on_done(waiter);
+        return;
+    }
+    waiter->number = turn_of(broker)->number;
+    rc_list_push_back(&broker->persist.waiters, &waiter->node);
 }
 
 void rc_persist_turn_end(struct rc_broker *broker)

@@ -263,12 +263,18 @@ enum rc_routed rc_route(struct rc_broker *broker, const struct rc_instance *inst
     publication->is_p2p = rc_access_p2p_target(instance, publish->topic, &client_id);
     if (from != NULL && publish->qos == 2)
         rc_persist_origin(broker, from, publication);
+    enum rc_outflow_result outflow =
+        from != NULL ? rc_outflow_take(broker, instance, publish, from) : RC_OUTFLOW_NONE;
+    if (outflow == RC_OUTFLOW_REFUSED && publish->qos > 0) { /* its publisher is told, and sends it again */
+        rc_publication_unref(publication);
+        return RC_ROUTED_FULL;
+    }
     if (is_retained)
         rc_persist_retained(broker, instance->id, publication);
     bool is_wanted = publication->is_p2p ? route_p2p(broker, instance->id, publication)
                                          : route_to_all(broker, instance->id, publication);
     rc_publication_unref(publication);
-    return is_wanted ? RC_ROUTED : RC_ROUTED_TO_NOBODY;
+    return is_wanted || outflow == RC_OUTFLOW_TAKEN ? RC_ROUTED : RC_ROUTED_TO_NOBODY;
 }
 
 void rc_publish_internal(struct rc_broker *broker, struct rc_slice instance_id,

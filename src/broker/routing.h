@@ -14,7 +14,7 @@ struct rc_subscription;
 enum rc_routed {
     RC_ROUTED,
     RC_ROUTED_TO_NOBODY, /* nobody wants it, as far as this shard knows */
-    RC_ROUTED_FULL,      /* not published: there is no room for another retained message */
+    RC_ROUTED_FULL,      /* not published: no room for another retained message, or in the log */
 };
 
 /*

@@ -116,8 +116,8 @@ struct rc_flow_rule {
     struct rc_trie_item item;
     struct rc_slice mqtt_topic; /* the first level; the key */
     struct rc_slice id;
-    struct rc_slice topic_name;     /* of the log: where an outflow's go, where an inflow's come from */
-    uint32_t queues;                /* for a topic that does not exist yet */
+    struct rc_slice topic_name; /* of the log: where an outflow's go, where an inflow's come from */
+    uint32_t queues;            /* for a topic that does not exist yet */
     bool is_enabled;
     const struct rc_target *target; /* the other cluster, a reference; NULL: the log's topic itself */
     struct rc_slice target_topic;   /* there, without its namespace */

@@ -148,8 +148,9 @@ void rc_acl_list_unref(struct rc_acl_list *list)
 #define EACH_TABLE(X)                                                                                        \
     X(groups)                                                                                                \
     X(topics)                                                                                                \
-    X(status_rules) X(outflows) X(inflows) X(credentials) X(identities) X(permissions) X(black) X(revoked)   \
-        X(cas) X(barred) X(users)
+    X(status_rules)                                                                                          \
+    X(outflows) X(inflows) X(credentials) X(identities) X(permissions) X(black) X(revoked) X(cas) X(barred)  \
+        X(users)
 
 static void free_instance(void *item)
 {

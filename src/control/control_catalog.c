@@ -333,9 +333,9 @@ static void add_status_rule(struct builder *builder, const struct rc_config_inst
     const struct rc_target *target;
     if (!find_target(builder, instance, i, topic, &target))
         return;
-    int err = rc_catalog_set_status_rule(builder->instance, group, rc_slice_str(rule->id.text),
-                                         rc_slice_str(topic), target ? 1 : (uint32_t)rule->queues,
-                                         rule->is_enabled);
+    int err =
+        rc_catalog_set_status_rule(builder->instance, group, rc_slice_str(rule->id.text), rc_slice_str(topic),
+                                   target ? 1 : (uint32_t)rule->queues, rule->is_enabled);
     if (err == RC_OK)
         rc_catalog_set_rule_target(group->status_rule, target, rc_slice_str(rule->target.topic.text),
                                    rule->target.fails_over);
@@ -356,7 +356,8 @@ static void add_rules(struct builder *builder, const struct rc_config_instance *
             check_added(builder, RC_ERR_EXISTS, &rule->id, "rules", i, "rule");
         else if (rule->type != RC_CONFIG_RULE_STATUS_NOTICE)
             what = rc_control_add_flow(builder->catalog, builder->instance, rule);
-        else if (rule->source.mqtt_topic.text[0] || rule->source.topic.text[0] || rule->target.mqtt_topic.text[0])
+        else if (rule->source.mqtt_topic.text[0] || rule->source.topic.text[0] ||
+                 rule->target.mqtt_topic.text[0])
             what = "`source` and `mqtt_topic` go with `type: outflow` or `inflow`";
         else
             add_status_rule(builder, instance, i);

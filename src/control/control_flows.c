@@ -15,7 +15,8 @@ static bool is_own_topic(const struct rc_config_text *topic)
 /* What both types ask of their MQTT topic. */
 static const char *check_mqtt_topic(const struct rc_instance *instance, const struct rc_config_text *topic)
 {
-    if (instance->profile == RC_PROFILE_PRODUCT && !rc_instance_has_topic(instance, rc_slice_str(topic->text)))
+    if (instance->profile == RC_PROFILE_PRODUCT &&
+        !rc_instance_has_topic(instance, rc_slice_str(topic->text)))
         return "its `mqtt_topic` is none of the instance's `topics`";
     return NULL;
 }
@@ -48,9 +49,8 @@ static const char *check_outflow(const struct rc_config_rule *rule)
     if (has_target == is_given(&rule->topic))
         return has_target ? "`topic` and `target` were given, one of them was expected"
                           : "neither `topic` nor `target` was given, one of them was expected";
-    return is_own_topic(&rule->topic)
-               ? "topics that begin with " RC_RULE_TOPIC_PREFIX " are the server's own"
-               : NULL;
+    return is_own_topic(&rule->topic) ? "topics that begin with " RC_RULE_TOPIC_PREFIX " are the server's own"
+                                      : NULL;
 }
 
 static const char *add_outflow(const struct rc_catalog *catalog, struct rc_instance *instance,
@@ -96,9 +96,9 @@ static const char *check_inflow(const struct rc_config_rule *rule)
         return "a RocketMQ topic was given to send to, `target.mqtt_topic` alone was expected";
     if (is_given(&rule->source.group) && !is_given(&rule->source.instance))
         return "`source.group` goes with `source.instance`: this server's own topics need none";
-    return is_own_topic(&rule->source.topic)
-               ? "topics that begin with " RC_RULE_TOPIC_PREFIX " are the server's own"
-               : NULL;
+    return is_own_topic(&rule->source.topic) ? "topics that begin with " RC_RULE_TOPIC_PREFIX
+                                               " are the server's own"
+                                             : NULL;
 }
 
 static const char *add_inflow(const struct rc_catalog *catalog, struct rc_instance *instance,

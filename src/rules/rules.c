@@ -88,11 +88,22 @@ static int each_rule(struct rc_rules *rules, const struct rc_catalog *catalog, r
                      struct rc_error *error)
 {
     const struct rc_instance *instance;
-    struct rc_trie_walk instances, status_rules;
+    struct rc_trie_walk instances, status_rules, flows;
     int err = RC_OK;
     rc_trie_walk_start(&instances, &catalog->instances);
     while (err == RC_OK && (instance = rc_trie_walk_next(&instances)) != NULL) {
         const struct rc_status_rule *rule;
+        const struct rc_flow_rule *flow;
+        rc_trie_walk_start(&flows, &instance->outflows);
+        while (err == RC_OK && (flow = rc_trie_walk_next(&flows)) != NULL) {
+            struct rc_status_rule as = {.id = flow->id,
+                                        .topic_name = flow->topic_name,
+                                        .target = flow->target,
+                                        .target_topic = flow->target_topic,
+                                        .fails_over = flow->fails_over};
+            if (flow->target != NULL && flow->is_enabled)
+                err = visit(rules, instance, &as, error);
+        }
         rc_trie_walk_start(&status_rules, &instance->status_rules);
         while (err == RC_OK && (rule = rc_trie_walk_next(&status_rules)) != NULL) {
             if (rule->target != NULL && rule->is_enabled)

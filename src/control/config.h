@@ -203,7 +203,8 @@ struct rc_config {
     struct rc_config_rocketmq rocketmq;
     struct rc_config_http http;
     struct rc_config_registry registry;
-    struct rc_config_list instances; /* struct rc_config_instance */
+    struct rc_config_list administrators; /* struct rc_config_key */
+    struct rc_config_list instances;      /* struct rc_config_instance */
 
     const char *file; /* the path it was read from */
     struct rc_config_memory *memory;

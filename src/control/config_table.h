@@ -50,11 +50,12 @@ struct rc_config_section {
 };
 
 extern const struct rc_config_section rc_config_root;
-extern const struct rc_config_section rc_config_listener_section; /* config_table_listener.c */
-extern const struct rc_config_section rc_config_tls_section;      /* config_table_listener.c */
-extern const struct rc_config_section rc_config_instance_section; /* config_table_instance.c */
-extern const struct rc_config_section rc_config_cluster_section;  /* config_table_rules.c */
-extern const struct rc_config_section rc_config_rule_section;     /* config_table_rules.c */
+extern const struct rc_config_section rc_config_listener_section;      /* config_table_listener.c */
+extern const struct rc_config_section rc_config_tls_section;           /* config_table_listener.c */
+extern const struct rc_config_section rc_config_administrator_section; /* config_table_instance.c */
+extern const struct rc_config_section rc_config_instance_section;      /* config_table_instance.c */
+extern const struct rc_config_section rc_config_cluster_section;       /* config_table_rules.c */
+extern const struct rc_config_section rc_config_rule_section;          /* config_table_rules.c */
 
 /* ---- memory of one configuration: released all at once ---- */
 void *rc_config_alloc(struct rc_config_memory **memory, size_t size); /* zeroed */

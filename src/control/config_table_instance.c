@@ -68,6 +68,29 @@ static const struct rc_config_entry key_entries[] = {
 };
 SECTION(key, struct rc_config_key, key_entries);
 
+static const struct rc_config_entry administrator_entries[] = {
+    {.key = "access_key",
+     .type = RC_CONFIG_STRING,
+     .offset = offsetof(struct rc_config_key, access_key),
+     .min = 1,
+     .max = RC_CATALOG_ID_MAX,
+     .is_valid = is_access_key,
+     .expected = "1 to 64 printable ASCII characters without spaces and |",
+     .is_live = true,
+     .doc = "The AccessKey."},
+    {.key = "secret_key",
+     .type = RC_CONFIG_SECRET,
+     .offset = offsetof(struct rc_config_key, secret_key),
+     .min = 1,
+     .max = RC_CATALOG_SECRET_MAX,
+     .is_live = true,
+     .doc = "The SecretKey that goes with it."},
+};
+const struct rc_config_section rc_config_administrator_section = {.name = "administrator",
+                                                                  .size = sizeof(struct rc_config_key),
+                                                                  .entries = administrator_entries,
+                                                                  .count = 2};
+
 static const struct rc_config_entry user_entries[] = {
     {.key = "name",
      .type = RC_CONFIG_STRING,

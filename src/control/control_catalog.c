@@ -366,6 +366,25 @@ static void add_rules(struct builder *builder, const struct rc_config_instance *
     }
 }
 
+/* After the instances' keys, so that one that is given twice is told here. */
+static void add_administrators(struct builder *builder)
+{
+    const struct rc_config_list *list = &builder->config->administrators;
+    const struct rc_config_key *keys = list->items;
+    for (uint32_t i = 0; i < list->count; i++) {
+        int err =
+            rc_catalog_add_role_key(builder->catalog, rc_slice("", 0), rc_slice_str(keys[i].access_key.text),
+                                    rc_slice_str(keys[i].secret_key.text), RC_KEY_ADMIN);
+        if (err == RC_OK)
+            continue;
+        char path[64], text[256];
+        snprintf(path, sizeof(path), "administrators[%u].access_key", i);
+        snprintf(text, sizeof(text), "the access key '%s' %s", keys[i].access_key.text,
+                 err == RC_ERR_EXISTS ? "was given before, once was expected" : "cannot be used");
+        rc_config_errors_add(builder->errors, builder->config->file, keys[i].access_key.at, path, "%s", text);
+    }
+}
+
 struct rc_catalog *rc_control_build_catalog(const struct rc_config *config, struct rc_config_errors *errors)
 {
     uint32_t errors_before = errors->count;
@@ -387,6 +406,7 @@ struct rc_catalog *rc_control_build_catalog(const struct rc_config *config, stru
         add_standard(&builder, &instances[i]);
         add_rules(&builder, &instances[i]);
     }
+    add_administrators(&builder);
     choose_default_instance(&builder);
     if (errors->count == errors_before)
         return builder.catalog;

@@ -32,7 +32,8 @@ CROSSING = {"InstancePermissionCheckFailed", "PermissionCheckFailed"}
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     server = Rollcall(tmp_path_factory.mktemp("tenants"))
-    server.config.write_text(server.config.read_text() + TENANTS)
+    server.config.write_text(server.config.read_text() + TENANTS +
+                             "administrators: [{access_key: AdminKey, secret_key: AdminSecret}]\n")
     yield server.start()
     server.stop()
 
@@ -80,6 +81,30 @@ def test_no_action_reaches_another_tenant(server, role):
         code, _ = call(server, name, **pair, **{**JUNK, instance: INSTANCE})
         may = not is_admins and not (writes and role == "read-only")
         assert (code in CROSSING) is (not may), f"{role} {name} at its own: {code}"
+
+
+def test_an_administrator_reaches_all_and_makes_instances(server):
+    admin = {"ak": "AdminKey", "sk": "AdminSecret"}
+    for name, instance, _, _ in actions():
+        if instance is None or name == "DeleteInstance":
+            continue
+        for id_ in (INSTANCE, B):
+            code, _ = call(server, name, **admin, **{**JUNK, instance: id_, "AccessKey": "nobody"})
+            assert code not in CROSSING or name == "RegisterCaCertificate", f"{name} at {id_}: {code}"
+    assert call(server, "ListTopic", **admin)[0] == "MissingParameter"  # of which instance?
+    assert call(server, "CreateInstance", **admin, NewInstanceId="tenant-c")[1]["InstanceId"] == "tenant-c"
+    assert call(server, "CreateInstance", NewInstanceId="tenant-d")[0] == "PermissionCheckFailed"
+    assert {one["InstanceId"] for one in call(server, "ListInstances", **admin)[1]["Instances"]} == {INSTANCE, B, "tenant-c"}
+    key = call(server, "CreateKey", **admin, InstanceId="tenant-c")[1]
+    pair = {"ak": key["AccessKey"], "sk": key["SecretKey"]}
+    assert call(server, "CreateGroupId", **pair, InstanceId="tenant-c", GroupId="GID_c_group")[0] is None
+    assert call(server, "ListGroupId", **pair, InstanceId=B)[0] == "InstancePermissionCheckFailed"
+    assert mqtt_code(server, "GID_c_group@@@x", f"Signature|{key['AccessKey']}|tenant-c",
+                     password("GID_c_group@@@x", key["SecretKey"])) == 0
+    assert call(server, "DeleteInstance", **admin, InstanceId="tenant-c")[0] == "InvalidParameter.InUse"
+    assert call(server, "DeleteInstance", **admin, InstanceId="tenant-c", Cascade="true")[0] is None
+    assert call(server, "ListGroupId", **pair, InstanceId="tenant-c")[0] == "InvalidAccessKeyId.NotFound"
+    assert not refused(Remoting(server.rocketmq_port, "AdminKey", "AdminSecret").ask(ROUTE, topic=B_TOPIC))
 
 
 def test_lists_show_nothing_of_another_tenant(server):

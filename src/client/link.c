@@ -239,9 +239,11 @@ static void on_dialed(void *arg, int fd, const struct rc_error *error)
         begin(link);
 }
 
-static void send_bytes(struct rc_link *link, struct rc_slice bytes)
+static void send_frame(struct rc_link *link, struct rc_slice head, struct rc_slice body)
 {
-    rc_output_put(&link->output, bytes.ptr, bytes.len);
+    rc_output_put(&link->output, head.ptr, head.len);
+    if (body.len > 0)
+        rc_output_put(&link->output, body.ptr, body.len);
     if (link->is_ready) {
         /* A broken connection is found by reading, too: nothing may be torn down below a callback. */
         rc_output_flush(&link->output, &link->stream);
@@ -289,7 +291,7 @@ void rc_link_call(struct rc_link *link, struct rc_remoting *request, uint64_t ti
             return;
     }
     rc_buf_init(&frame, RC_REMOTING_FRAME_MAX);
-    if (rc_remoting_put(&frame, request) == RC_OK)
-        send_bytes(link, rc_buf_slice(&frame));
+    if (rc_remoting_put_head(&frame, request, request->body.len) == RC_OK)
+        send_frame(link, rc_buf_slice(&frame), request->body);
     rc_buf_free(&frame);
 }

@@ -15,7 +15,8 @@ from harness.rollcall import AK, BINARY, GROUP, INSTANCE, SK
 from test_rules import OWN_TOPIC, make_server, make_topic, metrics
 
 EVENTS = int(os.environ.get("ROLLCALL_SPEED_EVENTS", "30000"))
-MODES = [(200, 4), (1000, 4), (1000, 1)]  # messages of a batch, threads
+# Messages of a batch, threads: the last is the best. It alone with few events, for which the others are slow to start.
+MODES = [(200, 4), (1000, 4), (1000, 1)] if EVENTS >= 100000 else [(1000, 1)]
 TOPIC = "GID_speed"
 
 

@@ -309,8 +309,8 @@ static int decode_body(struct reader *in, uint8_t flags, struct rc_mqtt_packet *
 }
 
 /*
- * The four low bits of the first byte that each type must carry; PUBLISH is free. Version 3.1 alone has DUP in
- * other packets that are sent again.
+ * The four low bits of the first byte that each type must carry; PUBLISH is free. Version 3.1 alone has DUP
+ * in other packets that are sent again.
  */
 static bool first_byte_is_legal(uint8_t byte, bool may_be_dup)
 {

@@ -31,8 +31,9 @@ int rc_event_type_parse(struct rc_slice text, enum rc_event_type *ret);
 #define RC_PROP_DURATION "rcDurationMs"
 #define RC_PROP_LAST_ACTIVE "rcLastActiveMs"
 #define RC_PROP_PROTOCOL "rcProtocol"
-#define RC_PROP_REPLAY "rcReplay" /* "1": an event that was told before, told again (rc_presence_announce)   \
-                                   */
+#define RC_PROP_REPLAY                                                                                       \
+    "rcReplay" /* "1": an event that was told before, told again (rc_presence_announce)                      \
+                */
 
 struct rc_event {
     enum rc_event_type type;

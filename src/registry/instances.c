@@ -62,8 +62,8 @@ int rc_registry_erase_instance(struct rc_registry *registry, struct rc_slice id,
         "DELETE FROM certificates WHERE instance = ?",
         "DELETE FROM rules WHERE instance = ?",
         "DELETE FROM instances WHERE id = ?",
-        "DELETE FROM tags WHERE (type = 'instance' AND id = ?1)"
-        " OR (type = 'group' AND id >= ?1 || '/' AND id < ?1 || '0')",
+        ("DELETE FROM tags WHERE (type = 'instance' AND id = ?1)"
+         " OR (type = 'group' AND id >= ?1 || '/' AND id < ?1 || '0')"),
     };
     int changed = 0;
     for (size_t i = 0; changed >= 0 && i < sizeof(texts) / sizeof(texts[0]); i++)

@@ -148,8 +148,8 @@ static void send_batch(struct rc_feed_queue *queue, struct rc_link *link,
     rc_feed_topic_there(feed, topic);
     rc_remoting_request(&request, RC_REQ_SEND_BATCH, 0);
     /*
-     * The answer names each message: as JSON that is dear to read. (5.x brokers answer as they like.) No field
-     * may be empty: brokers read it as null, and sign the word "null".
+     * The answer names each message: as JSON that is dear to read. (5.x brokers answer as they like.) No
+     * field may be empty: brokers read it as null, and sign the word "null".
      */
     request.serialization = RC_REMOTING_BINARY;
     rc_remoting_add(&request, "a", rc_slice_str("ROLLCALL_RULES"));

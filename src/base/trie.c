@@ -195,6 +195,8 @@ void *rc_trie_find(const struct rc_trie *trie, struct rc_slice key)
     const struct rc_trie_node *node = trie->root;
     if (node == NULL)
         return NULL;
+    if (trie->count == 1 && is_item(node->slots[0])) /* one instance, one topic: no hash for that */
+        return rc_slice_eq(trie->type->key_of(item_of(node->slots[0])), key) ? item_of(node->slots[0]) : NULL;
     uint64_t hash = hash_of(trie->type, key);
     for (int level = 0; level < RC_TRIE_LEVELS; level++) {
         unsigned index = index_at(hash, level);

@@ -29,13 +29,12 @@ static void answer_metrics(struct rc_api *api, struct rc_http_request *request)
     rc_buf_free(&out);
 }
 
-static void answer_document(struct rc_http_request *request)
+static char *make_document(void)
 {
     json_t *document = rc_rest_document();
     char *text = json_dumps(document, JSON_COMPACT);
-    rc_http_answer(request, 200, "application/json", rc_slice_str(text != NULL ? text : "{}"));
-    free(text);
     json_decref(document);
+    return text;
 }
 
 /* Ready for clients: their events can be written. */
@@ -62,7 +61,8 @@ static void on_request(struct rc_http_request *request, void *owner)
     else if (rc_slice_eq_str(request->path, "/readyz"))
         answer_ready(api, request);
     else if (rc_slice_eq_str(request->path, "/openapi.json"))
-        answer_document(request);
+        rc_http_answer(request, 200, "application/json",
+                       rc_slice_str(api->document != NULL ? api->document : "{}"));
     else if (rc_slice_eq_str(request->path, "/metrics"))
         answer_metrics(api, request);
     else
@@ -147,6 +147,7 @@ void rc_api_free(struct rc_api *api)
     rc_nonces_free(&api->nonces);
     rc_rate_limit_free(&api->rates);
     rc_catalog_unref(api->catalog);
+    free(api->document);
     free(api);
 }
 
@@ -186,6 +187,7 @@ int rc_api_start(const struct rc_api_options *options, struct rc_api **ret, stru
     struct rc_api *api = rc_new(struct rc_api);
     api->options = *options;
     api->catalog = rc_catalog_ref(options->catalog);
+    api->document = make_document();
     rc_nonces_init(&api->nonces);
     rc_rate_limit_init(&api->rates);
     int err = start(api, error);

@@ -21,6 +21,7 @@ struct rc_api {
     struct rc_rate_limit rates;
     uint32_t questions; /* under way to other threads, all kinds */
     uint32_t searches, replays, looks;
+    char *document;   /* /openapi.json */
     bool is_stopping; /* what takes long ends early */
 };
 

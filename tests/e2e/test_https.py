@@ -1,9 +1,11 @@
 """HTTPS: the same as over HTTP, by OpenSSL, with certificates that SIGHUP reads again."""
 
 import http.client
+import pathlib
 import signal
 import socket
 import ssl
+import struct
 
 import pytest
 
@@ -116,3 +118,55 @@ def test_strangers_do_not_harm(server, authority):
     old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
         old.wrap_socket(socket.create_connection(("127.0.0.1", server.https_port), 5))
+
+
+def open_tls(server, authority):
+    context = ssl.create_default_context(cafile=authority.ca)
+    stream = context.wrap_socket(socket.create_connection(("127.0.0.1", server.https_port), 10),
+                                 server_hostname="127.0.0.1")
+    stream.settimeout(30)
+    return stream
+
+
+def test_a_slow_reader_gets_all_of_many_answers(server, authority):
+    """Far more than socket buffers hold is asked for before anything is read."""
+    count = 120
+    stream = open_tls(server, authority)
+    stream.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * (count - 1) +
+                   b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert ask(connect(server, authority), "GET", "/healthz")[0] == 200  # others are served meanwhile
+    data = b""
+    while piece := stream.recv(65536):
+        data += piece
+    assert data.count(b"HTTP/1.1 200 OK") == count and data.count(b'"openapi":"3.0.3"') == count
+    assert len(data) > 1_000_000
+
+
+def test_connections_that_break_leave_nothing_behind(server, authority):
+    before = len(list(pathlib.Path(f"/proc/{server.process.child.pid}/fd").iterdir()))
+    for i in range(60):
+        stream = open_tls(server, authority)
+        stream.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"[:7 + i])
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stream.close()
+    wait_until("their descriptors to be closed",
+               lambda: len(list(pathlib.Path(f"/proc/{server.process.child.pid}/fd").iterdir())) <= before + 2)
+    assert ask(connect(server, authority), "GET", "/healthz")[0] == 200
+
+
+def test_an_address_has_only_so_many_connections(server, authority):
+    streams = [open_tls(server, authority) for _ in range(256)]
+    one_more = open_tls(server, authority)
+    with pytest.raises((ConnectionError, ssl.SSLError, AssertionError)):
+        one_more.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert one_more.recv(100)
+    for stream in streams:
+        stream.close()
+    wait_until("room", lambda: ask_safely(server, authority) == 200)
+
+
+def ask_safely(server, authority):
+    try:
+        return ask(connect(server, authority), "GET", "/healthz")[0]
+    except (OSError, http.client.HTTPException):
+        return None

@@ -8,9 +8,10 @@ import urllib.request
 
 import pytest
 
-from harness.apache import RealCluster
+from harness.apache import RealCluster, route
 from harness.certificates import Authority
-from harness.jvm import Driver
+from harness.fake_broker import FakeBroker
+from harness.jvm import CommandFailed, Driver
 from harness.procs import wait_until
 from harness.rollcall import AK, BINARY, GROUP, SK, Device, Rollcall, Watch, run
 
@@ -151,22 +152,113 @@ def test_a_rule_with_another_target_leaves_no_channel_half_told(cluster49, rmq49
         watch.close()
 
 
-def test_requests_are_signed_where_the_cluster_asks_for_it(rmq49, tmp_path):
-    cluster = RealCluster(tmp_path / "apache", 49, acl=(AK, SK)).start()
+@pytest.mark.parametrize("version", [49, 53])
+def test_requests_are_signed_where_the_cluster_asks_for_it_and_namespaces_are_kept(version, rmq49, tmp_path):
+    cluster = RealCluster(tmp_path / "apache", version, acl=(AK, SK)).start()
     try:
-        make_topic(rmq49, cluster, "GID_signed", ak=AK, sk=SK)
-        server = make_server(tmp_path, cluster, "GID_signed", f", access_key: {AK}, secret_key: wrong-key").start()
+        make_topic(rmq49, cluster, "MQ_INST_one%GID_signed", ak=AK, sk=SK)
+        server = make_server(tmp_path, cluster, "GID_signed",
+                             f", access_key: {AK}, secret_key: wrong-key, namespace: MQ_INST_one").start()
         visit(server, "one")
         wait_until("the refusal", lambda: "no permission:" in server.log())
         assert "no permission:" in tried(server)[1]
         server.config.write_text(server.config.read_text().replace("wrong-key", SK))
         server.process.child.send_signal(1)
-        watch = Watch(cluster, tmp_path, topic="GID_signed")
+        watch = Watch(cluster, tmp_path, topic="MQ_INST_one%GID_signed")
         watch.wait("the events", lambda lines: len(lines) >= 2, 60)
         watch.close()
         server.stop()
     finally:
         cluster.stop()
+
+
+def rounds(server, times):
+    for i in range(times):
+        for name in range(12):
+            visit(server, f"d{name}")
+
+
+def of_each_client(driver):
+    """What the driver's consumer was given: each client's queues, and its events in their order there."""
+    queues, events = {}, {}
+    lines = [line["message"] for line in driver.messages("c") if "channelId" in line["message"]["body"]]
+    for message in sorted(lines, key=lambda one: one["queueOffset"]):
+        body = json.loads(message["body"])
+        queues.setdefault(body["clientId"], set()).add((message["storeHost"], message["queueId"]))
+        event = (body["eventType"], body["channelId"])
+        if event not in events.setdefault(body["clientId"], []):
+            events[body["clientId"]].append(event)
+    return queues, events
+
+
+def test_clients_wait_for_the_broker_that_holds_their_queue_unless_the_rule_fails_over(rmq53, tmp_path):
+    a = RealCluster(tmp_path / "a", 53).start()
+    b = RealCluster(tmp_path / "b", 53, beside=a)
+    try:
+        b.start_broker()
+        rmq53.call("producer", name="two", namesrv=a.namesrv)
+
+        def is_on_both():  # the producer goes round, and brokers that have just started take their time
+            try:
+                rmq53.call("send", name="two", topic="GID_two", tags="none", body="makes it")
+            except CommandFailed:
+                return False
+            found = route(a.namesrv_port, "GID_two")[1]
+            return "broker-a" in found and "broker-b" in found
+        wait_until("the topic on both", is_on_both, 60)
+        server = make_server(tmp_path, a, "GID_two").start()
+        rounds(server, 2)
+        wait_until("all to be sent", lambda: metrics(server)["delivered"] == 60 - 12, 60)
+        b.broker.kill()
+        rounds(server, 2)
+        numbers = wait_until("the rule to wait", lambda: (n := metrics(server))["state"] == 1 and n["matched"] == 96
+                             and n["waiting"] < 48 and n)
+        assert 0 < numbers["waiting"] and "broker broker-b" in rule(server, "list")[1]
+        b.start_broker()
+        wait_until("what waited", lambda: metrics(server)["waiting"] == 0, 60)
+        rmq53.call("push", name="c", group="GID_read_two", topic="GID_two", namesrv=a.namesrv, **{"from": "first"})
+        rmq53.wait_messages("the ends", "c", lambda lines: sum(
+            '"tcpclean"' in line["message"]["body"] for line in lines) >= 48, 60)
+        queues, events = of_each_client(rmq53)
+        assert all(len(own) == 1 for own in queues.values()) and len({host for own in queues.values() for host, _ in own}) == 2
+        b.broker.kill()
+        rounds(server, 1)
+        wait_until("some to wait again", lambda: metrics(server)["waiting"] > 0)
+        retarget(server, "target: {instance: apache, topic: GID_two, failover: true}")
+        server.process.child.send_signal(1)
+        wait_until("all to be sent without it", lambda: metrics(server)["waiting"] == 0, 60)
+        server.stop()
+        in_log = told(server)
+        assert {client: in_log[client][:len(own)] for client, own in events.items()} == events
+    finally:
+        rmq53.call("stopProducer", name="two")
+        b.stop()
+        a.stop()
+
+
+def test_what_a_broker_answers_decides_what_is_sent_again(tmp_path):
+    # Busy and not available: again, the same. Stored but not flushed or copied: not again. Too large: in halves.
+    broker = FakeBroker([2, 14, 13, 13])
+    server = make_server(tmp_path, broker, "GID_fake").start()
+    for i in range(3):
+        visit(server, f"d{i}")
+    wait_until("all to be sent", lambda: (n := metrics(server))["waiting"] == 0 and n["matched"] == 6)
+    stored = [key for code, keys in broker.batches if code == 0 for key in keys]
+    assert len(stored) == len(set(stored)) == 6
+    assert {key for _, keys in broker.batches for key in keys} == set(stored)
+    first = broker.batches[0][1]
+    assert broker.batches[1][1][:len(first)] == first  # it may have grown at its end
+    assert metrics(server)["retries"] > 0 and metrics(server)["uncertain"] == 0
+    broker.answers = [10, 11, 12]
+    before = len(broker.batches)
+    for i in range(3):
+        visit(server, "uncertain")
+        wait_until("it to be sent", lambda: (n := metrics(server))["matched"] == 8 + 2 * i and n["waiting"] == 0)
+    stored = [key for _, keys in broker.batches[before:] for key in keys]
+    assert len(stored) == len(set(stored)) == 6
+    assert metrics(server)["uncertain"] >= 3
+    server.stop()
+    broker.stop()
 
 
 def set_tls(server, settings):
@@ -176,11 +268,10 @@ def set_tls(server, settings):
     server.config.write_text("\n".join(lines) + "\n")
 
 
-@pytest.mark.parametrize("version", [49, 53])
-def test_a_cluster_that_takes_nothing_but_tls(version, tmp_path):
+def test_a_cluster_that_takes_nothing_but_tls(tmp_path):
     authority, stranger = Authority(tmp_path / "tls"), Authority(tmp_path / "stranger")
     certificate, key = authority.make("broker", "broker", "DNS:mq.example")
-    cluster = RealCluster(tmp_path / "apache", version, broker_options=["-Dtls.server.mode=enforcing"], options=[
+    cluster = RealCluster(tmp_path / "apache", 49, broker_options=["-Dtls.server.mode=enforcing"], options=[
         "-Dtls.test.mode.enable=false", f"-Dtls.server.certPath={certificate}", f"-Dtls.server.keyPath={key}",
         "-Dtls.enable=true", "-Dtls.client.authServer=false"]).start()
     driver = Driver("rmq49", tmp_path / "driver", options=["-Dtls.enable=true"])

@@ -35,28 +35,29 @@ def has_route(port, topic):
 
 
 class RealCluster:
-    """`version`: 49 or 53. `acl`: (access key, secret key), for 49. `settings` override the broker's configuration.
+    """`version`: 49 or 53. `acl`: (access key, secret key). `settings` override the broker's configuration.
 
     `options` are further options of both JVMs, `broker_options` of the broker's.
+    `beside` another cluster: a further broker of it, for start_broker.
     With `store` the broker takes that directory as its own; it must be a copy that nobody else uses."""
 
-    def __init__(self, home, version=49, acl=None, store=None, settings=None, options=(), broker_options=()):
+    def __init__(self, home, version=49, acl=None, store=None, settings=None, options=(), broker_options=(),
+                 beside=None):
         self.home = pathlib.Path(home)
         self.version = version
         self.options, self.broker_options = options, broker_options
         self.store = pathlib.Path(store or self.home / "store")
-        self.namesrv_port = free_port()
+        self.namesrv_port = beside.namesrv_port if beside else free_port()
         self.broker_port = free_port(neighbours=(-2, 1))
         self.namesrv = f"127.0.0.1:{self.namesrv_port}"
-        self.name = "broker-a"
+        self.name = "broker-b" if beside else "broker-a"
         self._processes = []
         self.broker = None
         conf = self.home / "conf"
         conf.mkdir(parents=True, exist_ok=True)
         for part in ("namesrv", "broker", "tools"):
             (conf / f"logback_{part}.xml").write_text(LOGBACK.format(file=self.home / f"{part}.log", level="WARN"))
-        if acl:
-            assert version == 49, "plain_acl is of 4.9"
+        if acl and version == 49:
             (conf / "plain_acl.yml").write_text(PLAIN_ACL.format(ak=acl[0], sk=acl[1]))
         self._write_config(conf, acl, settings or {})
 
@@ -72,10 +73,21 @@ class RealCluster:
         if self.version == 53:
             del broker["aclEnable"]
             broker["timerWheelEnable"] = "false"
+            broker.update(self._authentication(acl) if acl else {})
         broker.update(settings)
         (conf / "broker.conf").write_text("".join(f"{k}={v}\n" for k, v in broker.items() if v is not None))
         (conf / "namesrv.conf").write_text(
             f"listenPort={self.namesrv_port}\nkvConfigPath={self.home}/kv.json\nrocketmqHome={self.home}\n")
+
+    @staticmethod
+    def _authentication(acl):
+        """What 5.x has instead of plain_acl."""
+        package = "org.apache.rocketmq.auth.authentication.provider"
+        return {"authenticationEnabled": "true",
+                "authenticationProvider": f"{package}.DefaultAuthenticationProvider",
+                "authenticationMetadataProvider": f"{package}.LocalAuthenticationMetadataProvider",
+                "initAuthenticationUser": json.dumps({"username": acl[0], "password": acl[1]}),
+                "innerClientAuthenticationCredentials": json.dumps({"accessKey": acl[0], "secretKey": acl[1]})}
 
     def _java(self, main, config, heap, *options):
         return ["java", "-Xms32m", f"-Xmx{heap}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k",

@@ -116,21 +116,34 @@ static enum rc_auth_result by_credential(struct rc_slice access_key, const struc
     return find_group(login, client);
 }
 
+/* Nothing but the certificate, which is looked at whatever the way (check_certificate). */
+static enum rc_auth_result by_certificate(const struct rc_auth_login *login, struct rc_auth_client *client)
+{
+    client->way = RC_AUTH_BY_CERTIFICATE;
+    if (client->instance == NULL || (login->certificate == NULL && login->certificate_key.len == 0))
+        return RC_AUTH_BAD_CERTIFICATE;
+    return client_id_fits(client->instance, login->client_id) ? find_group(login, client)
+                                                              : RC_AUTH_BAD_CLIENT_ID;
+}
+
 /* `user`: its three parts. */
 static enum rc_auth_result by_three_parts(const struct rc_catalog *catalog, const struct rc_slice user[3],
                                           const struct rc_auth_login *login, bool checks,
                                           struct rc_auth_client *client)
 {
     bool is_signature = rc_slice_eq_str(user[0], "Signature"), is_token = rc_slice_eq_str(user[0], "Token");
+    bool is_certificate = rc_slice_eq_str(user[0], "Certificate");
     if (user[2].len == 0)
         return RC_AUTH_BAD_USER;
-    if (!is_signature && !is_token && !rc_slice_eq_str(user[0], "DeviceCredential"))
+    if (!is_signature && !is_token && !is_certificate && !rc_slice_eq_str(user[0], "DeviceCredential"))
         return RC_AUTH_UNSUPPORTED_MODE;
     client->instance = rc_catalog_instance(catalog, user[2]);
     if (client->instance == NULL)
         return RC_AUTH_UNKNOWN_INSTANCE;
     if (!client_id_fits(client->instance, login->client_id))
         return RC_AUTH_BAD_CLIENT_ID;
+    if (is_certificate)
+        return by_certificate(login, client);
     if (is_signature)
         return by_signature(catalog, user[1], login, checks, client);
     return is_token ? by_token(catalog, user[1], login, checks, client)
@@ -178,13 +191,15 @@ static enum rc_auth_result by_name(struct rc_slice name, const struct rc_auth_lo
     return result == RC_AUTH_OK && !is_anonymous ? RC_AUTH_NEEDS_PASSWORD : result;
 }
 
-static enum rc_auth_result check(const struct rc_catalog *catalog, const struct rc_auth_login *login,
-                                 bool checks, struct rc_auth_client *client)
+static enum rc_auth_result by_user_name(const struct rc_catalog *catalog, const struct rc_auth_login *login,
+                                        bool checks, struct rc_auth_client *client)
 {
     struct rc_slice parts[4];
-    *client = (struct rc_auth_client){.instance = catalog->default_instance};
-    if (!login->has_user || login->user.len == 0)
-        return by_name(rc_slice(NULL, 0), login, checks, client);
+    if (!login->has_user || login->user.len == 0) {
+        bool has_certificate = login->certificate != NULL || login->certificate_key.len > 0;
+        return has_certificate ? by_certificate(login, client)
+                               : by_name(rc_slice(NULL, 0), login, checks, client);
+    }
     switch (split_user(login->user, parts)) {
     case 1:
         return by_name(parts[0], login, checks, client);
@@ -196,6 +211,21 @@ static enum rc_auth_result check(const struct rc_catalog *catalog, const struct 
     default:
         return RC_AUTH_BAD_USER;
     }
+}
+
+static enum rc_auth_result check(const struct rc_catalog *catalog, const struct rc_auth_login *login,
+                                 bool checks, struct rc_auth_client *client)
+{
+    *client = (struct rc_auth_client){.instance = catalog->default_instance};
+    enum rc_auth_result result = by_user_name(catalog, login, checks, client);
+    if (result != RC_AUTH_OK && result != RC_AUTH_NEEDS_PASSWORD)
+        return result;
+    if (login->certificate_key.len > 0 && login->certificate_key.len <= RC_CERTIFICATE_KEY_MAX)
+        memcpy(client->certificate_key, login->certificate_key.ptr, login->certificate_key.len);
+    else if (login->certificate != NULL && !rc_certificate_check(client->instance, login->certificate,
+                                                                 login->chain, client->certificate_key))
+        return RC_AUTH_BAD_CERTIFICATE;
+    return result;
 }
 
 enum rc_auth_result rc_auth_mqtt(const struct rc_catalog *catalog, const struct rc_auth_login *login,

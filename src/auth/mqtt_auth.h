@@ -2,7 +2,7 @@
 #ifndef RC_AUTH_MQTT_AUTH_H
 #define RC_AUTH_MQTT_AUTH_H
 
-#include "catalog/catalog.h"
+#include "auth/certificate.h"
 
 #define RC_AUTH_RESULT_MAP(X)                                                                                \
     X(RC_AUTH_OK, "accepted")                                                                                \
@@ -18,6 +18,8 @@
     X(RC_AUTH_UNKNOWN_GROUP, "unknown group")                                                                \
     X(RC_AUTH_UNKNOWN_CREDENTIAL, "no such device credential of this client")                                \
     X(RC_AUTH_BAD_TOKEN, "a token is malformed, forged, expired, revoked or of another type or key")         \
+    X(RC_AUTH_BAD_CERTIFICATE,                                                                               \
+      "no registered CA of the instance stands behind the certificate, or it is inactive")                   \
     X(RC_AUTH_BLACKLISTED, "the client id is on the blacklist")                                              \
     X(RC_AUTH_TOO_MANY_FAILURES, "too many wrong passwords came from there")                                 \
     X(RC_AUTH_BUSY, "too many passwords wait to be verified")
@@ -35,6 +37,11 @@ struct rc_auth_login {
     bool has_user, has_password;
     struct rc_slice user, password;
     int64_t now_ms; /* wall clock: tokens end */
+    /* The certificate that the client has shown and nobody has looked at yet, NULL: none; and what it sent
+     * besides. */
+    const struct x509_st *certificate;
+    const struct stack_st_X509 *chain;
+    struct rc_slice certificate_key; /* of one that was looked at (rc_auth_identify) */
 };
 
 enum rc_auth_way {
@@ -44,6 +51,7 @@ enum rc_auth_way {
     RC_AUTH_BY_TOKEN,
     RC_AUTH_BY_CREDENTIAL,
     RC_AUTH_BY_CUSTOM,
+    RC_AUTH_BY_CERTIFICATE,
 };
 
 /* Who that is; all of it belongs to the catalog. */
@@ -51,10 +59,11 @@ struct rc_auth_client {
     const struct rc_instance *instance;
     const struct rc_group *group;
     enum rc_auth_way way;
-    const struct rc_key_pair *key;           /* NULL: not by signature or token */
-    const struct rc_user *user;              /* NULL: not by password */
-    const struct rc_credential *credential;  /* NULL: not by that */
-    const struct rc_custom_identity *custom; /* likewise */
+    const struct rc_key_pair *key;                    /* NULL: not by signature or token */
+    const struct rc_user *user;                       /* NULL: not by password */
+    const struct rc_credential *credential;           /* NULL: not by that */
+    const struct rc_custom_identity *custom;          /* likewise */
+    char certificate_key[RC_CERTIFICATE_KEY_MAX + 1]; /* of the one that was shown; "": none was */
 };
 
 /*
@@ -62,9 +71,11 @@ struct rc_auth_client {
  *   Signature|<access key>|<instance>          the password is the client id's signature
  *   Token|<access key>|<instance>              the password is one or more tokens (auth/token.h)
  *   DeviceCredential|<access key>|<instance>   the client's own: the password is the client id's signature
+ *   Certificate|<anything>|<instance>, or none  the certificate alone, of that instance or the default one
  *   <user>|<instance>                          a custom identity, or a user, of that instance
  *   <user>                                     one of the default instance
  *   none                                anonymous, where the default instance takes that
+ * A certificate that was shown must be right whatever the way (mutual TLS).
  * RC_AUTH_OK: `ret_client` is filled. RC_AUTH_NEEDS_PASSWORD: filled too, and the login is right when the
  * password fits ret_client->user's entry (rc_password_verify; `user` NULL: there is none of that name, which
  * must take as long to say). The signature is checked before the group, so strangers cannot ask which groups

@@ -178,7 +178,12 @@ static enum rc_auth_result log_in(struct world *world, const char *id, const cha
                                   struct rc_slice password)
 {
     struct rc_auth_client client = {0};
-    struct rc_auth_login login = {S(id), true, true, S(user), password, NOW};
+    struct rc_auth_login login = {.client_id = S(id),
+                                  .has_user = true,
+                                  .has_password = true,
+                                  .user = S(user),
+                                  .password = password,
+                                  .now_ms = NOW};
     return rc_auth_mqtt(world->catalog, &login, &client);
 }
 

@@ -43,6 +43,12 @@ static void on_online(struct rc_channel *channel)
     rc_conn_online(rc_conn_of_channel(channel));
 }
 
+static const char *certificate_sn(const struct rc_channel *channel)
+{
+    const char *key = rc_conn_certificate(rc_conn_of_channel((struct rc_channel *)(uintptr_t)channel));
+    return key != NULL ? strchr(key, '/') + 1 : NULL;
+}
+
 static void on_gone(struct rc_channel *channel)
 {
     struct rc_conn *conn = rc_conn_of_channel(channel);
@@ -136,6 +142,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
         .floor_ms = options->floor_ms,
         .on_online = on_online,
         .on_gone = on_gone,
+        .certificate_sn = certificate_sn,
     };
     broker->presence = rc_presence_create(&presence);
     rc_log_sender_set_on_room(broker->sender, on_log_room, broker);

@@ -13,6 +13,7 @@
 
 struct rc_broker;
 struct rc_admission;
+struct x509_st;
 struct rc_transport;
 struct rc_password_pool;
 struct rc_session_store;
@@ -55,6 +56,13 @@ struct rc_broker_options {
     uint32_t sys_interval_ms;           /* how often the numbers of $SYS are published; 0: never */
     struct rc_session_store *sessions;  /* NULL: none survives the end of the process */
     struct rc_password_pool *passwords; /* NULL: nobody can log in by password */
+    /*
+     * A client came with a certificate that the catalog does not know yet: tell the registry. On the shard,
+     * so it must not wait. `key` is <CA's serial number>/<serial number>. May be NULL.
+     */
+    void (*on_certificate)(void *arg, struct rc_slice instance, const char *key,
+                           const struct x509_st *certificate);
+    void *on_certificate_arg;
     /* Wrong passwords in a minute above which more are refused unseen; 0: no limit. */
     uint32_t login_failures_per_address, login_failures_per_client;
 };

@@ -8,6 +8,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "net/stream_tls.h"
 
 #include <inttypes.h>
 #include <sys/epoll.h>
@@ -163,12 +164,34 @@ static bool may_have_no_id(const struct rc_mqtt_connect *connect)
 
 static struct rc_auth_login login_of(const struct rc_conn *conn, const struct rc_mqtt_connect *connect)
 {
-    return (struct rc_auth_login){rc_slice_str(conn->arrival->client_id),
-                                  connect->has_user,
-                                  connect->has_password,
-                                  connect->user,
-                                  connect->password,
-                                  rc_clock_wall_ms()};
+    struct rc_auth_login login = {
+        .client_id = rc_slice_str(conn->arrival->client_id),
+        .has_user = connect->has_user,
+        .has_password = connect->has_password,
+        .user = connect->user,
+        .password = connect->password,
+        .now_ms = rc_clock_wall_ms(),
+    };
+    if (rc_conn_certificate(conn) != NULL) {
+        login.certificate_key = rc_slice_str(rc_conn_certificate(conn));
+    } else if (rc_stream_tls_is_unchecked(&conn->stream)) {
+        login.certificate = rc_stream_tls_certificate(&conn->stream);
+        login.chain = rc_stream_tls_chain(&conn->stream);
+    }
+    return login;
+}
+
+/* One that is new is told to whoever keeps them. */
+static void keep_certificate(struct rc_conn *conn, const struct rc_auth_client *client)
+{
+    const struct rc_broker_options *options = &conn->broker->options;
+    if (client->certificate_key[0] == '\0' || rc_conn_certificate(conn) != NULL)
+        return;
+    rc_conn_rare(conn)->certificate = rc_strdup(client->certificate_key);
+    if (options->on_certificate != NULL &&
+        !rc_certificate_is_known(client->instance, rc_slice_str(conn->rare->certificate)))
+        options->on_certificate(options->on_certificate_arg, client->instance->id, conn->rare->certificate,
+                                rc_stream_tls_certificate(&conn->stream));
 }
 
 /* -1: refused, or its password is being verified. */
@@ -195,6 +218,7 @@ static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connec
     if (result != RC_AUTH_OK)
         return refuse_login(conn, connect, result);
     conn->arrival->instance = client.instance;
+    keep_certificate(conn, &client);
     conn->arrival->group = client.group;
     return 0;
 }

@@ -43,8 +43,10 @@ void rc_conn_free(struct rc_conn *conn)
     rc_arrival_end(conn);
     rc_roll_strike(conn);
     rc_tokens_close(conn);
-    if (conn->rare != NULL)
+    if (conn->rare != NULL) {
         rc_topic_aliases_free(conn->rare->aliases);
+        free(conn->rare->certificate);
+    }
     free(conn->rare);
     rc_identity_close(conn->broker, conn->identity);
     if (conn->session != NULL)

@@ -23,21 +23,23 @@ void rc_identities_init(struct rc_map *identities)
 
 static enum rc_identity_kind kind_of(const struct rc_auth_client *client)
 {
-    return client->way == RC_AUTH_BY_TOKEN ? RC_IDENTITY_TOKEN
-           : client->key != NULL           ? RC_IDENTITY_KEY
-           : client->user != NULL          ? RC_IDENTITY_USER
-           : client->credential != NULL    ? RC_IDENTITY_CREDENTIAL
-           : client->custom != NULL        ? RC_IDENTITY_CUSTOM
-                                           : RC_IDENTITY_ANONYMOUS;
+    return client->way == RC_AUTH_BY_TOKEN         ? RC_IDENTITY_TOKEN
+           : client->way == RC_AUTH_BY_CERTIFICATE ? RC_IDENTITY_CERTIFICATE
+           : client->key != NULL                   ? RC_IDENTITY_KEY
+           : client->user != NULL                  ? RC_IDENTITY_USER
+           : client->credential != NULL            ? RC_IDENTITY_CREDENTIAL
+           : client->custom != NULL                ? RC_IDENTITY_CUSTOM
+                                                   : RC_IDENTITY_ANONYMOUS;
 }
 
 static struct rc_slice name_of(const struct rc_auth_client *client)
 {
-    return client->key != NULL          ? client->key->access_key
-           : client->user != NULL       ? client->user->name
-           : client->credential != NULL ? client->credential->client_id
-           : client->custom != NULL     ? client->custom->key
-                                        : rc_slice(NULL, 0);
+    return client->key != NULL                     ? client->key->access_key
+           : client->user != NULL                  ? client->user->name
+           : client->credential != NULL            ? client->credential->client_id
+           : client->custom != NULL                ? client->custom->key
+           : client->way == RC_AUTH_BY_CERTIFICATE ? rc_slice_str(client->certificate_key)
+                                                   : rc_slice(NULL, 0);
 }
 
 static struct rc_slice identity_name(const struct rc_identity *identity)
@@ -59,6 +61,7 @@ static uint64_t secret_mark(enum rc_identity_kind kind, const struct rc_auth_cli
     case RC_IDENTITY_CUSTOM:
         return rc_hash(client->custom->secret) + client->custom->is_signed;
     case RC_IDENTITY_TOKEN:
+    case RC_IDENTITY_CERTIFICATE:
     case RC_IDENTITY_ANONYMOUS:
         break;
     }
@@ -171,6 +174,8 @@ bool rc_identity_is_valid(const struct rc_identity *identity)
         return false;
     if (identity->kind == RC_IDENTITY_ANONYMOUS)
         return identity->instance->profile == RC_PROFILE_STANDARD && identity->instance->takes_anonymous;
+    if (identity->kind == RC_IDENTITY_CERTIFICATE)
+        return identity->secret_mark != 0;
     const struct rc_auth_client now = {.key = identity->key,
                                        .user = identity->user,
                                        .credential = identity->credential,

@@ -20,6 +20,7 @@ enum rc_identity_kind {
     RC_IDENTITY_TOKEN,      /* a key pair's name; the tokens are the connection's own (tokens.h) */
     RC_IDENTITY_CREDENTIAL, /* one client's */
     RC_IDENTITY_CUSTOM,
+    RC_IDENTITY_CERTIFICATE, /* whether it still counts is the connection's to know (rc_review_verdict) */
 };
 
 struct rc_identity {

@@ -47,6 +47,7 @@ struct rc_conn_rare {
     struct rc_hold *hold;             /* while a part of the output waits for the session store */
     struct rc_topic_aliases *aliases; /* version 5, once one is used */
     struct rc_client_tokens *tokens;  /* of one that came by token */
+    char *certificate;                /* that it has shown, as rc_certificate_check names it */
 };
 
 /* A connection: from accept to the end of its channel. `session` is set once the client is known. */
@@ -90,6 +91,11 @@ struct rc_conn {
 
 /* Made when it is not there yet. */
 struct rc_conn_rare *rc_conn_rare(struct rc_conn *conn);
+/* The certificate that the client has shown; NULL: none. */
+static inline const char *rc_conn_certificate(const struct rc_conn *conn)
+{
+    return conn->rare != NULL ? conn->rare->certificate : NULL;
+}
 
 /* When the last packet came, monotonic. The channel keeps it; once the connection is closed, by the wall
  * clock. */

@@ -25,6 +25,9 @@ uint8_t rc_review_verdict(const struct rc_conn *conn)
         return RC_MQTT_ADMINISTRATIVE_ACTION;
     if (!rc_identity_is_valid(identity))
         return RC_MQTT_NOT_AUTHORIZED;
+    if (rc_conn_certificate(conn) != NULL &&
+        !rc_certificate_counts(identity->instance, rc_slice_str(rc_conn_certificate(conn))))
+        return RC_MQTT_NOT_AUTHORIZED;
     struct rc_slice client_id =
         rc_slice_str(conn->session != NULL ? rc_session_client_id(conn->session) : conn->arrival->client_id);
     if (rc_instance_mark(&identity->instance->black, client_id) != NULL)

@@ -70,7 +70,7 @@ int rc_catalog_add_instance(struct rc_catalog *catalog, struct rc_slice id, stru
     rc_trie_init(&instance->black, &rc_mark_type);
     rc_trie_init(&instance->revoked, &rc_mark_type);
     rc_trie_init(&instance->cas, &rc_ca_type);
-    rc_trie_init(&instance->barred, &rc_mark_type);
+    rc_trie_init(&instance->devices, &rc_mark_type);
     rc_trie_init(&instance->users, &rc_user_type);
     rc_catalog_set_profile(instance, RC_PROFILE_PRODUCT);
     rc_trie_put(&catalog->instances, instance);
@@ -131,7 +131,7 @@ void rc_catalog_take_registered(struct rc_instance *instance, const struct rc_in
     take_table(&instance->black, &from->black);
     take_table(&instance->revoked, &from->revoked);
     take_table(&instance->cas, &from->cas);
-    take_table(&instance->barred, &from->barred);
+    take_table(&instance->devices, &from->devices);
     memcpy(instance->token_key, from->token_key, sizeof(instance->token_key));
     instance->has_token_key = from->has_token_key;
 }

@@ -192,7 +192,7 @@ struct rc_instance {
     struct rc_trie black;        /* struct rc_mark by client id */
     struct rc_trie revoked;      /* struct rc_mark by token id */
     struct rc_trie cas;          /* struct rc_ca by serial number */
-    struct rc_trie barred;       /* struct rc_mark by <CA's sn>/<sn>: inactive device certificates */
+    struct rc_trie devices; /* struct rc_mark by <CA's sn>/<sn>: device certificates; until_ms 0: active */
     uint8_t token_key[RC_CATALOG_TOKEN_KEY_LEN];
     bool has_token_key;
     enum rc_profile profile;
@@ -304,7 +304,7 @@ int rc_catalog_put_permission(struct rc_instance *instance, bool is_client, stru
                               const struct rc_custom_permission *permission);
 bool rc_catalog_remove_permission(struct rc_instance *instance, bool is_client, struct rc_slice identity,
                                   struct rc_slice topic);
-/* Into instance->black, ->revoked or ->barred. */
+/* Into instance->black, ->revoked or ->devices; replaces. */
 void rc_catalog_put_mark(struct rc_trie *marks, struct rc_slice key, int64_t until_ms);
 /* Takes over the certificate. */
 void rc_catalog_put_ca(struct rc_instance *instance, struct rc_slice sn, void *certificate,

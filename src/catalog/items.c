@@ -150,7 +150,7 @@ void rc_acl_list_unref(struct rc_acl_list *list)
     X(topics)                                                                                                \
     X(status_rules)                                                                                          \
     X(outflows)                                                                                              \
-    X(inflows) X(credentials) X(identities) X(permissions) X(black) X(revoked) X(cas) X(barred) X(users)
+    X(inflows) X(credentials) X(identities) X(permissions) X(black) X(revoked) X(cas) X(devices) X(users)
 
 static void free_instance(void *item)
 {

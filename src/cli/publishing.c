@@ -1,10 +1,14 @@
 #include "cli/publishing.h"
 
 #include "api/api.h"
+#include "base/alloc.h"
 #include "control/control.h"
 #include "loop/loop.h"
+#include "registry/registry.h"
 #include "rocketmq/endpoint.h"
 #include "rules/rules.h"
+
+#include <openssl/pem.h>
 
 int rc_publishing_prepare(void *arg, struct rc_catalog *next, struct rc_error *error)
 {
@@ -24,4 +28,54 @@ void rc_publishing_publish(void *arg, struct rc_catalog *next, const struct rc_c
     for (uint32_t i = 0; i < publishing->shards; i++)
         rc_loop_sync(publishing->loops[i]);
     rc_endpoint_sync(publishing->endpoint);
+}
+
+/* ---- certificates of devices ---- */
+
+struct seen {
+    struct rc_registry_job job;
+    struct rc_slice instance, ca_sn, content;
+    uint8_t bytes[];
+};
+
+static int see(struct rc_registry *registry, struct rc_registry_job *job)
+{
+    const struct seen *seen = rc_container_of(job, struct seen, job);
+    return rc_registry_see_device(registry, seen->instance, seen->ca_sn, seen->content, &job->error);
+}
+
+static void on_seen(struct rc_registry_job *job)
+{
+    free(rc_container_of(job, struct seen, job));
+}
+
+static struct rc_slice put(uint8_t **at, const void *bytes, size_t len)
+{
+    struct rc_slice copied = rc_slice(*at, len);
+    memcpy(*at, bytes, len);
+    *at += len;
+    return copied;
+}
+
+void rc_publishing_on_certificate(void *arg, struct rc_slice instance, const char *key,
+                                  const struct x509_st *certificate)
+{
+    char *pem;
+    size_t ca_len = strcspn(key, "/");
+    BIO *bio = BIO_new(BIO_s_mem());
+    long len = bio != NULL && PEM_write_bio_X509(bio, (X509 *)(uintptr_t)certificate) == 1
+                   ? BIO_get_mem_data(bio, &pem)
+                   : 0;
+    if (len > 0 && len <= RC_REGISTRY_CERTIFICATE_MAX) {
+        struct seen *seen = rc_calloc(1, sizeof(*seen) + instance.len + ca_len + (size_t)len);
+        uint8_t *at = seen->bytes;
+        seen->job.run = see;
+        seen->job.on_done = on_seen;
+        seen->instance = put(&at, instance.ptr, instance.len);
+        seen->ca_sn = put(&at, key, ca_len);
+        seen->content = put(&at, pem, (size_t)len);
+        if (rc_registry_post(arg, &seen->job) != RC_OK) /* it comes again, and is told again */
+            free(seen);
+    }
+    BIO_free(bio);
 }

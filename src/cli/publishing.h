@@ -26,4 +26,8 @@ int rc_publishing_prepare(void *arg, struct rc_catalog *next, struct rc_error *e
 /* When it returns every shard and the endpoint go by it; the API does before it gets later mail. */
 void rc_publishing_publish(void *arg, struct rc_catalog *next, const struct rc_catalog_change *change);
 
+/* For brokers (on_certificate); `arg` is the registry. */
+void rc_publishing_on_certificate(void *arg, struct rc_slice instance, const char *key,
+                                  const struct x509_st *certificate);
+
 #endif

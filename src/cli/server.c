@@ -239,6 +239,8 @@ static int create_shard(struct rc_server *server, uint32_t i, struct rc_error *e
     options.sys_interval_ms = (uint32_t)config->mqtt.sys_interval;
     options.passwords = server->passwords;
     options.sessions = server->sessions;
+    options.on_certificate = rc_publishing_on_certificate;
+    options.on_certificate_arg = server->registry;
     options.login_failures_per_address = (uint32_t)config->mqtt.login_failures_per_address;
     options.login_failures_per_client = (uint32_t)config->mqtt.login_failures_per_client;
     err = rc_broker_create(&options, &shard->broker);

@@ -17,7 +17,7 @@ enum { PATH_MAX_BYTES = 1024, DOMAIN_MAX = 253 };
 
 /* ---- tls ---- */
 
-static const char *const client_certificate_names[] = {"none", "optional", "required", NULL};
+static const char *const client_certificate_names[] = {"none", "optional", "required", "registered", NULL};
 _Static_assert(RC_TLS_CLIENT_NONE == 0 && RC_TLS_CLIENT_OPTIONAL == 1 && RC_TLS_CLIENT_REQUIRED == 2,
                "as client_certificate_names has them");
 
@@ -68,8 +68,10 @@ static const struct rc_config_entry tls_entries[] = {
      .names = client_certificate_names,
      .default_text = "none",
      .is_live = true,
-     .doc = "Whether clients are asked for a certificate. `optional`: one that is shown must be right. "
-            "`required`: mutual TLS."},
+     .doc =
+         "Whether clients are asked for a certificate. `optional`: one that is shown must be right. "
+         "`required`: mutual TLS. `registered`: mutual TLS by the CAs that each instance has registered; the "
+         "certificate alone is a login then."},
     {.key = "versions",
      .type = RC_CONFIG_STRINGS,
      .offset = offsetof(struct rc_config_tls, versions),

@@ -89,7 +89,8 @@ static struct rc_tls *create_tls(struct builder *builder, const struct rc_config
 static struct rc_tls *build_tls(struct builder *builder, const struct rc_config_tls *tls,
                                 struct rc_config_at at)
 {
-    bool needs_ca = tls->client_certificate != RC_TLS_CLIENT_NONE;
+    bool needs_ca = tls->client_certificate == RC_TLS_CLIENT_OPTIONAL ||
+                    tls->client_certificate == RC_TLS_CLIENT_REQUIRED;
     if (tls->certificates.count == 0) {
         refuse(
             builder, at, "tls.certificates",

@@ -365,6 +365,13 @@ const struct stack_st_X509 *rc_stream_tls_chain(const struct rc_stream *stream)
     return ssl != NULL ? SSL_get_peer_cert_chain(ssl) : NULL;
 }
 
+bool rc_stream_tls_is_unchecked(const struct rc_stream *stream)
+{
+    SSL *ssl = find_ssl(stream);
+    return ssl != NULL && SSL_get0_peer_certificate(ssl) != NULL &&
+           SSL_get_verify_result(ssl) == X509_V_ERR_APPLICATION_VERIFICATION;
+}
+
 static void copy_serial(const X509 *certificate, char *out, size_t size)
 {
     BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);

@@ -42,6 +42,9 @@ bool rc_stream_tls_peer(const struct rc_stream *stream, struct rc_tls_peer *ret)
 const struct x509_st *rc_stream_tls_certificate(const struct rc_stream *stream);
 const struct stack_st_X509 *rc_stream_tls_chain(const struct rc_stream *stream);
 
+/* True when nobody has looked yet who signed it (RC_TLS_CLIENT_REGISTERED). */
+bool rc_stream_tls_is_unchecked(const struct rc_stream *stream);
+
 /* "TLSv1.3", and the cipher's name; NULL without TLS. */
 const char *rc_stream_tls_version(const struct rc_stream *stream);
 const char *rc_stream_tls_cipher(const struct rc_stream *stream);

@@ -15,7 +15,14 @@ struct rc_tls;
 
 enum { RC_TLS_CERTIFICATES_MAX = 64 };
 
-enum rc_tls_client_certificate { RC_TLS_CLIENT_NONE, RC_TLS_CLIENT_OPTIONAL, RC_TLS_CLIENT_REQUIRED };
+enum rc_tls_client_certificate {
+    RC_TLS_CLIENT_NONE,
+    RC_TLS_CLIENT_OPTIONAL,
+    RC_TLS_CLIENT_REQUIRED,
+    /* One must be shown, and its owner must have the key; who signed it is for somebody else to look at
+     * (rc_stream_tls_is_unchecked). */
+    RC_TLS_CLIENT_REGISTERED,
+};
 
 struct rc_tls_pair {
     const char *certificate; /* PEM file: the server's own certificate first, then those that signed it */
@@ -25,7 +32,7 @@ struct rc_tls_pair {
 struct rc_tls_settings {
     const struct rc_tls_pair *pairs; /* at least one; the first is for names that fit none, and for no name */
     uint32_t count;
-    const char *client_ca; /* PEM file; needed unless client_certificate is RC_TLS_CLIENT_NONE */
+    const char *client_ca; /* PEM file; needed for RC_TLS_CLIENT_OPTIONAL and _REQUIRED */
     enum rc_tls_client_certificate client_certificate;
     bool has_tls12, has_tls13;
     const char *ciphers;      /* of TLS 1.2, in OpenSSL's notation; "" for the library's choice */

@@ -78,6 +78,9 @@ static struct rc_slice number(char digits[RC_DECIMAL_MAX], int64_t value)
     return rc_slice(digits, rc_decimal(digits, value > 0 ? (uint64_t)value : 0));
 }
 
+/* Between the address and its value, where a client has a certificate; as the product's own SDK reads it. */
+#define CERTIFICATE_KEY "\",\"certificateChainSn\":\""
+
 int rc_event_put_body(struct rc_buf *out, const struct rc_event *event)
 {
     char hex[RC_CHANNEL_HEX_LEN], time[RC_DECIMAL_MAX];
@@ -93,6 +96,8 @@ int rc_event_put_body(struct rc_buf *out, const struct rc_event *event)
         rc_slice(hex, sizeof(hex)),
         rc_slice_str("\",\"clientIp\":\""),
         event->client_ip,
+        rc_slice_str(event->certificate_sn.len > 0 ? CERTIFICATE_KEY : ""),
+        event->certificate_sn,
         rc_slice_str("\"}"),
     };
     int err = RC_OK;
@@ -237,6 +242,13 @@ int rc_event_parse_body(struct rc_slice body, struct rc_event *ret)
         !take_until(&body, "\",\"clientIp\":\"", &channel) || !take_until(&body, "\"}", &ret->client_ip) ||
         body.len != 0)
         return RC_ERR_CORRUPT;
+    const uint8_t *certificate =
+        memmem(ret->client_ip.ptr, ret->client_ip.len, CERTIFICATE_KEY, strlen(CERTIFICATE_KEY));
+    if (certificate != NULL) {
+        size_t ip_len = (size_t)(certificate - ret->client_ip.ptr);
+        ret->certificate_sn = rc_slice_from(ret->client_ip, ip_len + strlen(CERTIFICATE_KEY));
+        ret->client_ip.len = ip_len;
+    }
     if (!parse_time(time, &ret->time_ms) || rc_event_type_parse(type, &ret->type) != RC_OK ||
         !rc_hex_decode(ret->channel_id, RC_CHANNEL_ID_LEN, channel))
         return RC_ERR_CORRUPT;

@@ -42,6 +42,7 @@ struct rc_event {
     struct rc_slice client_id_json; /* escaped as it stands between the quotes */
     struct rc_slice keys;           /* client id, percent-encoded where it must be */
     struct rc_slice client_ip;      /* ip:port */
+    struct rc_slice certificate_sn; /* of clients with a certificate; empty: none */
     uint32_t sequence;              /* 1.. within the channel */
     struct rc_slice instance;
     struct rc_slice node;

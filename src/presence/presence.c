@@ -104,12 +104,15 @@ static int build(struct rc_presence *presence, const struct rc_channel *channel,
     err = err ? err : rc_event_put_keys(&presence->keys, client_id);
     if (err != RC_OK)
         return err;
+    const char *certificate_sn =
+        presence->options.certificate_sn != NULL ? presence->options.certificate_sn(channel) : NULL;
     struct rc_event event = {
         .type = type,
         .time_ms = time_ms,
         .client_id_json = rc_buf_slice(&presence->client_id_json),
         .keys = rc_buf_slice(&presence->keys),
         .client_ip = rc_channel_client_ip(channel, ip),
+        .certificate_sn = certificate_sn != NULL ? rc_slice_str(certificate_sn) : rc_slice(NULL, 0),
         .sequence = sequence,
         .instance = rc_slice_str(channel->instance),
         .node = rc_slice_str(presence->options.node),

@@ -53,6 +53,8 @@ struct rc_presence_options {
     int64_t floor_ms; /* the greatest time in the log */
     void (*on_online)(struct rc_channel *channel);
     void (*on_gone)(struct rc_channel *channel);
+    /* The serial number of the client's certificate; NULL: it has none. May be NULL: none has. */
+    const char *(*certificate_sn)(const struct rc_channel *channel);
 };
 
 struct rc_presence *rc_presence_create(const struct rc_presence_options *options);

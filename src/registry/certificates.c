@@ -1,7 +1,7 @@
 /* CAs of devices, and the devices' certificates that were seen. */
+#include "auth/certificate.h"
 #include "registry/private.h"
 
-#include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -18,19 +18,6 @@ static X509 *read_pem(struct rc_slice text)
     BIO_free(bio);
     ERR_clear_error();
     return certificate;
-}
-
-static bool certificate_sn(const X509 *certificate, char ret[RC_CATALOG_SN_MAX + 1])
-{
-    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);
-    char *text = number != NULL ? BN_bn2hex(number) : NULL;
-    size_t len = text != NULL ? strlen(text) : 0;
-    bool fits = len > 0 && len <= RC_CATALOG_SN_MAX && !BN_is_negative(number);
-    for (size_t i = 0; fits && i <= len; i++)
-        ret[i] = (char)(text[i] >= 'A' && text[i] <= 'F' ? text[i] + 'a' - 'A' : text[i]);
-    OPENSSL_free(text);
-    BN_free(number);
-    return fits;
 }
 
 static int64_t time_of(const ASN1_TIME *at)
@@ -115,13 +102,15 @@ int rc_registry_register_ca(struct rc_registry *registry, struct rc_slice instan
     err = err ? err : rc_registry_registration_code(registry, instance_id, code, error);
     if (err != RC_OK)
         return err;
+    if (instance->cas.count >= RC_CERTIFICATE_CAS_MAX)
+        return rc_registry_refuse(error, RC_ERR_FULL, "CA certificate", name);
     X509 *ca = read_pem(content);
     struct rc_registry_certificate row = {.name = name,
                                           .content = content,
                                           .verification = verification,
                                           .registration_code = rc_slice_str(code),
                                           .is_active = is_active};
-    if (ca == NULL || X509_check_ca(ca) == 0 || !certificate_sn(ca, sn))
+    if (ca == NULL || X509_check_ca(ca) == 0 || !rc_certificate_sn(ca, sn))
         err = rc_error_set(error, RC_ERR_INVALID, "That is no certificate of a CA, in PEM.");
     else if (!is_verified(ca, verification, code))
         err =
@@ -183,8 +172,8 @@ int rc_registry_set_ca_active(struct rc_registry *registry, struct rc_slice inst
     return err ? err : content.err;
 }
 
-/* The key of a barred device certificate. */
-static struct rc_slice barred_key(char out[2 * RC_CATALOG_SN_MAX + 1], struct rc_slice ca_sn,
+/* The key of a devices device certificate. */
+static struct rc_slice device_key(char out[2 * RC_CATALOG_SN_MAX + 1], struct rc_slice ca_sn,
                                   struct rc_slice sn)
 {
     if (ca_sn.len > RC_CATALOG_SN_MAX || sn.len > RC_CATALOG_SN_MAX)
@@ -210,7 +199,7 @@ int rc_registry_delete_ca(struct rc_registry *registry, struct rc_slice instance
     sqlite3_stmt *statement = rc_sql_bind(
         sql, "DELETE FROM certificates WHERE instance = ? AND ca_sn = ? RETURNING sn", "tt", instance_id, sn);
     while ((err = rc_sql_row(sql, statement, error)) == 1)
-        rc_trie_remove(&instance->barred, barred_key(key, sn, rc_sql_text(statement, 0)));
+        rc_trie_remove(&instance->devices, device_key(key, sn, rc_sql_text(statement, 0)));
     if (err < 0)
         return err;
     err = rc_sql_run(sql,
@@ -223,10 +212,11 @@ int rc_registry_delete_ca(struct rc_registry *registry, struct rc_slice instance
 int rc_registry_see_device(struct rc_registry *registry, struct rc_slice instance, struct rc_slice ca_sn,
                            struct rc_slice content, struct rc_error *error)
 {
-    char sn[RC_CATALOG_SN_MAX + 1], name[RC_REGISTRY_TAG_TEXT_MAX + 1] = "";
+    char sn[RC_CATALOG_SN_MAX + 1], name[RC_REGISTRY_TAG_TEXT_MAX + 1] = "", key[2 * RC_CATALOG_SN_MAX + 1];
+    struct rc_instance *to;
     X509 *certificate = read_pem(content);
-    int err = rc_registry_begin(registry, error);
-    if (err == RC_OK && (certificate == NULL || !certificate_sn(certificate, sn)))
+    int err = rc_registry_edit(registry, instance, &to, error);
+    if (err == RC_OK && (certificate == NULL || !rc_certificate_sn(certificate, sn)))
         err = rc_error_set(error, RC_ERR_INVALID, "That is no certificate, in PEM.");
     if (err == RC_OK) {
         X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name, sizeof(name));
@@ -240,6 +230,8 @@ int rc_registry_see_device(struct rc_registry *registry, struct rc_slice instanc
             .valid_to_ms = time_of(X509_get0_notAfter(certificate)),
         };
         err = insert_certificate(registry, instance, &row, error);
+        if (err == RC_OK)
+            rc_catalog_put_mark(&to->devices, device_key(key, ca_sn, row.sn), 0);
     }
     X509_free(certificate);
     return err;
@@ -257,10 +249,7 @@ int rc_registry_set_device_active(struct rc_registry *registry, struct rc_slice 
     err = err ? err : set_active(registry, instance_id, ca_sn, sn, is_active, error);
     if (err != RC_OK)
         return err;
-    if (is_active)
-        rc_trie_remove(&instance->barred, barred_key(key, ca_sn, sn));
-    else
-        rc_catalog_put_mark(&instance->barred, barred_key(key, ca_sn, sn), INT64_MAX);
+    rc_catalog_put_mark(&instance->devices, device_key(key, ca_sn, sn), is_active ? 0 : INT64_MAX);
     return RC_OK;
 }
 
@@ -282,7 +271,7 @@ int rc_registry_delete_device(struct rc_registry *registry, struct rc_slice inst
                                    error);
     if (changed == 0)
         return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "certificate", sn);
-    rc_trie_remove(&instance->barred, barred_key(key, ca_sn, sn));
+    rc_trie_remove(&instance->devices, device_key(key, ca_sn, sn));
     return changed < 0 ? changed : RC_OK;
 }
 
@@ -385,14 +374,12 @@ int rc_registry_load_certificates(struct rc_registry *registry, struct rc_instan
     struct rc_sql *sql = &registry->sql;
     int err;
     sqlite3_stmt *statement = rc_sql_bind(
-        sql,
-        "SELECT ca_sn, sn, content, is_active FROM certificates WHERE instance = ? AND (ca_sn = '' OR"
-        " is_active = 0)",
-        "t", instance->id);
+        sql, "SELECT ca_sn, sn, content, is_active FROM certificates WHERE instance = ?", "t", instance->id);
     while ((err = rc_sql_row(sql, statement, error)) == 1) {
         struct rc_slice ca_sn = rc_sql_text(statement, 0), sn = rc_sql_text(statement, 1);
         if (ca_sn.len > 0) {
-            rc_catalog_put_mark(&instance->barred, barred_key(key, ca_sn, sn), INT64_MAX);
+            rc_catalog_put_mark(&instance->devices, device_key(key, ca_sn, sn),
+                                sqlite3_column_int(statement, 3) != 0 ? 0 : INT64_MAX);
             continue;
         }
         err = rc_registry_put_ca(instance, sn, rc_sql_text(statement, 2),

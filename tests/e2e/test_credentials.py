@@ -6,15 +6,18 @@ import hmac
 import json
 import os
 import signal
+import ssl
 import struct
+import subprocess
 import time
 
 import paho.mqtt.client as mqtt
 import pytest
 
+from harness.certificates import Authority
 from harness.clients import Client
-from harness.procs import PATIENCE, wait_until
-from harness.rollcall import AK, GROUP, INSTANCE, PARENT, Rollcall, password, run
+from harness.procs import free_port, wait_until
+from harness.rollcall import AK, GROUP, INSTANCE, PARENT, TOPIC, Rollcall, password, run
 
 NOT_AUTHORIZED, BAD_CREDENTIALS, BANNED = 0x87, 0x86, 0x8A
 TOKEN_KEY = bytes(range(32))
@@ -235,6 +238,95 @@ def test_a_will_needs_the_right_to_its_topic(server, registry, clients):
         return codes[0]
     assert code_of(f"{PARENT}/gone") == 0
     assert code_of(f"{PARENT}/other") == NOT_AUTHORIZED
+
+
+# ---- certificates ----
+
+TLS_LISTENER = """, {{name: device, transport: tls, bind: "127.0.0.1:{port}", tls: {{client_certificate: registered,
+  certificates: [{{certificate: "{certificate}", key: "{key}"}}]}}}}]}}"""
+
+
+@pytest.fixture
+def with_ca(server, registry, tmp_path):
+    """A listener for registered certificates; its instance knows the CA. Returns what makes devices' certificates."""
+    authority = Authority(tmp_path / "ca")
+    certificate, key = authority.make("server", "localhost", "DNS:localhost,IP:127.0.0.1")
+    server.device_port = free_port()
+    text = server.config.read_text()
+    line_end = next(line for line in text.splitlines() if line.startswith("mqtt:"))
+    more = TLS_LISTENER.format(port=server.device_port, certificate=certificate, key=key)
+    server.config.write_text(text.replace(line_end, line_end.removesuffix("]}") + more))
+    server.ca_sn = subprocess.run(["openssl", "x509", "-in", authority.ca, "-noout", "-serial"], capture_output=True,
+                                  text=True, check=True).stdout.strip().split("=")[1].lower()
+    registry.ca = line("certificates", instance=INSTANCE, ca_sn="", sn=server.ca_sn, name="ca",
+                       content=authority.ca.read_text(), verification="", code="code", is_active=1, valid_from=1, valid_to=2)
+    registry.lines.append(registry.ca)
+    return authority
+
+
+def dial_tls(server, authority, pair, client_id, name=None, word=None):
+    """CONNACK's code; None when the handshake fails. The client stays for the test to close."""
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)
+    client.tls_set(str(authority.ca), *(map(str, pair) if pair else ()))
+    if name is not None:
+        client.username_pw_set(name, word)
+    codes = []
+    client.on_connect = lambda c, u, flags, reason, props: codes.append(reason.value)
+    client.on_disconnect = lambda c, u, flags, reason, props: codes.append(None)
+    try:
+        client.connect("127.0.0.1", server.device_port)
+    except (ssl.SSLError, ConnectionError):
+        return client, None
+    client.loop_start()
+    wait_until("an answer", lambda: codes)
+    return client, codes[0]
+
+
+def test_a_registered_cas_certificate_is_a_login(server, registry, with_ca, tmp_path):
+    device, other = with_ca.make("device", "device-1"), with_ca.make("other", "device-2")
+    stranger = Authority(tmp_path / "strangers").make("device", "device-1")
+    start(server, registry)
+    made = []
+
+    def code(pair, client_id=ME, **login):
+        client, result = dial_tls(server, with_ca, pair, client_id, **login)
+        made.append(client)
+        return result
+    try:
+        assert code(device) == 0
+        assert code(device, name=f"Certificate||{INSTANCE}") == 0
+        assert code(device, name=f"Certificate||elsewhere") == NOT_AUTHORIZED
+        assert code(other, f"{GROUP}@@@other", name=f"Signature|{AK}|{INSTANCE}", word=password(f"{GROUP}@@@other")) == 0
+        assert code(other, f"{GROUP}@@@other", name=f"Signature|{AK}|{INSTANCE}", word="wrong") == BAD_CREDENTIALS
+        assert code(stranger) == NOT_AUTHORIZED
+        assert code(stranger, name=f"Signature|{AK}|{INSTANCE}", word=password(ME)) == NOT_AUTHORIZED
+        assert code(None) is None
+        assert code(device, "GID_none@@@x") == NOT_AUTHORIZED
+
+        def seen():
+            out = run("registry", "export", "-c", server.config).stdout
+            return [row for row in map(json.loads, out.splitlines()) if row["kind"] == "certificates" and row["ca_sn"]]
+        wait_until("both certificates to be known", lambda: {row["name"] for row in seen()} == {"device-1", "device-2"})
+        rows = seen()
+    finally:
+        for client in made:
+            client.disconnect()
+            client.loop_stop()
+    server.stop()
+    bodies = [json.loads(m["body"]) for m in server.dump() if m["topic"] == TOPIC]
+    assert {b.get("certificateChainSn") for b in bodies} == {row["sn"] for row in rows}
+    # One that was made inactive is let in no more.
+    registry.lines += [json.dumps({**row, "is_active": int(row["name"] != "device-1")}) for row in rows]
+    start(server, registry)
+    client, result = dial_tls(server, with_ca, device, ME)
+    assert result == NOT_AUTHORIZED
+    client.loop_stop()
+    server.stop()
+    registry.lines.append(registry.ca.replace('"is_active": 1', '"is_active": 0'))
+    start(server, registry)
+    client, result = dial_tls(server, with_ca, other, ME)
+    assert result == NOT_AUTHORIZED
+    client.loop_stop()
 
 
 # ---- what holds for all ----

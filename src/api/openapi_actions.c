@@ -61,7 +61,7 @@ static const struct rc_api_action product_actions[] = {
     {"ListDeviceCredentialClientId", GET_POST, 500, INSTANCE, "GroupId PageSize",
      .work = rc_work_list_credentials},
     {"ListGroupId", GET_POST, 10, INSTANCE, .work = rc_work_list_groups},
-    {"ListInstances", GET_POST, 10, .work = rc_work_list_instances},
+    {"ListInstances", GET_POST, 500, .work = rc_work_list_instances},
     {"ListTagResources", GET_POST, 10, .needs = "ResourceType", .work = rc_work_list_tag_resources},
     {"QueryCustomAuthConnectBlack", GET_POST, 500, INSTANCE, "Size", .work = rc_work_query_black},
     {"QueryCustomAuthIdentity", GET_POST, 500, INSTANCE, "Size", WRITES, .work = rc_work_query_identities},

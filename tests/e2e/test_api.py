@@ -203,6 +203,20 @@ def test_a_request_cannot_be_replayed(api):
     assert error.value.code == 400 and json.loads(error.value.read())["Code"] == "SignatureNonceUsed"
 
 
+@pytest.mark.parametrize("off_s, code", [(-16 * 60, "InvalidTimeStamp.Expired"), (16 * 60, "InvalidTimeStamp.Expired"),
+                                         (-14 * 60, None), (14 * 60, None)])
+def test_a_timestamp_may_be_fifteen_minutes_off(api, monkeypatch, off_s, code):
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + off_s))
+    monkeypatch.setattr(rpc_signature_composer.helper, "get_iso_8061_date", lambda: stamp)
+    query = signed_query("JSON", Action="ListInstances")
+    if code is None:
+        assert json.loads(get(api, query))["Code"] == "200"
+        return
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(api, query)
+    assert json.loads(error.value.read())["Code"] == code
+
+
 def test_an_unsigned_or_unknown_call_is_told_what_is_missing(api):
     with pytest.raises(urllib.error.HTTPError) as error:
         get(api, "/?Action=ListInstances")

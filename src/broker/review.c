@@ -31,7 +31,7 @@ uint8_t rc_review_verdict(const struct rc_conn *conn)
     struct rc_slice client_id =
         rc_slice_str(conn->session != NULL ? rc_session_client_id(conn->session) : conn->arrival->client_id);
     if (rc_instance_mark(&identity->instance->black, client_id) != NULL)
-        return RC_MQTT_BANNED;
+        return RC_MQTT_ADMINISTRATIVE_ACTION; /* "banned" is for CONNACK alone */
     return rc_instance_group(identity->instance, group_of(conn)) != NULL ? RC_MQTT_SUCCESS
                                                                          : RC_MQTT_ADMINISTRATIVE_ACTION;
 }

@@ -41,7 +41,10 @@ static void print_help(const struct rc_cli_usage *usage)
     printf("Usage: rollcall %s %s\n\n%s\nOptions:\n", usage->command, usage->synopsis, usage->about);
     for (size_t i = 0; i < usage->count; i++)
         print_option(&usage->options[i]);
-    printf("  --help\n\nExamples:\n%s\nExit codes: 0 done, 1 failure, 2 wrong usage.\n", usage->examples);
+    printf("  --help\n");
+    if (usage->examples != NULL)
+        printf("\nExamples:\n%s", usage->examples);
+    printf("\nExit codes: 0 done, 1 failure, 2 wrong usage.\n");
 }
 
 /* ---- messages ---- */

@@ -19,7 +19,7 @@ from harness.clients import Client
 from harness.procs import free_port, wait_until
 from harness.rollcall import AK, GROUP, INSTANCE, PARENT, TOPIC, Rollcall, password, run
 
-NOT_AUTHORIZED, BAD_CREDENTIALS, BANNED = 0x87, 0x86, 0x8A
+NOT_AUTHORIZED, BAD_CREDENTIALS, ADMINISTRATIVE_ACTION = 0x87, 0x86, 0x98
 TOKEN_KEY = bytes(range(32))
 ME = f"{GROUP}@@@me"
 
@@ -327,6 +327,79 @@ def test_a_registered_cas_certificate_is_a_login(server, registry, with_ca, tmp_
     client, result = dial_tls(server, with_ca, other, ME)
     assert result == NOT_AUTHORIZED
     client.loop_stop()
+
+
+# ---- changed while clients are there ----
+
+def ctl(server, *words):
+    done = run("ctl", *words, "--url", f"http://127.0.0.1:{server.http_port}/", "--key-file", server.config, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_revoked_token_ends_its_connection_and_no_other(server, clients):
+    server.start()
+    expires = str(int((time.time() + 3600) * 1000))
+    first, second = (ctl(server, "token", "create", "--actions", "R", "--topics", PARENT, "--expires", expires)["Token"]
+                     for _ in range(2))
+    one, two = clients(server, ME, token_user(), f"R|{first}"), clients(server, f"{GROUP}@@@2", token_user(), f"R|{second}")
+    assert one.code == two.code == 0
+    ctl(server, "token", "revoke", first)
+    topic, payload, _ = one.message()
+    assert topic == "$SYS/tokenInvalidNotice" and json.loads(payload) == {"code": 3, "type": "R"}
+    assert one.end() == NOT_AUTHORIZED
+    assert clients(server, ME, token_user(), f"R|{first}").code == BAD_CREDENTIALS
+    assert two.paho.is_connected() and two.messages.empty()
+
+
+def test_credentials_count_at_once_and_end_at_once(server, clients):
+    server.start()
+
+    def name_and_word(answer):
+        made = answer["DeviceCredential"]
+        return f"DeviceCredential|{made['DeviceAccessKeyId']}|{INSTANCE}", password(ME, made["DeviceAccessKeySecret"])
+    by_key = clients(server, f"{GROUP}@@@key", f"Signature|{AK}|{INSTANCE}", password(f"{GROUP}@@@key"))
+    first = clients(server, ME, *name_and_word(ctl(server, "credential", "create", ME)))
+    assert first.code == 0
+    second = name_and_word(ctl(server, "credential", "refresh", ME))
+    assert first.end() == NOT_AUTHORIZED
+    again = clients(server, ME, *second)
+    assert again.code == 0
+    ctl(server, "black", "create", ME)
+    assert again.end() == ADMINISTRATIVE_ACTION
+    assert clients(server, ME, *second).code == NOT_AUTHORIZED
+    ctl(server, "black", "delete", ME)
+    last = clients(server, ME, *second)
+    assert last.code == 0
+    ctl(server, "credential", "delete", ME)
+    assert last.end() == NOT_AUTHORIZED
+    assert by_key.code == 0 and by_key.paho.is_connected()
+
+
+def test_a_ca_is_registered_and_disabled_while_the_server_runs(server, registry, with_ca):
+    registry.lines.remove(registry.ca)
+    device = with_ca.make("device", "device-1")
+    start(server, registry)
+    client, code = dial_tls(server, with_ca, device, ME)
+    client.loop_stop()
+    assert code == NOT_AUTHORIZED
+    answer = ctl(server, "ca", "code")
+    wrong, _ = with_ca.make("wrong", "another-code")
+    verification, _ = with_ca.make("verification", answer["RegisterCode"])
+    refused = run("ctl", "ca", "create", "mine", "--certificate", with_ca.ca, "--verification", wrong, "--url",
+                  f"http://127.0.0.1:{server.http_port}/", "--key-file", server.config)
+    assert refused.returncode == 1
+    sn = ctl(server, "ca", "create", "mine", "--certificate", str(with_ca.ca), "--verification", str(verification))["Sn"]
+    assert sn == server.ca_sn
+    ctl(server, "ca", "enable", sn)
+    client, code = dial_tls(server, with_ca, device, ME)
+    assert code == 0
+    ctl(server, "ca", "disable", sn)
+    wait_until("the client to be closed", lambda: not client.is_connected())
+    client.loop_stop()
+    client, code = dial_tls(server, with_ca, device, ME)
+    client.loop_stop()
+    assert code == NOT_AUTHORIZED
 
 
 # ---- what holds for all ----

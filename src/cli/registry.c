@@ -137,7 +137,10 @@ static const char help[] =
     "What was made at run time, as one file.\n\n"
     "  export  writes it\n"
     "  import  reads it\n\n"
-    "'rollcall registry export --help' and 'rollcall registry import --help' tell more.\n";
+    "'rollcall registry export --help' and 'rollcall registry import --help' tell more.\n\n"
+    "Examples:\n"
+    "  rollcall registry export --help\n"
+    "  rollcall registry import --help\n";
 
 static int run(int argc, char **argv)
 {

@@ -99,7 +99,10 @@ static int help(FILE *out)
           "  list [RULE]   where rules lead, how far they got, what is in the way (asks a server)\n"
           "  test [RULE]   tries the RocketMQ clusters that rules lead to\n"
           "  drop RULE     gives up what a rule has not sent (asks a server)\n\n"
-          "'rollcall rule <verb> --help' tells more.\n",
+          "'rollcall rule <verb> --help' tells more.\n\n"
+          "Examples:\n"
+          "  rollcall rule list --key-file rollcall.yaml\n"
+          "  rollcall rule test status-1 -c rollcall.yaml\n",
           out);
     return out == stdout ? RC_EXIT_OK : RC_EXIT_USAGE;
 }

@@ -18,15 +18,20 @@ PLAIN_ACL = """accounts:
 """
 
 
-def route(port, topic, host="127.0.0.1", **fields):
-    """What a name server answers to request 105: (code, body)."""
-    header = json.dumps({"code": 105, "language": "JAVA", "version": 409, "opaque": 1, "flag": 0,
-                         "extFields": {"topic": topic, **fields}}).encode()
+def ask(port, code, host="127.0.0.1", **fields):
+    """One request to a name server or broker: (code, body) of the answer."""
+    header = json.dumps({"code": code, "language": "JAVA", "version": 409, "opaque": 1, "flag": 0,
+                         "extFields": fields}).encode()
     with socket.create_connection((host, port), 5) as client:
         client.sendall(struct.pack(">II", 4 + len(header), len(header)) + header)
         reply = client.makefile("rb")
         total, length = struct.unpack(">II", reply.read(8))
         return json.loads(reply.read(length))["code"], reply.read(total - 4 - length).decode()
+
+
+def route(port, topic, host="127.0.0.1", **fields):
+    """What a name server answers to request 105: (code, body)."""
+    return ask(port, 105, host, topic=topic, **fields)
 
 
 def has_route(port, topic):
@@ -126,6 +131,12 @@ class RealCluster:
         wait_until(lambda: f"the broker's port\n{self.log()}", up, 60)
         # A 5.3 broker registers its topics a moment after it says that it is up; until then no topic is created.
         wait_until("the broker's topics at the name server", lambda: has_route(self.namesrv_port, "TBW102"), 60)
+
+    def create_topic(self, topic, queues=4):
+        """On this broker, whatever its cluster's others have."""
+        code, body = ask(self.broker_port, 17, topic=topic, defaultTopic="TBW102", readQueueNums=str(queues),
+                         writeQueueNums=str(queues), perm="6", topicFilterType="SINGLE_TAG", topicSysFlag="0", order="false")
+        assert code == 0, body
 
     def stop_broker(self):
         self.broker.stop(40)

@@ -314,6 +314,32 @@ static void test_all_sessions_together_hold_so_much_and_no_more(void **state)
     end(&server);
 }
 
+static void assert_answer(int fd, struct rc_slice packet, struct rc_slice answer)
+{
+    uint8_t got[16] = {0};
+    assert_int_equal(send(fd, packet.ptr, packet.len, MSG_NOSIGNAL), (ssize_t)packet.len);
+    assert_int_equal(recv(fd, got, answer.len, MSG_WAITALL), (ssize_t)answer.len);
+    assert_memory_equal(got, answer.ptr, answer.len);
+}
+
+/* Who wants none of his own messages (No Local) has subscribed all the same. That nobody has is for PUBACK to
+ * say: at QoS 2 the flow goes on, and PUBREC is the plain one. */
+static void test_only_puback_says_that_nobody_has_subscribed(void **state)
+{
+    struct test_server server = {.shards = 1, .is_standard = true};
+    test_server_start(&server);
+    int fd = test_client_v5(&server, &(struct test_login){.client_id = "GID_test@@@a"});
+    assert_true(fd >= 0);
+    assert_answer(fd, TEST_BYTES("\x82\x09\0\1\0\0\3n/x\5"), TEST_BYTES("\x90\4\0\1\0\1"));
+    assert_answer(fd, TEST_BYTES("\x32\x09\0\3n/x\0\2\0!"), TEST_BYTES("\x40\2\0\2"));
+    assert_answer(fd, TEST_BYTES("\x32\x09\0\3n/y\0\3\0!"), TEST_BYTES("\x40\3\0\3\x10"));
+    assert_answer(fd, TEST_BYTES("\x34\x09\0\3n/y\0\4\0!"), TEST_BYTES("\x50\2\0\4"));
+    assert_answer(fd, TEST_BYTES("\x62\2\0\4"), TEST_BYTES("\x70\2\0\4"));
+    assert_answer(fd, TEST_BYTES("\xc0\0"), TEST_BYTES("\xd0\0")); /* nothing has come to itself */
+    close(fd);
+    end(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_a_persistent_session_keeps_what_came_meanwhile_and_sends_unacknowledged_again),
         cmocka_unit_test(test_packets_sent_ahead_of_connack_take_effect_once),
         cmocka_unit_test(test_a_message_at_quality_2_is_routed_once_however_often_it_is_sent),
+        cmocka_unit_test(test_only_puback_says_that_nobody_has_subscribed),
         cmocka_unit_test(test_a_client_has_its_30_subscriptions_and_no_more),
         cmocka_unit_test(test_the_oldest_message_goes_when_an_absent_clients_queue_is_full),
         cmocka_unit_test(test_all_sessions_together_hold_so_much_and_no_more),

@@ -155,6 +155,9 @@ static bool take_qos2(struct rc_conn *conn, enum rc_access_result access,
                                         "client closed: too many QoS 2 messages without PUBREL");
     case RC_INCOMING_NEW:
         reason = publish_or_refuse(conn, access, publish);
+        if (reason ==
+            RC_MQTT_NO_MATCHING_SUBSCRIBERS) /* PUBACK's: here the flow goes on, and success says so */
+            reason = RC_MQTT_SUCCESS;
         if (reason < RC_MQTT_UNSPECIFIED_ERROR)
             rc_persist_incoming(conn->broker, conn->session, publish->packet_id);
         else

@@ -31,6 +31,7 @@ struct rc_matches {
     struct match *list;
     struct id_link *ids;
     uint32_t count, cap, ids_count, ids_cap;
+    bool was_own; /* a subscriber was left out because the message is its own (No Local) */
 };
 
 void rc_matches_free(struct rc_matches *matches)
@@ -81,8 +82,10 @@ static void on_match(struct rc_subscription *subscription, void *arg)
     const struct matching *matching = arg;
     const struct rc_publication *publication = matching->publication;
     struct rc_session *session = subscription->session;
-    if ((subscription->options & RC_MQTT_SUB_NO_LOCAL) && session->number == publication->from)
+    if ((subscription->options & RC_MQTT_SUB_NO_LOCAL) && session->number == publication->from) {
+        matching->broker->matches->was_own = true;
         return;
+    }
     struct match *match = add_match(matching->broker, session);
     uint8_t qos = subscription->options & RC_MQTT_SUB_QOS;
     if (qos > match->qos)
@@ -107,7 +110,8 @@ static void deliver_match(struct rc_broker *broker, const struct match *match,
     rc_delivery_send(broker, match->session, &copy);
 }
 
-/* Nothing that delivery does ends a session or changes a subscription: those wait for the end of the turn, or
+/* True when somebody has subscribed to it, although it may be its publisher who wants none of his own.
+ * Nothing that delivery does ends a session or changes a subscription: those wait for the end of the turn, or
  * for their own packets. */
 static bool deliver_to_subscribers(struct rc_broker *broker, struct rc_slice instance,
                                    struct rc_publication *publication)
@@ -117,11 +121,12 @@ static bool deliver_to_subscribers(struct rc_broker *broker, struct rc_slice ins
         broker->matches = rc_new(struct rc_matches);
     broker->publish_stamp++;
     broker->matches->count = broker->matches->ids_count = 0;
+    broker->matches->was_own = false;
     rc_subscriptions_match(&broker->subscriptions, instance, rc_publication_topic(publication), on_match,
                            &matching);
     for (uint32_t i = 0; i < broker->matches->count; i++)
         deliver_match(broker, &broker->matches->list[i], publication);
-    return broker->matches->count > 0;
+    return broker->matches->count > 0 || broker->matches->was_own;
 }
 
 /* <parent>/p2p/<client id>: that client, subscribed or not, and nobody else. */

@@ -7,6 +7,7 @@
 #include "broker/broker.h"
 #include "broker/delivery.h"
 #include "broker/identity.h"
+#include "broker/inflow.h"
 #include "broker/outflow.h"
 #include "broker/persist.h"
 #include "broker/roll_private.h"
@@ -138,6 +139,7 @@ struct rc_broker {
     struct rc_persist persist;
     struct rc_shares shares;
     struct rc_outflow outflow;
+    struct rc_list inflows; /* messages that wait, in the order of their coming */
     uint64_t publish_stamp;
     uint64_t session_numbers;   /* given so far */
     struct rc_matches *matches; /* scratch of routing */

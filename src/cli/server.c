@@ -328,6 +328,17 @@ static int start_registry(struct rc_server *server, struct rc_error *error)
     return rc_registry_start(server->registry, error);
 }
 
+/* Its consumers find this server's own topics as any client of the endpoint would. */
+static void start_inflow(struct rc_server *server)
+{
+    char text[RC_ADDRESS_TEXT_MAX + 16];
+    if (rc_address_is_wildcard(&server->rocketmq))
+        snprintf(text, sizeof(text), "127.0.0.1:%u", rc_address_port(&server->rocketmq));
+    else
+        rc_address_format(&server->rocketmq, text);
+    rc_rules_start_inflow(server->rules, server->brokers, server->shards_count, text);
+}
+
 /* ---- start ---- */
 
 static uint32_t choose_shards(const struct rc_config *config)
@@ -356,6 +367,8 @@ int rc_server_start(const struct rc_config *config, struct rc_catalog *catalog,
     err = err ? err : start_endpoint(server, error);
     err = err ? err : start_shards(server, error);
     err = err ? err : start_api(server, error);
+    if (err == RC_OK)
+        start_inflow(server);
     err = err ? err : start_registry(server, error);
     if (err != RC_OK) {
         rc_server_stop(server);
@@ -522,16 +535,17 @@ void rc_server_stop(struct rc_server *server)
 {
     rc_api_stop(server->api);
     rc_registry_stop(server->registry);
+    rc_rules_stop_inflow(server->rules);
     stop_shards(server);
     rc_endpoint_stop(server->endpoint);
     rc_rules_stop(server->rules);
     if (server->writer != NULL && rc_log_writer_stop(server->writer) != RC_OK)
         rc_log_error("serve", "the log could not be written to its end: the rest is added at the next start");
     rc_api_free(server->api);
-    rc_rules_destroy(server->rules);
     rc_endpoint_free(server->endpoint);
     rc_password_pool_destroy(server->passwords);
     free_shards(server);
+    rc_rules_destroy(server->rules); /* shards have counted for it until now */
     rc_registry_close(server->registry);
     rc_session_store_close(server->sessions);
     rc_presence_recovery_destroy(server->recovery);

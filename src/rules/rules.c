@@ -229,9 +229,16 @@ static void on_catalog(struct rc_mail *mail, struct rc_loop *loop)
 
 int rc_rules_apply(struct rc_rules *rules, struct rc_catalog *catalog, struct rc_error *error)
 {
-    int err = each_rule(rules, catalog, ensure_feed, error);
+    int err = rc_tallies_give(rules, catalog, error);
+    err = err ? err : each_rule(rules, catalog, ensure_feed, error);
     if (err != RC_OK)
         return err;
+    if (rules->brokers != NULL) {
+        rc_inflows_apply(rules, catalog);
+    } else {
+        rc_catalog_unref(rules->applied);
+        rules->applied = rc_catalog_ref(catalog);
+    }
     struct order *order = rc_new(struct order);
     order->mail.deliver = on_catalog;
     order->rules = rules;
@@ -350,6 +357,9 @@ void rc_rules_destroy(struct rc_rules *rules)
         drop_cluster(rules, rc_container_of(rules->clusters.next, struct rc_cluster, node));
     for (uint32_t i = 0; i < rules->feeds_count; i++)
         rc_feed_destroy(rules->feeds[i]);
+    for (uint32_t i = 0; i < rules->tallies_count; i++)
+        free(rules->tallies[i]);
+    rc_catalog_unref(rules->applied);
     rc_loop_destroy(rules->loop);
     pthread_mutex_destroy(&rules->mutex);
     free(rules);
@@ -404,12 +414,34 @@ void rc_rules_post_drop(struct rc_rules *rules, struct rc_rules_drop *drop)
     rc_loop_post(rules->loop, &drop->mail);
 }
 
+void rc_rules_start_inflow(struct rc_rules *rules, struct rc_broker **brokers, uint32_t count,
+                           const char *own_endpoint)
+{
+    rules->brokers = brokers;
+    rules->brokers_count = count;
+    snprintf(rules->own_endpoint, sizeof(rules->own_endpoint), "%s", own_endpoint);
+    if (rules->applied != NULL)
+        rc_inflows_apply(rules, rules->applied);
+    rc_catalog_unref(rules->applied);
+    rules->applied = NULL;
+}
+
+void rc_rules_stop_inflow(struct rc_rules *rules)
+{
+    if (rules != NULL)
+        rc_inflows_apply(rules, NULL);
+}
+
 uint32_t rc_rules_stats(struct rc_rules *rules, struct rc_rule_stats *ret, uint32_t max)
 {
     pthread_mutex_lock(&rules->mutex);
     uint32_t count = rules->feeds_count;
     for (uint32_t i = 0; i < count && i < max; i++)
         ret[i] = rules->feeds[i]->stats;
+    for (uint32_t i = 0; i < rules->tallies_count && count < max; i++)
+        count += rc_tally_stats(rules->tallies[i], &ret[count]);
+    for (uint32_t i = 0; i < rules->inflows_count && count < max; i++)
+        rc_inflow_stats(rules->inflows[i], &ret[count++]);
     pthread_mutex_unlock(&rules->mutex);
     return count;
 }

@@ -21,6 +21,7 @@ enum {
     RC_RULES_RETENTION_ALARM_PERCENT = 75, /* of store.retain_size, retain_time or quota */
 };
 
+struct rc_broker;
 struct rc_rules;
 
 /*
@@ -35,6 +36,14 @@ int rc_rules_create(struct rc_store *store, struct rc_rules **ret, struct rc_err
 int rc_rules_apply(struct rc_rules *rules, struct rc_catalog *catalog, struct rc_error *error);
 /* Starts the thread, after the log writer. */
 int rc_rules_start(struct rc_rules *rules, struct rc_log_writer *writer, struct rc_error *error);
+/*
+ * Inflow rules begin (the ones of the catalog that was applied last), and follow what is applied from then
+ * on. After all shards and the endpoint run, before others apply catalogs; `own_endpoint`: host:port of this
+ * server's name server. Stopped before any of them, when nobody applies catalogs any more.
+ */
+void rc_rules_start_inflow(struct rc_rules *rules, struct rc_broker **brokers, uint32_t count,
+                           const char *own_endpoint);
+void rc_rules_stop_inflow(struct rc_rules *rules); /* NULL is harmless */
 /* Ends the thread and saves the cursors; before rc_log_writer_stop. What was not sent waits for the next
  * start. NULL is harmless, to the one below too. */
 void rc_rules_stop(struct rc_rules *rules);

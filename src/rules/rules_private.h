@@ -15,7 +15,8 @@ enum {
     RC_FEED_READ_PER_TURN = 4096, /* entries; then others get their turn */
     RC_FEED_BATCH_MESSAGES = 1024,
     RC_FEED_BATCH_BYTES = 1024 * 1024, /* unless one message alone is larger */
-    RC_FEED_QUEUES_MAX = 1024,         /* of the target's topic, all brokers */
+    RC_RULES_INFLOWS_MAX = 256,
+    RC_FEED_QUEUES_MAX = 1024, /* of the target's topic, all brokers */
     RC_FEED_BROKERS_MAX = 64,
     RC_FEED_SEND_MS = 3000,
     RC_FEED_ROUTE_MS = 30000,
@@ -178,7 +179,35 @@ int rc_feed_save(struct rc_feed *feed);
 /* Fills a feed from a file's text: 0 or RC_ERR_CORRUPT. */
 int rc_feed_parse(struct rc_feed *feed, struct rc_slice json);
 
+/* ---- tally.c ---- */
+struct rc_tally_name {
+    char instance[RC_CATALOG_ID_MAX + 1], rule[RC_CATALOG_ID_MAX + 1], topic[RC_MESSAGE_TOPIC_MAX + 1];
+    bool is_inflow, is_local;
+};
+struct rc_named_tally {
+    struct rc_rule_tally tally;
+    struct rc_tally_name name;
+};
+/* Gives every flow rule of a catalog that is not published yet its tally. */
+int rc_tallies_give(struct rc_rules *rules, const struct rc_catalog *catalog, struct rc_error *error);
+/* False when others tell of that rule. */
+bool rc_tally_stats(const struct rc_named_tally *tally, struct rc_rule_stats *ret);
+
+/* ---- inflow.c ---- */
+struct rc_inflow_rule;
+/* Starts and stops consumers as the catalog says (NULL: none is to run). Whoever applies catalogs. */
+void rc_inflows_apply(struct rc_rules *rules, const struct rc_catalog *catalog);
+void rc_inflow_stats(struct rc_inflow_rule *in, struct rc_rule_stats *ret);
+
 struct rc_rules {
+    struct rc_named_tally *tallies[RC_RULES_MAX]; /* as feeds: never emptied */
+    uint32_t tallies_count;
+    struct rc_inflow_rule *inflows[RC_RULES_INFLOWS_MAX]; /* likewise under the mutex */
+    uint32_t inflows_count;
+    struct rc_broker **brokers; /* NULL until inflow is started */
+    uint32_t brokers_count;
+    char own_endpoint[64];
+    struct rc_catalog *applied; /* until inflow is started: the one to begin with */
     struct rc_store *store;
     struct rc_loop *loop;
     struct rc_log_reader *reader;

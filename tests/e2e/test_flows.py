@@ -150,3 +150,166 @@ def test_a_rule_that_cannot_be_is_refused_with_words(rule, words, tmp_path):
     server = make_server(tmp_path, rule)
     done = subprocess.run([BINARY, "serve", "-c", server.config, "-t"], capture_output=True, text=True)
     assert done.returncode == 2 and words in done.stderr, done.stderr
+
+
+# ---- inflow, and both ways through real clusters ----
+
+KEYS = {"ak": "TestAccessKey", "sk": "TestSecretKey"}
+
+
+class Own:
+    """This server's own endpoint as the RocketMQ side."""
+    name, more, version = "own", "", "own"
+    keys = KEYS
+
+    def source(self, topic):
+        return f"topic: {topic}"
+
+    def target(self, topic):
+        return f"topic: {topic}"
+
+    def namesrv(self, server):
+        return server.namesrv
+
+
+class Apache(Own):
+    keys = {}
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.version = cluster.version
+        self.more = f", instances: [{{name: apache, nameservers: ['{cluster.namesrv}']}}]"
+
+    def source(self, topic):
+        return f"instance: apache, topic: {topic}"
+
+    def target(self, topic):
+        return f"target: {{instance: apache, topic: {topic}}}"
+
+    def namesrv(self, server):
+        return self.cluster.namesrv
+
+
+@pytest.fixture(params=["own", "cluster49", "cluster53"])
+def side(request):
+    return Own() if request.param == "own" else Apache(request.getfixturevalue(request.param))
+
+
+class Producer:
+    def __init__(self, driver, namesrv, **keys):
+        self.driver, self.name = driver, f"p-{namesrv}"
+        driver.call("producer", name=self.name, namesrv=namesrv, **keys)
+
+    def send(self, to, body, **properties):
+        return self.driver.call("send", name=self.name, topic=to, tags="MQ2MQTT", body=body, properties=properties)
+
+    def close(self):
+        self.driver.call("stopProducer", name=self.name)
+
+
+def in_rule(side, topic):
+    return f"{{id: in-1, type: inflow, source: {{{side.source(topic)}}}, target: {{mqtt_topic: sensors}}, queues: 4}}"
+
+
+def numbers(server, rule):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/metrics", timeout=10) as reply:
+        lines = reply.read().decode().splitlines()
+    return {line.split("{")[0].removeprefix("rollcall_rule_").removesuffix("_total"): float(line.split()[-1])
+            for line in lines if line.startswith("rollcall_rule_") and f'rule="{rule}"' in line}
+
+
+def test_rocketmq_messages_reach_subscribers_and_single_clients(side, rmq49, tmp_path):
+    topic = f"GID_in_{side.version}"
+    if side.version != "own":  # it makes the topic
+        first = Producer(rmq49, side.namesrv(None), **side.keys)
+        first.send(topic, "before the rule")
+        first.close()
+    server = make_server(tmp_path, in_rule(side, topic), rocketmq_more=side.more).start()
+    reader = Client(server, "reader", mqtt.MQTTv5, filters=[f"{PARENT}/sub/#", PARENT])
+    device = Client(server, "device", clean=False)  # has subscribed to nothing
+    producer = Producer(rmq49, side.namesrv(server), **side.keys)
+    for i in range(20):
+        producer.send(topic, f"m{i}", mqttSecondTopic="/sub/x" if i % 2 else "sub/x")
+    producer.send(topic, "qos0", qoslevel="0")
+    producer.send(topic, "five", mqttSecondTopic="/sub", mqtt5ContentType="text/plain", mqtt5MsgExpireInterval="600",
+                  mqtt5UserProperty='[{"key":"k","value":"v"}]')
+    producer.send(topic, "p2p", mqttSecondTopic=f"/p2p/{device.id}")
+    producer.send(topic, "real", mqttSecondTopic=f"/p2p/{device.id}", mqttRealTopic="shown/to/you", qoslevel="2")
+    wait_until(lambda: f"what was published: {reader.messages} {device.messages} {numbers(server, 'in-1')} "
+                       f"{server.log()[-1500:]}", lambda: len(reader.messages) >= 22 and len(device.messages) >= 2, 60)
+    device.close()
+    producer.send(topic, "not kept", mqttSecondTopic=f"/p2p/{device.id}", cleansessionflag="true")
+    producer.send(topic, "kept", mqttSecondTopic=f"/p2p/{device.id}", cleansessionflag="false")
+    wait_until("all of them", lambda: numbers(server, "in-1")["delivered"] == 26, 60)
+    back = Client(server, "device", clean=False)
+    wait_until("what was kept", lambda: back.messages, 30)
+    back.close(), reader.close(), producer.close()
+    assert sorted(reader.messages[:20]) == sorted((f"{PARENT}/sub/x", f"m{i}", 1) for i in range(20))
+    assert (PARENT, "qos0", 0) in reader.messages
+    five = next(message for message in reader.raw if message.payload == b"five")
+    assert five.properties.UserProperty == [("k", "v")] and five.properties.ContentType == "text/plain"
+    assert 0 < five.properties.MessageExpiryInterval <= 600
+    assert sorted(device.messages) == sorted([("shown/to/you", "real", 2), (f"{PARENT}/p2p/{device.id}", "p2p", 1)])
+    assert back.messages == [(f"{PARENT}/p2p/{device.id}", "kept", 1)]
+    assert numbers(server, "in-1")["dropped"] == 0
+    server.stop()
+
+
+def test_what_came_from_rocketmq_for_an_absent_client_survives_kill_9(rmq49, tmp_path):
+    side = Own()
+    server = make_server(tmp_path, in_rule(side, "GID_kept")).start()
+    Client(server, "away", clean=False).close()
+    producer = Producer(rmq49, server.namesrv, **KEYS)
+    for i in range(200):
+        producer.send("GID_kept", str(i), mqttSecondTopic=f"/p2p/{GROUP}@@@away")
+    wait_until("some of them", lambda: numbers(server, "in-1")["delivered"] >= 50, 60)
+    server.kill()
+    server.start()
+    wait_until("the rest", lambda: numbers(server, "in-1")["matched"] > 0, 60)
+    away = Client(server, "away", clean=False)
+    wait_until("all", lambda: len({payload for _, payload, _ in away.messages}) == 200, 60)
+    away.close(), producer.close()
+    server.stop()
+
+
+def test_what_cannot_be_published_is_dropped_and_counted_and_the_rest_goes_on(rmq49, tmp_path):
+    server = make_server(tmp_path, in_rule(Own(), "GID_bad")).start()
+    reader = Client(server, "reader", filters=[f"{PARENT}/#"])
+    producer = Producer(rmq49, server.namesrv, **KEYS)
+    producer.send("GID_bad", "wildcard", mqttSecondTopic="/a/#")
+    producer.send("GID_bad", "x" * (64 * 1024 + 1))
+    producer.send("GID_bad", "its own", topic=f"{PARENT}/a", rcInstance=INSTANCE)
+    producer.send("GID_bad", "good")
+    wait_until("the good one", lambda: reader.messages, 60)
+    wait_until("all", lambda: numbers(server, "in-1")["matched"] == 4, 60)
+    assert reader.messages == [(PARENT, "good", 1)]
+    assert (numbers(server, "in-1")["delivered"], numbers(server, "in-1")["dropped"]) == (1, 3)
+    reader.close(), producer.close()
+    server.stop()
+
+
+def test_mqtt_messages_reach_java_consumers(side, rmq49, tmp_path):
+    topic, name = f"GID_o_{side.version}", f"out-{side.version}"
+    if side.version != "own":
+        first = Producer(rmq49, side.namesrv(None), **side.keys)
+        first.send(topic, "makes the topic")
+        first.close()
+    rule = f"{{id: out-1, type: outflow, source: {{mqtt_topic: sensors}}, {side.target(topic)}, queues: 4}}"
+    server = make_server(tmp_path, rule, rocketmq_more=side.more).start()
+    rmq49.call("push", name=name, group=f"GID_{name}", topic=topic, tags="*", namesrv=side.namesrv(server), fromFirst=True,
+               **side.keys)
+    client = Client(server, "sender")
+    for i in range(50):
+        client.publish(f"{PARENT}/a", str(i))
+    wait_until("the acknowledgements", lambda: client.acked == 50)
+
+    def mine(lines):
+        return [line["message"] for line in lines if line["message"]["properties"].get("clientId") == client.id]
+    rmq49.wait_messages("all", name, lambda lines: len(mine(lines)) >= 50, 60)
+    got = sorted(mine(rmq49.messages(name)), key=lambda message: message["queueOffset"])  # its callbacks run side by side
+    assert len({message["queueId"] for message in got}) == 1
+    assert [int(message["body"]) for message in got] == list(range(50))
+    assert got[0]["properties"]["mqttSecondTopic"] == "/a" and got[0]["properties"]["qoslevel"] == "1"
+    wait_until("the numbers", lambda: numbers(server, "out-1").get("delivered") == 50)
+    client.close()
+    server.stop()

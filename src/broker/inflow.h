@@ -1,0 +1,45 @@
+/*
+ * From RocketMQ to MQTT: a message that an inflow rule brings is published here, and whoever brought it is
+ * told when the MQTT side has it: where a session that is kept got it, when that is durable.
+ */
+#ifndef RC_BROKER_INFLOW_H
+#define RC_BROKER_INFLOW_H
+
+#include "base/slice.h"
+#include "broker/persist.h"
+#include "loop/loop.h"
+
+struct rc_broker;
+
+enum rc_inflow_result {
+    RC_INFLOW_TAKEN,
+    RC_INFLOW_REFUSED, /* it cannot be published: a topic that is none, or more than the instance's limits */
+};
+
+/* One message. The texts are the sender's and live until on_done. */
+struct rc_inflow {
+    struct rc_mail mail;
+    struct rc_persist_waiter waiter;
+    struct rc_list node; /* among those that wait */
+    struct rc_broker *broker;
+    struct rc_slice instance, topic, payload;
+    struct rc_slice shown_topic; /* P2P: what the client is told instead of its fixed topic; empty: that */
+    struct rc_slice props;       /* encoded as a PUBLISH of version 5 has them; valid */
+    uint8_t qos;
+    bool is_for_present; /* P2P: not kept for a client that is away */
+    void *owner;         /* the sender's */
+    /* On the shard's thread, exactly once, unless the shard ends before. */
+    void (*on_done)(struct rc_inflow *inflow, enum rc_inflow_result result);
+};
+
+/*
+ * Any thread. Which shard takes it follows from the topic: P2P messages of a client, and messages of a topic,
+ * stay in the order of these calls. A message waits here while its instance is not there yet or the session
+ * store takes nothing; the sender bounds how many are under way.
+ */
+void rc_inflow_post(struct rc_broker **brokers, uint32_t shards, struct rc_inflow *inflow);
+
+/* ---- for the broker ---- */
+void rc_inflow_retry(struct rc_broker *broker);
+
+#endif

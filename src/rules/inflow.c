@@ -1,0 +1,427 @@
+/*
+ * Inflow rules: each has a consumer (librollcall) of its own, of this server's endpoint or of another
+ * cluster. Its callback hands one message to a shard and returns when the MQTT side has it, so the offset
+ * that is committed never gets ahead of that; after a crash what was not committed comes again.
+ *
+ * The table belongs to whoever applies catalogs: one thread at a time.
+ */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json_write.h"
+#include "base/log.h"
+#include "broker/inflow.h"
+#include "rollcall/consumer.h"
+#include "rules/inflow_map.h"
+#include "rules/rules_private.h"
+#include "store/fs.h"
+
+#include <jansson.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { LOOK_MS = 100, FILE_MAX = 4096 };
+
+/* What the consumer's thread and a shard share: whoever is the last frees it. */
+struct errand {
+    struct rc_inflow inflow;
+    atomic_uint refs;
+    sem_t done;
+    enum rc_inflow_result result;
+    uint8_t bytes[]; /* all texts */
+};
+
+/* What it is made from; when any of it changes the consumer is made anew. */
+struct settings {
+    char instance[RC_CATALOG_ID_MAX + 1], id[RC_CATALOG_ID_MAX + 1], mqtt_topic[RC_CATALOG_ID_MAX + 1];
+    char source[RC_CATALOG_ID_MAX + 1], source_topic[RC_MESSAGE_TOPIC_MAX + 1];
+    char namesrv[RC_RULES_NAMESERVERS_MAX * 257];
+    char topic[2 * RC_MESSAGE_TOPIC_MAX], group[512];
+    char access_key[RC_CATALOG_ID_MAX + 1], secret_key[RC_CATALOG_SECRET_MAX + 1];
+    bool is_from_first, has_tls;
+};
+
+struct rc_inflow_rule {
+    struct rc_rules *rules;
+    struct settings settings;
+    struct rc_rule_tally *tally;
+    struct rc_consumer *consumer; /* NULL: it could not be started */
+    struct rc_inflow_map map;     /* the consumer's thread */
+    atomic_bool is_stopping;
+    bool is_wanted;
+    pthread_mutex_t mutex; /* of those below */
+    char error[RC_RULES_ERROR_MAX];
+    int64_t failing_since_ms; /* 0: since then a message came */
+    int64_t waiting_born_ms;  /* of the message under way; 0: none */
+};
+
+/* ---- one message ---- */
+
+static void unref_errand(struct errand *errand)
+{
+    if (atomic_fetch_sub_explicit(&errand->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    sem_destroy(&errand->done);
+    free(errand);
+}
+
+static void on_done(struct rc_inflow *inflow, enum rc_inflow_result result)
+{
+    struct errand *errand = rc_container_of(inflow, struct errand, inflow);
+    errand->result = result;
+    sem_post(&errand->done);
+    unref_errand(errand);
+}
+
+static struct rc_slice put(uint8_t **at, struct rc_slice text)
+{
+    struct rc_slice copy = rc_slice(*at, text.len);
+    if (text.len > 0)
+        memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+    return copy;
+}
+
+static struct errand *make_errand(const struct rc_inflow_rule *in, struct rc_slice body)
+{
+    const struct rc_inflow_map *map = &in->map;
+    struct rc_slice instance = rc_slice_str(in->settings.instance);
+    size_t len = instance.len + body.len + rc_buf_len(&map->topic) + rc_buf_len(&map->shown_topic) +
+                 rc_buf_len(&map->props);
+    struct errand *errand = rc_calloc(1, sizeof(*errand) + len + 1);
+    uint8_t *at = errand->bytes;
+    atomic_init(&errand->refs, 2);
+    sem_init(&errand->done, 0, 0);
+    errand->inflow = (struct rc_inflow){
+        .instance = put(&at, instance),
+        .topic = put(&at, rc_buf_slice(&map->topic)),
+        .shown_topic = put(&at, rc_buf_slice(&map->shown_topic)),
+        .props = put(&at, rc_buf_slice(&map->props)),
+        .payload = put(&at, body),
+        .qos = map->qos,
+        .is_for_present = map->is_for_present,
+        .on_done = on_done,
+    };
+    return errand;
+}
+
+/* False when the rule is stopped before. */
+static bool wait_for(struct rc_inflow_rule *in, struct errand *errand)
+{
+    while (!atomic_load(&in->is_stopping)) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += LOOK_MS * 1000000L;
+        if (until.tv_nsec >= 1000000000L) {
+            until.tv_sec++;
+            until.tv_nsec -= 1000000000L;
+        }
+        if (sem_timedwait(&errand->done, &until) == 0)
+            return true;
+    }
+    return sem_trywait(&errand->done) == 0;
+}
+
+static void note_under_way(struct rc_inflow_rule *in, int64_t born_ms)
+{
+    pthread_mutex_lock(&in->mutex);
+    in->waiting_born_ms = born_ms;
+    in->failing_since_ms = 0;
+    pthread_mutex_unlock(&in->mutex);
+}
+
+static void tell(struct rc_inflow_rule *in, const char *what)
+{
+    pthread_mutex_lock(&in->mutex);
+    snprintf(in->error, sizeof(in->error), "%s", what);
+    pthread_mutex_unlock(&in->mutex);
+    rc_log_warn("rules", "%s: %s", in->settings.id, what);
+}
+
+static enum rc_consume_result on_message(const struct rc_consumer_message *message, void *arg)
+{
+    static const char *const why[] = {[RC_INFLOW_EXPIRED] = "a message is dropped: it has expired",
+                                      [RC_INFLOW_BAD] =
+                                          "a message is dropped: its mqttSecondTopic makes no topic"};
+    struct rc_inflow_rule *in = arg;
+    struct rc_rule_tally *tally = in->tally;
+    enum rc_inflow_verdict verdict = rc_inflow_map_take(
+        &in->map, rc_slice_str(in->settings.instance), rc_slice_str(in->settings.mqtt_topic),
+        rc_slice(message->properties, message->properties_len), message->born_ms, rc_clock_wall_ms());
+    atomic_fetch_add(&tally->matched, 1);
+    if (verdict != RC_INFLOW_GOOD) {
+        atomic_fetch_add(&tally->dropped, 1);
+        if (verdict != RC_INFLOW_ECHO)
+            tell(in, why[verdict]);
+        return RC_CONSUME_COMMIT;
+    }
+    struct errand *errand = make_errand(in, rc_slice(message->body, message->body_len));
+    note_under_way(in, message->born_ms);
+    rc_inflow_post(in->rules->brokers, in->rules->brokers_count, &errand->inflow);
+    bool is_done = wait_for(in, errand);
+    bool is_taken = is_done && errand->result == RC_INFLOW_TAKEN;
+    note_under_way(in, 0);
+    unref_errand(errand);
+    if (!is_done) { /* it comes again */
+        atomic_fetch_sub(&tally->matched, 1);
+        return RC_CONSUME_LATER;
+    }
+    atomic_fetch_add(is_taken ? &tally->delivered : &tally->dropped, 1);
+    if (!is_taken)
+        tell(in, "a message is dropped: its topic or its size is more than the instance allows");
+    return RC_CONSUME_COMMIT;
+}
+
+static void on_error(const char *text, void *arg)
+{
+    struct rc_inflow_rule *in = arg;
+    pthread_mutex_lock(&in->mutex);
+    if (in->failing_since_ms == 0)
+        in->failing_since_ms = rc_clock_wall_ms();
+    pthread_mutex_unlock(&in->mutex);
+    tell(in, text);
+}
+
+/* ---- since when ---- */
+
+/*
+ * A new rule takes what is sent from now on, also when the process dies before the consumer has committed
+ * anything: so the moment is kept on disk.
+ */
+static int64_t begun_ms(struct rc_inflow_rule *in)
+{
+    char name[RC_MESSAGE_TOPIC_MAX + 16] = "inflow-";
+    struct rc_buf text;
+    struct rc_json json;
+    int64_t since = 0;
+    const struct settings *of = &in->settings;
+    rc_catalog_name_rule_topic(name + strlen(name), sizeof(name) - strlen(name), rc_slice_str(of->instance),
+                               rc_slice_str(of->id), rc_slice_str(of->source), rc_slice_str(of->topic));
+    rc_buf_init(&text, FILE_MAX);
+    if (rc_fs_read_file(rc_store_own_dir(in->rules->store), name, &text) == RC_OK) {
+        json_t *root = json_loadb((const char *)rc_buf_slice(&text).ptr, rc_buf_len(&text), 0, NULL);
+        since = json_integer_value(json_object_get(root, "since"));
+        json_decref(root);
+    }
+    if (since <= 0) {
+        since = rc_clock_wall_ms();
+        rc_buf_consume(&text, rc_buf_len(&text));
+        rc_json_init(&json, &text);
+        rc_json_object_begin(&json);
+        rc_json_put_str(&json, "group", of->group);
+        rc_json_put_str(&json, "topic", of->topic);
+        rc_json_put_int(&json, "since", since);
+        rc_json_object_end(&json);
+        if (rc_fs_replace_file(rc_store_own_dir(in->rules->store), name, rc_buf_slice(&text), false) != RC_OK)
+            rc_log_error("rules", "rollcall/%s cannot be written", name);
+    }
+    rc_buf_free(&text);
+    return since;
+}
+
+/* ---- start and stop ---- */
+
+static void put_text(char *out, size_t size, struct rc_slice text)
+{
+    snprintf(out, size, "%.*s", RC_SLICE_FMT(text));
+}
+
+/* In the namespace, where there is one. */
+static void put_name(char *out, size_t size, const struct rc_target *target, struct rc_slice name)
+{
+    if (target != NULL && target->name_space.len > 0)
+        snprintf(out, size, "%.*s%%%.*s", RC_SLICE_FMT(target->name_space), RC_SLICE_FMT(name));
+    else
+        put_text(out, size, name);
+}
+
+/* Any key pair of the instance: the endpoint may ask for signatures. */
+static void put_own_key(struct settings *settings, const struct rc_catalog *catalog)
+{
+    struct rc_trie_walk walk;
+    const struct rc_key_pair *pair;
+    rc_trie_walk_start(&walk, &catalog->key_pairs);
+    while ((pair = rc_trie_walk_next(&walk)) != NULL) {
+        if (!rc_slice_eq_str(pair->instance_id, settings->instance))
+            continue;
+        put_text(settings->access_key, sizeof(settings->access_key), pair->access_key);
+        put_text(settings->secret_key, sizeof(settings->secret_key), pair->secret_key);
+        if (pair->role == RC_KEY_USER)
+            return;
+    }
+}
+
+static void settle(struct rc_rules *rules, const struct rc_catalog *catalog,
+                   const struct rc_instance *instance, const struct rc_flow_rule *rule, struct settings *ret)
+{
+    const struct rc_target *target = rule->target;
+    memset(ret, 0, sizeof(*ret)); /* compared as a whole */
+    put_text(ret->instance, sizeof(ret->instance), instance->id);
+    put_text(ret->id, sizeof(ret->id), rule->id);
+    put_text(ret->mqtt_topic, sizeof(ret->mqtt_topic), rule->mqtt_topic);
+    ret->is_from_first = rule->is_from_first;
+    if (target == NULL) {
+        put_text(ret->source_topic, sizeof(ret->source_topic), rule->topic_name);
+        put_text(ret->topic, sizeof(ret->topic), rule->topic_name);
+        put_text(ret->namesrv, sizeof(ret->namesrv), rc_slice_str(rules->own_endpoint));
+        snprintf(ret->group, sizeof(ret->group), "GID_rollcall_%s_%s", ret->instance, ret->id);
+        put_own_key(ret, catalog);
+        return;
+    }
+    put_text(ret->source, sizeof(ret->source), target->name);
+    put_text(ret->source_topic, sizeof(ret->source_topic), rule->target_topic);
+    put_name(ret->topic, sizeof(ret->topic), target, rule->target_topic);
+    put_name(ret->group, sizeof(ret->group), target, rule->group);
+    put_text(ret->namesrv, sizeof(ret->namesrv), target->nameservers);
+    put_text(ret->access_key, sizeof(ret->access_key), target->access_key);
+    put_text(ret->secret_key, sizeof(ret->secret_key), target->secret_key);
+    ret->has_tls = target->has_tls;
+}
+
+static void start(struct rc_inflow_rule *in)
+{
+    const struct settings *settings = &in->settings;
+    char error[RC_RULES_ERROR_MAX];
+    bool has_key = settings->access_key[0] != '\0';
+    struct rc_consumer_options options = {
+        .namesrv = settings->namesrv,
+        .group = settings->group,
+        .topic = settings->topic,
+        .access_key = has_key ? settings->access_key : NULL,
+        .secret_key = has_key ? settings->secret_key : NULL,
+        .from_first = settings->is_from_first,
+        .on_message = on_message,
+        .on_error = on_error,
+        .arg = in,
+    };
+    int64_t since = begun_ms(in);
+    options.from_ms = settings->is_from_first ? 0 : since;
+    if (settings->has_tls)
+        tell(in, "inflow from a cluster with TLS is not supported");
+    else if (rc_consumer_start(&options, &in->consumer, error, sizeof(error)) != RC_OK)
+        tell(in, error);
+}
+
+static void stop(struct rc_inflow_rule *in)
+{
+    atomic_store(&in->is_stopping, true);
+    rc_consumer_stop(in->consumer);
+    rc_inflow_map_free(&in->map);
+    pthread_mutex_destroy(&in->mutex);
+    explicit_bzero(in->settings.secret_key, sizeof(in->settings.secret_key));
+    free(in);
+}
+
+static bool find(struct rc_rules *rules, const struct settings *settings)
+{
+    for (uint32_t i = 0; i < rules->inflows_count; i++)
+        if (memcmp(&rules->inflows[i]->settings, settings, sizeof(*settings)) == 0) {
+            rules->inflows[i]->is_wanted = true;
+            return true;
+        }
+    return false;
+}
+
+/* The table is changed under the mutex; consumers are started and stopped outside of it. */
+static void remove_unwanted(struct rc_rules *rules)
+{
+    for (uint32_t i = 0; i < rules->inflows_count;) {
+        struct rc_inflow_rule *in = rules->inflows[i];
+        if (in->is_wanted) {
+            i++;
+            continue;
+        }
+        pthread_mutex_lock(&rules->mutex);
+        rules->inflows[i] = rules->inflows[--rules->inflows_count];
+        pthread_mutex_unlock(&rules->mutex);
+        stop(in);
+    }
+}
+
+static void add(struct rc_rules *rules, const struct settings *settings, struct rc_rule_tally *tally)
+{
+    if (rules->inflows_count == RC_RULES_INFLOWS_MAX) {
+        rc_log_error("rules", "%s: more than %d inflow rules", settings->id, RC_RULES_INFLOWS_MAX);
+        return;
+    }
+    struct rc_inflow_rule *in = rc_new(struct rc_inflow_rule);
+    in->rules = rules;
+    in->settings = *settings;
+    in->tally = tally;
+    in->is_wanted = true;
+    pthread_mutex_init(&in->mutex, NULL);
+    rc_inflow_map_init(&in->map);
+    start(in);
+    pthread_mutex_lock(&rules->mutex);
+    rules->inflows[rules->inflows_count++] = in;
+    pthread_mutex_unlock(&rules->mutex);
+}
+
+typedef void (*inflow_fn)(struct rc_rules *rules, const struct settings *settings,
+                          struct rc_rule_tally *tally);
+
+static void each(struct rc_rules *rules, const struct rc_catalog *catalog, inflow_fn visit)
+{
+    struct settings *settings = rc_new(struct settings);
+    const struct rc_instance *instance;
+    const struct rc_flow_rule *rule;
+    struct rc_trie_walk instances, flows;
+    rc_trie_walk_start(&instances, &catalog->instances);
+    while ((instance = rc_trie_walk_next(&instances)) != NULL) {
+        rc_trie_walk_start(&flows, &instance->inflows);
+        while ((rule = rc_trie_walk_next(&flows)) != NULL) {
+            if (!rule->is_enabled)
+                continue;
+            settle(rules, catalog, instance, rule, settings);
+            visit(rules, settings, rule->tally);
+        }
+    }
+    explicit_bzero(settings, sizeof(*settings));
+    free(settings);
+}
+
+static void want(struct rc_rules *rules, const struct settings *settings, struct rc_rule_tally *tally)
+{
+    find(rules, settings);
+}
+
+static void ensure(struct rc_rules *rules, const struct settings *settings, struct rc_rule_tally *tally)
+{
+    if (!find(rules, settings))
+        add(rules, settings, tally);
+}
+
+void rc_inflows_apply(struct rc_rules *rules, const struct rc_catalog *catalog)
+{
+    for (uint32_t i = 0; i < rules->inflows_count; i++)
+        rules->inflows[i]->is_wanted = false;
+    if (catalog != NULL)
+        each(rules, catalog, want);
+    remove_unwanted(rules); /* first: one with other settings may have the same group */
+    if (catalog != NULL)
+        each(rules, catalog, ensure);
+}
+
+void rc_inflow_stats(struct rc_inflow_rule *in, struct rc_rule_stats *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    pthread_mutex_lock(&in->mutex);
+    put_text(ret->error, sizeof(ret->error), rc_slice_str(in->error));
+    ret->retrying_since_ms = in->failing_since_ms;
+    ret->waiting = in->waiting_born_ms != 0;
+    ret->lag_ms = in->waiting_born_ms != 0 ? rc_clock_wall_ms() - in->waiting_born_ms : 0;
+    pthread_mutex_unlock(&in->mutex);
+    put_text(ret->topic, sizeof(ret->topic), rc_slice_str(in->settings.source_topic));
+    put_text(ret->rule, sizeof(ret->rule), rc_slice_str(in->settings.id));
+    put_text(ret->instance, sizeof(ret->instance), rc_slice_str(in->settings.instance));
+    put_text(ret->target, sizeof(ret->target), rc_slice_str(in->settings.source));
+    put_text(ret->target_topic, sizeof(ret->target_topic), rc_slice_str(in->settings.mqtt_topic));
+    ret->state = in->consumer == NULL          ? RC_RULE_STOPPED
+                 : ret->retrying_since_ms != 0 ? RC_RULE_RETRYING
+                                               : RC_RULE_RUNNING;
+    ret->is_current = true;
+    ret->delivered = atomic_load(&in->tally->delivered);
+    ret->dropped = atomic_load(&in->tally->dropped);
+    ret->matched = ret->delivered + ret->dropped + ret->waiting;
+}

@@ -37,38 +37,54 @@ static const struct rc_cli_usage usage = {
     .operand_offset = offsetof(struct rule_options, rule),
 };
 
-static bool test_rule(const struct rc_instance *instance, const struct rc_status_rule *rule)
+struct trial {
+    const char *only; /* NULL: all */
+    uint32_t tried, failed;
+};
+
+static void test_rule(struct trial *trial, const struct rc_instance *instance, struct rc_slice id,
+                      const struct rc_target *target, struct rc_slice topic)
 {
     struct rc_error error = {.text = ""};
     struct rc_target_found found;
-    int err = rc_target_check(rule->target, rule->target_topic, &found, &error);
-    printf("%.*s/%.*s -> %.*s/%.*s: ", RC_SLICE_FMT(instance->id), RC_SLICE_FMT(rule->id),
-           RC_SLICE_FMT(rule->target->name), RC_SLICE_FMT(rule->target_topic));
+    if (target == NULL || (trial->only != NULL && !rc_slice_eq_str(id, trial->only)))
+        return;
+    int err = rc_target_check(target, topic, &found, &error);
+    printf("%.*s/%.*s -> %.*s/%.*s: ", RC_SLICE_FMT(instance->id), RC_SLICE_FMT(id),
+           RC_SLICE_FMT(target->name), RC_SLICE_FMT(topic));
     if (err == RC_OK)
         printf("ok, queues=%u brokers=%u\n", found.queues, found.brokers);
     else
         printf("%s\n", error.text);
-    return err == RC_OK;
+    trial->tried++;
+    trial->failed += err != RC_OK;
+}
+
+static void test_flows(struct trial *trial, const struct rc_instance *instance, const struct rc_trie *flows)
+{
+    struct rc_trie_walk walk;
+    const struct rc_flow_rule *rule;
+    rc_trie_walk_start(&walk, flows);
+    while ((rule = rc_trie_walk_next(&walk)) != NULL)
+        test_rule(trial, instance, rule->id, rule->target, rule->target_topic);
 }
 
 static int test_all(const struct rc_catalog *catalog, const char *only)
 {
     const struct rc_instance *instance;
     struct rc_trie_walk instances, rules;
-    uint32_t tried = 0, failed = 0;
+    struct trial trial = {.only = only};
     rc_trie_walk_start(&instances, &catalog->instances);
     while ((instance = rc_trie_walk_next(&instances)) != NULL) {
         const struct rc_status_rule *rule;
         rc_trie_walk_start(&rules, &instance->status_rules);
-        while ((rule = rc_trie_walk_next(&rules)) != NULL) {
-            if (rule->target == NULL || (only != NULL && !rc_slice_eq_str(rule->id, only)))
-                continue;
-            tried++;
-            failed += !test_rule(instance, rule);
-        }
+        while ((rule = rc_trie_walk_next(&rules)) != NULL)
+            test_rule(&trial, instance, rule->id, rule->target, rule->target_topic);
+        test_flows(&trial, instance, &instance->outflows);
+        test_flows(&trial, instance, &instance->inflows);
     }
-    if (tried > 0)
-        return failed > 0 ? RC_EXIT_FAILURE : RC_EXIT_OK;
+    if (trial.tried > 0)
+        return trial.failed > 0 ? RC_EXIT_FAILURE : RC_EXIT_OK;
     fprintf(stderr, "rollcall rule test: no rule%s%s has a target in another cluster\n", only ? " " : "",
             only ? only : "");
     return RC_EXIT_USAGE;

@@ -6,7 +6,7 @@ import re
 from source import ROOT, report
 
 PUBLIC = "rollcall"  # include/rollcall/: the library's public headers
-MAY_USE_PUBLIC = {"client", "cli"}
+MAY_USE_PUBLIC = {"client", "cli", "rules"}  # rules: an inflow rule is a consumer
 
 
 def read_order():

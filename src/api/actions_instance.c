@@ -10,6 +10,24 @@ struct instances {
     json_t *list;
 };
 
+/* Rollcall's own: where the instance's clients reach the listeners. */
+static json_t *entrances_of(const struct rc_catalog *catalog, struct rc_slice instance)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; catalog->entrances != NULL && i < catalog->entrances->count; i++) {
+        const struct rc_entrance *entrance = &catalog->entrances->list[i];
+        char domain[RC_ENTRANCE_DOMAIN_MAX + RC_CATALOG_ID_MAX + 1];
+        rc_entrance_domain_of(entrance, instance, domain, sizeof(domain));
+        json_t *item = json_object();
+        json_object_set_new(item, "Zone", json_string(entrance->zone));
+        json_object_set_new(item, "Transport", json_string(entrance->transport));
+        json_object_set_new(item, "Domain", json_string(domain));
+        json_object_set_new(item, "Port", json_integer(entrance->port));
+        json_array_append_new(list, item);
+    }
+    return list;
+}
+
 static void put_instance(const struct rc_registry_instance *row, void *arg)
 {
     struct instances *instances = arg;
@@ -25,6 +43,7 @@ static void put_instance(const struct rc_registry_instance *row, void *arg)
     json_object_set_new(item, "KernelVersion", json_string(RC_VERSION));
     json_object_set_new(item, "RegionId", json_string("local"));
     json_object_set_new(item, "Declared", json_boolean(row->is_declared)); /* Rollcall's own */
+    json_object_set_new(item, "Endpoints", entrances_of(instances->work->call->catalog, row->id));
     json_array_append_new(instances->list, item);
 }
 

@@ -51,12 +51,10 @@ static uint64_t client_key(const struct rc_conn *conn, const struct rc_auth_logi
     return rc_hash(login->client_id) * 3 + address_key(conn) * 7;
 }
 
-static bool guard_allows(const struct rc_broker *broker, uint64_t address, uint64_t client)
+static bool guard_allows(const struct rc_broker *broker, uint64_t key, uint32_t limit)
 {
-    struct rc_login_guard *guard = rc_password_pool_guard(broker->options.passwords);
-    uint64_t now = rc_loop_now_ms(broker->options.loop);
-    return rc_login_guard_allows(guard, address, broker->options.login_failures_per_address, now) &&
-           rc_login_guard_allows(guard, client, broker->options.login_failures_per_client, now);
+    return rc_login_guard_allows(rc_password_pool_guard(broker->options.passwords), key, limit,
+                                 rc_loop_now_ms(broker->options.loop));
 }
 
 static void count_failure(const struct rc_broker *broker, uint64_t address, uint64_t client)
@@ -151,6 +149,16 @@ static bool is_guess(enum rc_auth_result result)
            result == RC_AUTH_UNKNOWN_KEY || result == RC_AUTH_UNKNOWN_CREDENTIAL;
 }
 
+/*
+ * Nobody guesses a signature: who signs right is let in whatever came from his address before, for many
+ * devices may stand behind it. A word that somebody chose is another matter.
+ */
+static bool may_be_guessed(enum rc_auth_result result, const struct rc_auth_client *client)
+{
+    return result == RC_AUTH_NEEDS_PASSWORD || is_guess(result) ||
+           (result == RC_AUTH_OK && client->custom != NULL);
+}
+
 enum rc_auth_result rc_login_check(struct rc_conn *conn, const struct rc_auth_login *login,
                                    struct rc_slice in, struct rc_auth_client *ret_client)
 {
@@ -158,11 +166,16 @@ enum rc_auth_result rc_login_check(struct rc_conn *conn, const struct rc_auth_lo
     bool is_answered = conn->arrival->login != NULL && conn->arrival->login->is_answered;
     bool is_guarded = broker->options.passwords != NULL && login->has_user;
     uint64_t address = address_key(conn), who = client_key(conn, login);
-    if (is_guarded && !is_answered && !guard_allows(broker, address, who)) {
+    bool is_first = is_guarded && !is_answered;
+    bool client_is_stopped =
+        is_first && !guard_allows(broker, who, broker->options.login_failures_per_client);
+    bool address_is_stopped =
+        is_first && !guard_allows(broker, address, broker->options.login_failures_per_address);
+    enum rc_auth_result result = rc_auth_mqtt(broker->catalog, login, ret_client);
+    if (client_is_stopped || (address_is_stopped && may_be_guessed(result, ret_client))) {
         RC_COUNT(&broker->counters, refused_guard);
         return RC_AUTH_TOO_MANY_FAILURES;
     }
-    enum rc_auth_result result = rc_auth_mqtt(broker->catalog, login, ret_client);
     if (is_answered && result == RC_AUTH_NEEDS_PASSWORD)
         return take_answer(conn, ret_client);
     rc_login_abandon(conn);

@@ -26,6 +26,7 @@ struct rc_catalog *rc_catalog_fork(const struct rc_catalog *catalog)
     rc_trie_share(&fork->key_pairs, &catalog->key_pairs);
     rc_trie_share(&fork->targets, &catalog->targets);
     fork->default_instance = catalog->default_instance;
+    fork->entrances = rc_entrances_ref(catalog->entrances);
     fork->presence_topic = catalog->presence_topic;
     return fork;
 }
@@ -43,6 +44,7 @@ void rc_catalog_unref(struct rc_catalog *catalog)
     rc_trie_free(&catalog->instances);
     rc_trie_free(&catalog->key_pairs);
     rc_trie_free(&catalog->targets);
+    rc_entrances_unref(catalog->entrances);
     free(catalog);
 }
 

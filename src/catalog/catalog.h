@@ -10,6 +10,7 @@
 #define RC_CATALOG_CATALOG_H
 
 #include "base/trie.h"
+#include "catalog/entrances.h"
 #include "catalog/limits.h"
 
 #include <stdatomic.h>
@@ -217,6 +218,7 @@ struct rc_catalog {
     struct rc_trie key_pairs;             /* struct rc_key_pair by access_key, over all instances (unique) */
     struct rc_trie targets;               /* struct rc_target by name */
     struct rc_instance *default_instance; /* of logins that name none; may be NULL */
+    struct rc_entrances *entrances;       /* a reference, or NULL: none are told */
     struct rc_topic *presence_topic; /* the system topic for groups without a rule; resolved like a rule's */
 };
 

@@ -247,7 +247,9 @@ static const struct rc_config_entry listener_entries[] = {
      .is_valid = is_domain,
      .expected = "a domain name",
      .is_live = true,
-     .doc = "The names under which it is reached, as instances are told."},
+     .doc = "The names under which it is reached, as instances are told (`ListInstances`); `{instance}` in "
+            "one stands for "
+            "the instance's ID."},
     {.key = "tls",
      .type = RC_CONFIG_SECTION,
      .offset = offsetof(struct rc_config_listener, tls),

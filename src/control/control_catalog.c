@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/nearest.h"
 #include "catalog/catalog.h"
+#include "control/control_entrances.h"
 #include "control/control_flows.h"
 #include "control/control_limits.h"
 #include "net/tls_context.h"
@@ -391,6 +392,7 @@ struct rc_catalog *rc_control_build_catalog(const struct rc_config *config, stru
     struct builder builder = {.config = config, .errors = errors, .catalog = rc_catalog_create()};
     const struct rc_config_instance *instances = config->instances.items;
     const struct rc_config_cluster *clusters = config->rocketmq.instances.items;
+    builder.catalog->entrances = rc_control_build_entrances(config);
     for (uint32_t i = 0; i < config->rocketmq.instances.count; i++)
         add_target(&builder, &clusters[i], i);
     for (uint32_t i = 0; i < config->instances.count; i++) {

@@ -262,3 +262,18 @@ def test_metrics_and_health(api):
     with pytest.raises(urllib.error.HTTPError) as error:
         get(api, "/nothing")
     assert error.value.code == 404
+
+
+def test_instances_are_told_where_their_clients_go(tmp_path):
+    server = Rollcall(tmp_path)
+    text = server.config.read_text()
+    server.config.write_text(text.replace("{name: mqtt, ", "{name: mqtt, zone: vpc, domains: ['{instance}.mqtt.example.com', "
+                                          "other.example.com], "))
+    server.start()
+    try:
+        body = get(server, signed_query("JSON", Action="ListInstances"))
+        endpoints = json.loads(body)["Instances"][0]["Endpoints"]
+        assert [(e["Zone"], e["Transport"], e["Domain"], e["Port"]) for e in endpoints] == [
+            ("vpc", "tcp", "rc-test.mqtt.example.com", server.mqtt_port), ("vpc", "tcp", "other.example.com", server.mqtt_port)]
+    finally:
+        server.stop()

@@ -38,6 +38,8 @@ final class Consumers {
         consumer.setInstanceName(arguments.getString("instance") == null ? name : arguments.getString("instance"));
         consumer.setConsumeThreadMin(2);
         consumer.setConsumeThreadMax(2);
+        // Otherwise a stop commits the offsets while the listener is still about to return.
+        consumer.setAwaitTerminationMillisWhenShutdown(5000);
         if ("broadcasting".equals(arguments.getString("model"))) {
             Models.broadcast(consumer);
         }

@@ -298,8 +298,8 @@ def test_mqtt_messages_reach_java_consumers(side, rmq49, tmp_path):
         first.close()
     rule = f"{{id: out-1, type: outflow, source: {{mqtt_topic: sensors}}, {side.target(topic)}, queues: 4}}"
     server = make_server(tmp_path, rule, rocketmq_more=side.more).start()
-    rmq49.call("push", name=name, group=f"GID_{name}", topic=topic, tags="*", namesrv=side.namesrv(server), fromFirst=True,
-               **side.keys)
+    rmq49.call("push", name=name, group=f"GID_{name}", topic=topic, tags="*", namesrv=side.namesrv(server),
+               **side.keys, **{"from": "first"})
     client = Client(server, "sender")
     for i in range(50):
         client.publish(f"{PARENT}/a", str(i))

@@ -230,7 +230,7 @@ static void consume_with_partial(struct rc_conn *conn, struct rc_slice in)
     struct rc_buf *all = conn->partial;
     uint8_t reason;
     uint32_t max = conn->session ? conn->broker->options.max_packet_size : RC_BROKER_CONNECT_BYTES_MAX;
-    int64_t size = rc_mqtt_frame_size(rc_buf_slice(all), max, &reason);
+    int64_t size = rc_mqtt_frame_size(rc_buf_slice(all), conn->version, max, &reason);
     if (size == 0 || size > (int64_t)rc_buf_len(all))
         return; /* the packet is still not whole: do not parse it again for every piece */
     conn->partial = NULL;

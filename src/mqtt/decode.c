@@ -312,7 +312,7 @@ static int decode_body(struct reader *in, uint8_t flags, struct rc_mqtt_packet *
  * The four low bits of the first byte that each type must carry; PUBLISH is free. Version 3.1 alone has DUP
  * in other packets that are sent again.
  */
-static bool first_byte_is_legal(uint8_t byte, bool may_be_dup)
+static bool first_byte_is_legal(uint8_t byte, uint8_t version)
 {
     enum { DUP = 8 };
     uint8_t type = byte >> 4, flags = byte & 15;
@@ -321,17 +321,17 @@ static bool first_byte_is_legal(uint8_t byte, bool may_be_dup)
     if (type == RC_MQTT_PUBLISH)
         return (flags & 6) != 6;
     bool wants_two = type == RC_MQTT_PUBREL || type == RC_MQTT_SUBSCRIBE || type == RC_MQTT_UNSUBSCRIBE;
-    if (wants_two && may_be_dup)
+    if (wants_two && version == RC_MQTT_V31)
         flags &= (uint8_t)~DUP;
     return flags == (wants_two ? 2 : 0);
 }
 
-int64_t rc_mqtt_frame_size(struct rc_slice in, uint32_t max_size, uint8_t *ret_reason)
+int64_t rc_mqtt_frame_size(struct rc_slice in, uint8_t version, uint32_t max_size, uint8_t *ret_reason)
 {
     *ret_reason = RC_MQTT_MALFORMED_PACKET;
     if (in.len == 0)
         return 0;
-    if (!first_byte_is_legal(in.ptr[0], true))
+    if (!first_byte_is_legal(in.ptr[0], version))
         return RC_ERR_PROTOCOL;
     uint32_t remaining;
     int used = rc_mqtt_varint_decode(rc_slice_from(in, 1), &remaining);
@@ -350,12 +350,9 @@ int64_t rc_mqtt_decode(struct rc_slice in, uint8_t version, uint32_t max_size, s
     ret->type = in.len > 0 ? in.ptr[0] >> 4 : 0;
     if (ret->type == RC_MQTT_CONNECT)
         ret->connect.version = 0;
-    int64_t size = rc_mqtt_frame_size(in, max_size, &ret->reason);
+    int64_t size = rc_mqtt_frame_size(in, version, max_size, &ret->reason);
     if (size <= 0 || (size_t)size > in.len)
         return size <= 0 ? size : 0;
-    ret->reason = RC_MQTT_MALFORMED_PACKET;
-    if (!first_byte_is_legal(in.ptr[0], version == RC_MQTT_V31))
-        return RC_ERR_PROTOCOL;
     int header = 1;
     while (in.ptr[header] & 0x80)
         header++;

@@ -141,9 +141,9 @@ static void test_a_packet_cut_short_needs_more_and_reads_no_further(void **state
 static void test_an_oversized_packet_is_refused_by_its_header_alone(void **state)
 {
     uint8_t reason, header[] = {0x30, 0x80, 0x80, 0x04};
-    assert_int_equal(rc_mqtt_frame_size(rc_slice(header, 4), 65536, &reason), RC_ERR_TOO_LARGE);
+    assert_int_equal(rc_mqtt_frame_size(rc_slice(header, 4), RC_MQTT_V311, 65536, &reason), RC_ERR_TOO_LARGE);
     assert_int_equal(reason, RC_MQTT_PACKET_TOO_LARGE);
-    assert_int_equal(rc_mqtt_frame_size(rc_slice(header, 2), 65536, &reason), 0);
+    assert_int_equal(rc_mqtt_frame_size(rc_slice(header, 2), RC_MQTT_V311, 65536, &reason), 0);
 }
 
 static void test_what_is_encoded_decodes_to_the_same(void **state)

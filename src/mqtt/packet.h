@@ -80,9 +80,10 @@ struct rc_mqtt_packet {
 /*
  * Looks at the fixed header alone: the size of the whole packet (> 0), 0 when more bytes are needed to tell,
  * or an error: RC_ERR_PROTOCOL (type or flags are illegal), RC_ERR_TOO_LARGE (over `max_size` bytes in all).
- * Cheap enough to ask again for every byte of a slow sender.
+ * `version` is that of the connection; 0 before CONNECT. Cheap enough to ask again for every byte of a slow
+ * sender.
  */
-int64_t rc_mqtt_frame_size(struct rc_slice in, uint32_t max_size, uint8_t *ret_reason);
+int64_t rc_mqtt_frame_size(struct rc_slice in, uint8_t version, uint32_t max_size, uint8_t *ret_reason);
 
 /*
  * Decodes the packet at the front of `in`. `version` is that of the connection (ignored for CONNECT). Returns

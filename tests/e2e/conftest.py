@@ -3,7 +3,21 @@
 import pytest
 
 from harness.apache import RealCluster
+from harness.clients import Client
 from harness.jvm import Driver
+
+
+@pytest.fixture
+def clients():
+    """Makes paho clients, and closes them in the end."""
+    made = []
+
+    def make(*args, **more):
+        made.append(Client(*args, **more))
+        return made[-1]
+    yield make
+    for client in made:
+        client.close()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import time
 import paho.mqtt.client as mqtt
 import pytest
 
-from harness.clients import Client
 from harness.procs import PATIENCE, wait_until
 from harness.rollcall import BINARY, GROUP, PARENT, SK, Device, Rollcall, password, user
 
@@ -37,18 +36,6 @@ def mosquitto_hash(tmp_path, word):
     file.touch(mode=0o600)
     subprocess.run(["mosquitto_passwd", "-b", file, "u", word], check=True, capture_output=True)
     return file.read_text().strip().split(":", 1)[1]
-
-
-@pytest.fixture
-def clients():
-    made = []
-
-    def make(*args, **more):
-        made.append(Client(*args, **more))
-        return made[-1]
-    yield make
-    for client in made:
-        client.close()
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from harness.certificates import Authority
-from harness.clients import Client
 from harness.procs import free_port, wait_until
 from harness.rollcall import AK, GROUP, INSTANCE, PARENT, TOPIC, Rollcall, password, run
 
@@ -79,18 +78,6 @@ def server(tmp_path):
     server = Rollcall(tmp_path / "rollcall")
     yield server
     server.stop()
-
-
-@pytest.fixture
-def clients():
-    made = []
-
-    def make(*args, **more):
-        made.append(Client(*args, **more))
-        return made[-1]
-    yield make
-    for client in made:
-        client.close()
 
 
 def start(server, registry):

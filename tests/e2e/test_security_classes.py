@@ -18,7 +18,7 @@ import pytest
 from harness.clients import Client
 from harness.procs import PATIENCE
 from harness.rollcall import AK, BINARY, GROUP, PARENT, SK, Rollcall, password, user
-from test_access import NOT_AUTHORIZED, change, clients, hashed, reload, server, standard  # noqa: F401, fixtures
+from test_access import NOT_AUTHORIZED, change, hashed, reload, server, standard  # noqa: F401, fixtures
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

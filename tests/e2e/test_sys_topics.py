@@ -6,7 +6,6 @@ import subprocess
 
 import pytest
 
-from harness.clients import Client
 from harness.procs import wait_until
 from harness.rollcall import GROUP, Device, Rollcall, password, user
 
@@ -31,18 +30,6 @@ def server(tmp_path):
     server.start()
     yield server
     server.stop()
-
-
-@pytest.fixture
-def clients():
-    made = []
-
-    def make(*args, **more):
-        made.append(Client(*args, **more))
-        return made[-1]
-    yield make
-    for client in made:
-        client.close()
 
 
 def admin(clients, server, name="admin", **more):

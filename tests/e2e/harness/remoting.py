@@ -9,6 +9,7 @@ import socket
 import struct
 
 from .procs import PATIENCE
+from .sockets import read_exactly
 
 
 class Remoting:
@@ -29,17 +30,8 @@ class Remoting:
                              "serializeTypeCurrentRPC": "JSON", "extFields": fields}).encode()
         self.socket.sendall(struct.pack(">II", 4 + len(header) + len(body), len(header)) + header + body)
         while True:
-            size, header_size = struct.unpack(">II", self._exactly(8))
-            answer = json.loads(self._exactly(header_size & 0xffffff))
-            rest = self._exactly(size - 4 - (header_size & 0xffffff))
+            size, header_size = struct.unpack(">II", read_exactly(self.socket, 8))
+            answer = json.loads(read_exactly(self.socket, header_size & 0xffffff))
+            rest = read_exactly(self.socket, size - 4 - (header_size & 0xffffff))
             if answer["flag"] & 1:  # the others are the server's own requests
                 return answer["code"], answer.get("extFields") or {}, answer.get("remark") or "", rest
-
-    def _exactly(self, count):
-        data = b""
-        while len(data) < count:
-            piece = self.socket.recv(count - len(data))
-            if not piece:
-                raise ConnectionError("closed by the server")
-            data += piece
-        return data

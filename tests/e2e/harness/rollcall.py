@@ -12,6 +12,7 @@ import subprocess
 
 from .lines import Lines, json_line
 from .procs import BUILD, PATIENCE, Process, free_port, wait_until
+from .sockets import read_exactly
 
 BINARY = os.environ.get("ROLLCALL", str(BUILD / "release" / "rollcall"))
 AK, SK = "TestAccessKey", "TestSecretKey"
@@ -120,23 +121,14 @@ class Device:
 
     def receive(self):
         """(first byte, body) of the next packet; ConnectionError when the server closed."""
-        first = self._exactly(1)[0]
+        first = read_exactly(self.socket, 1)[0]
         shift = length = 0
         while True:
-            byte = self._exactly(1)[0]
+            byte = read_exactly(self.socket, 1)[0]
             length |= (byte & 127) << shift
             shift += 7
             if not byte & 128:
-                return first, self._exactly(length)
-
-    def _exactly(self, count):
-        data = b""
-        while len(data) < count:
-            piece = self.socket.recv(count - len(data))
-            if not piece:
-                raise ConnectionError("closed by the server")
-            data += piece
-        return data
+                return first, read_exactly(self.socket, length)
 
     def disconnect(self):
         self.send(0xE0, b"")

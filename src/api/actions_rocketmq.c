@@ -10,19 +10,15 @@ static struct rc_slice param(const struct rc_store_work *work, const char *name)
     return rc_slice_str(value != NULL ? value : "");
 }
 
-static bool has_prefix(struct rc_slice name, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    return name.len >= len && memcmp(name.ptr, prefix, len) == 0;
-}
-
 /* ---- topics ---- */
 
 /* Groups have topics of their own, and so has the server. */
 static bool is_plain_topic(struct rc_slice name)
 {
-    return !has_prefix(name, "%RETRY%") && !has_prefix(name, "%DLQ%") &&
-           !has_prefix(name, RC_RULE_TOPIC_PREFIX) && !rc_slice_eq_str(name, RC_DELAY_TOPIC);
+    return !rc_slice_starts_with(name, rc_slice_str("%RETRY%")) &&
+           !rc_slice_starts_with(name, rc_slice_str("%DLQ%")) &&
+           !rc_slice_starts_with(name, rc_slice_str(RC_RULE_TOPIC_PREFIX)) &&
+           !rc_slice_eq_str(name, RC_DELAY_TOPIC);
 }
 
 /* The topics' mutex is held while they are visited: their names first, the questions about them later. */
@@ -94,17 +90,6 @@ int rc_store_create_rmq_topic(struct rc_store_work *work)
                                  RC_PERM_READ_WRITE, &topic, &work->error);
 }
 
-static bool is_a_rules(const struct rc_instance *instance, struct rc_slice topic)
-{
-    const struct rc_status_rule *rule;
-    struct rc_trie_walk walk;
-    rc_trie_walk_start(&walk, &instance->status_rules);
-    while ((rule = rc_trie_walk_next(&walk)) != NULL)
-        if (rc_slice_eq(rule->topic_name, topic))
-            return true;
-    return false;
-}
-
 int rc_store_delete_rmq_topic(struct rc_store_work *work)
 {
     struct rc_slice name = param(work, "Topic");
@@ -112,7 +97,7 @@ int rc_store_delete_rmq_topic(struct rc_store_work *work)
     if (topic == NULL || rc_topic_perm(topic) == 0 || !is_plain_topic(name) ||
         !rc_tenancy_has_topic(&work->tenancy, name))
         return not_yours(work, "topic");
-    if (topic == work->call->catalog->presence_topic || is_a_rules(work->call->instance, name))
+    if (topic == work->call->catalog->presence_topic || rc_instance_leads_to(work->call->instance, name))
         return rc_error_set(&work->error, RC_ERR_BUSY, "Events of clients go there.");
     return rc_store_set_topic_perm(work->store, topic, 0);
 }

@@ -161,9 +161,11 @@ const char *rc_api_call_need(struct rc_api_call *call, const char *name)
     return value;
 }
 
-static bool read_int(struct rc_api_call *call, const char *name, const char *text, int64_t min, int64_t max,
-                     int64_t *ret)
+bool rc_api_call_need_int(struct rc_api_call *call, const char *name, int64_t min, int64_t max, int64_t *ret)
 {
+    const char *text = rc_api_call_need(call, name);
+    if (text == NULL)
+        return false;
     char *end;
     errno = 0;
     long long value = strtoll(text, &end, 10);
@@ -174,18 +176,6 @@ static bool read_int(struct rc_api_call *call, const char *name, const char *tex
     }
     *ret = value;
     return true;
-}
-
-bool rc_api_call_need_int(struct rc_api_call *call, const char *name, int64_t min, int64_t max, int64_t *ret)
-{
-    const char *text = rc_api_call_need(call, name);
-    return text != NULL && read_int(call, name, text, min, max, ret);
-}
-
-bool rc_api_call_take_int(struct rc_api_call *call, const char *name, int64_t min, int64_t max, int64_t *ret)
-{
-    const char *text = rc_params_get(&call->params, name);
-    return text == NULL || text[0] == '\0' || read_int(call, name, text, min, max, ret);
 }
 
 bool rc_api_call_flag(const struct rc_api_call *call, const char *name)

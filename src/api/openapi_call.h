@@ -70,8 +70,6 @@ void rc_api_call_fail_err(struct rc_api_call *call, int err, const char *sentenc
 const char *rc_api_call_need(struct rc_api_call *call, const char *name);
 /* A whole number within bounds. False when the call was answered with an error, and is gone. */
 bool rc_api_call_need_int(struct rc_api_call *call, const char *name, int64_t min, int64_t max, int64_t *ret);
-/* The same where it may be left out; *ret keeps what the caller put there then. */
-bool rc_api_call_take_int(struct rc_api_call *call, const char *name, int64_t min, int64_t max, int64_t *ret);
 /* "true", in any case; anything else is false. */
 bool rc_api_call_flag(const struct rc_api_call *call, const char *name);
 

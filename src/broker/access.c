@@ -116,11 +116,12 @@ static bool product_allows(const struct rc_conn *conn, const struct rc_identity 
 static bool way_allows(const struct rc_conn *conn, const struct rc_identity *identity, uint8_t action,
                        struct rc_slice topic)
 {
-    struct rc_acl_who who = {.user = rc_identity_user_name(identity), .client_id = client_id_of(conn)};
     if (identity->kind == RC_IDENTITY_TOKEN)
         return rc_tokens_allow(conn, action, topic);
-    if (identity->kind == RC_IDENTITY_CUSTOM)
+    if (identity->kind == RC_IDENTITY_CUSTOM) {
+        struct rc_acl_who who = {.user = rc_identity_user_name(identity), .client_id = client_id_of(conn)};
         return rc_acl_custom_allows(identity->instance, &who, action, topic);
+    }
     return identity->key == NULL || identity->key->role != RC_KEY_READ_ONLY || action == RC_ACL_READ;
 }
 

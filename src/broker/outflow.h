@@ -1,6 +1,6 @@
 /*
  * From MQTT to RocketMQ: what clients publish below a parent topic that has an outflow rule becomes a message
- * of the log, with the properties that the product documents (docs/rules.md). On the broker's loop.
+ * of the log, with the properties that the product documents (docs/flows.md). On the broker's loop.
  */
 #ifndef RC_BROKER_OUTFLOW_H
 #define RC_BROKER_OUTFLOW_H

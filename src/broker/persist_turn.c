@@ -263,13 +263,18 @@ struct rc_session_batch *rc_persist_commit_batch(struct rc_broker *broker, bool 
     return turn->commit;
 }
 
+/* Something else has to happen before the turn is ready: whoever published in it waits for that too. */
+static struct rc_turn *hold(struct rc_persist *persist, struct rc_turn *turn)
+{
+    atomic_fetch_add_explicit(&turn->holds, 1, memory_order_relaxed);
+    persist->marks++;
+    persist->has_entrusted = true;
+    return turn;
+}
+
 struct rc_turn *rc_persist_await(struct rc_broker *broker)
 {
-    struct rc_turn *turn = turn_of(broker);
-    atomic_fetch_add_explicit(&turn->holds, 1, memory_order_relaxed);
-    broker->persist.marks++;
-    broker->persist.has_entrusted = true;
-    return turn;
+    return hold(&broker->persist, turn_of(broker));
 }
 
 void rc_persist_happened(struct rc_turn *turn)
@@ -318,11 +323,7 @@ struct rc_turn *rc_persist_entrust(struct rc_broker *broker, const struct rc_bro
     struct rc_persist *persist = &broker->persist;
     if (persist->store == NULL || publication->qos == 0 || !may_keep(to))
         return NULL;
-    struct rc_turn *turn = persist->cause != NULL ? persist->cause : turn_of(broker);
-    atomic_fetch_add_explicit(&turn->holds, 1, memory_order_relaxed);
-    persist->marks++;
-    persist->has_entrusted = true;
-    return turn;
+    return hold(persist, persist->cause != NULL ? persist->cause : turn_of(broker));
 }
 
 void rc_persist_begin_errand(struct rc_broker *broker, struct rc_turn *turn)

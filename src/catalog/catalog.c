@@ -430,6 +430,17 @@ const struct rc_key_pair *rc_catalog_key(const struct rc_catalog *catalog, struc
     return rc_trie_find(&catalog->key_pairs, access_key);
 }
 
+bool rc_instance_leads_to(const struct rc_instance *instance, struct rc_slice topic)
+{
+    const struct rc_status_rule *rule;
+    struct rc_trie_walk walk;
+    rc_trie_walk_start(&walk, &instance->status_rules);
+    while ((rule = rc_trie_walk_next(&walk)) != NULL)
+        if (rc_slice_eq(rule->topic_name, topic))
+            return true;
+    return false;
+}
+
 const struct rc_flow_rule *rc_instance_outflow(const struct rc_instance *instance, struct rc_slice topic)
 {
     size_t len = 0;

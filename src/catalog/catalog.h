@@ -323,6 +323,8 @@ const struct rc_key_pair *rc_catalog_instance_key(const struct rc_catalog *catal
                                                   struct rc_slice access_key);
 const struct rc_group *rc_instance_group(const struct rc_instance *instance, struct rc_slice id);
 bool rc_instance_has_topic(const struct rc_instance *instance, struct rc_slice name);
+/* Whether a status rule of the instance names the topic. */
+bool rc_instance_leads_to(const struct rc_instance *instance, struct rc_slice topic);
 /* The enabled outflow rule that a message to this MQTT topic falls under; NULL: none. */
 const struct rc_flow_rule *rc_instance_outflow(const struct rc_instance *instance, struct rc_slice topic);
 /* Where the events of its clients go: the topic of its status rule, else the system topic. */

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/semaphore.h"
 #include "broker/broker.h"
 #include "cli/listeners.h"
 #include "cli/publishing.h"
@@ -25,7 +26,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -440,25 +440,12 @@ static void on_shard_stopped(void *arg)
     sem_post(arg);
 }
 
-/* False when it did not happen within a moment. */
-static bool happens(sem_t *what)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += STOP_LOOK_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    return sem_timedwait(what, &until) == 0;
-}
-
 /* Waits for `running` shards, as long as there is hope. */
 static void wait_for_shards(struct rc_server *server, uint32_t running)
 {
     uint64_t begun = rc_clock_mono_ms(), worked = begun;
     while (running > 0) {
-        if (happens(&server->shards_stopped)) {
+        if (rc_semaphore_wait(&server->shards_stopped, STOP_LOOK_MS)) {
             running--;
             continue;
         }

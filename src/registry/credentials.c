@@ -143,12 +143,11 @@ int rc_registry_unregister_credential(struct rc_registry *registry, struct rc_sl
     if (!rc_trie_remove(&instance->credentials, client_id))
         return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "device credential", client_id);
     rc_registry_touch_client(registry, instance_id, client_id);
-    int changed =
-        rc_sql_run(&registry->sql,
-                   rc_sql_bind(&registry->sql, "DELETE FROM credentials WHERE instance = ? AND client_id = ?",
-                               "tt", instance_id, client_id),
-                   error);
-    return changed < 0 ? changed : RC_OK;
+    return rc_sql_change(&registry->sql,
+                         rc_sql_bind(&registry->sql,
+                                     "DELETE FROM credentials WHERE instance = ? AND client_id = ?", "tt",
+                                     instance_id, client_id),
+                         error);
 }
 
 int rc_registry_list_credentials(struct rc_registry *registry, struct rc_slice instance,
@@ -229,10 +228,8 @@ int rc_registry_revoke_token(struct rc_registry *registry, struct rc_slice insta
         return rc_error_set(error, RC_ERR_FULL, "Too many tokens that have not expired are revoked.");
     rc_catalog_put_mark(&instance->revoked, rc_slice(id, sizeof(id)), until);
     registry->change.tokens = true;
-    int changed =
-        rc_sql_run(&registry->sql,
-                   rc_sql_bind(&registry->sql, "INSERT OR REPLACE INTO revocations VALUES (?, ?, ?)", "tbi",
-                               instance_id, rc_slice(id, sizeof(id)), until),
-                   error);
-    return changed < 0 ? changed : RC_OK;
+    return rc_sql_change(&registry->sql,
+                         rc_sql_bind(&registry->sql, "INSERT OR REPLACE INTO revocations VALUES (?, ?, ?)",
+                                     "tbi", instance_id, rc_slice(id, sizeof(id)), until),
+                         error);
 }

@@ -27,10 +27,9 @@ static int declare_name(struct rc_registry *registry, const char *insert, struct
                         struct rc_slice id, struct rc_error *error)
 {
     int64_t now = rc_registry_now_ms();
-    int changed = rc_sql_run(
+    return rc_sql_change(
         &registry->sql,
         rc_sql_bind(&registry->sql, insert, "ttiii", instance, id, (int64_t)RC_ORIGIN_FILE, now, now), error);
-    return changed < 0 ? changed : RC_OK;
 }
 
 static int declare_instance(struct rc_registry *registry, const struct rc_instance *instance,
@@ -55,7 +54,7 @@ static int declare_instance(struct rc_registry *registry, const struct rc_instan
 static int declare_key(struct rc_registry *registry, const struct rc_key_pair *pair, struct rc_error *error)
 {
     struct rc_sql *sql = &registry->sql;
-    int changed = rc_sql_run(
+    return rc_sql_change(
         sql,
         rc_sql_bind(sql,
                     "INSERT INTO keys VALUES (?1, ?2, ?3, X'', ?4, ?5) ON CONFLICT (access_key) DO UPDATE SET"
@@ -63,7 +62,6 @@ static int declare_key(struct rc_registry *registry, const struct rc_key_pair *p
                     "ttiii", pair->access_key, pair->instance_id, (int64_t)pair->role,
                     (int64_t)RC_ORIGIN_FILE, rc_registry_now_ms()),
         error);
-    return changed < 0 ? changed : RC_OK;
 }
 
 /* ---- rows of what is declared no longer ---- */

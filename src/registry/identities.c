@@ -86,14 +86,13 @@ int rc_registry_delete_identity(struct rc_registry *registry, struct rc_slice in
     if (!rc_catalog_remove_identity(instance, identity->username, identity->client_id))
         return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "identity", identity->username);
     registry->change.all = true;
-    int changed = rc_sql_run(
+    return rc_sql_change(
         &registry->sql,
         rc_sql_bind(
             &registry->sql,
             "DELETE FROM identities WHERE instance = ? AND type = ? AND username = ? AND client_id = ?",
             "titt", instance_id, (int64_t)identity->is_client, identity->username, identity->client_id),
         error);
-    return changed < 0 ? changed : RC_OK;
 }
 
 #define LIKE_IDENTITY                                                                                        \
@@ -228,14 +227,13 @@ int rc_registry_delete_permission(struct rc_registry *registry, struct rc_slice 
                                       permission->topic))
         return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "permission", permission->topic);
     registry->change.all = true;
-    int changed = rc_sql_run(
+    return rc_sql_change(
         &registry->sql,
         rc_sql_bind(&registry->sql,
                     "DELETE FROM permissions WHERE instance = ? AND type = ? AND identity = ? AND topic = ?",
                     "titt", instance_id, (int64_t)permission->is_client, permission->identity,
                     permission->topic),
         error);
-    return changed < 0 ? changed : RC_OK;
 }
 
 #define LIKE_PERMISSION                                                                                      \
@@ -312,11 +310,10 @@ int rc_registry_add_black(struct rc_registry *registry, struct rc_slice instance
         return rc_registry_refuse(error, RC_ERR_FULL, "entry of the blacklist", client_id);
     rc_catalog_put_mark(&instance->black, client_id, INT64_MAX);
     rc_registry_touch_client(registry, instance_id, client_id);
-    int changed = rc_sql_run(&registry->sql,
-                             rc_sql_bind(&registry->sql, "INSERT OR REPLACE INTO blacklist VALUES (?, ?, ?)",
-                                         "tti", instance_id, client_id, rc_registry_now_ms()),
-                             error);
-    return changed < 0 ? changed : RC_OK;
+    return rc_sql_change(&registry->sql,
+                         rc_sql_bind(&registry->sql, "INSERT OR REPLACE INTO blacklist VALUES (?, ?, ?)",
+                                     "tti", instance_id, client_id, rc_registry_now_ms()),
+                         error);
 }
 
 int rc_registry_delete_black(struct rc_registry *registry, struct rc_slice instance_id,
@@ -328,12 +325,11 @@ int rc_registry_delete_black(struct rc_registry *registry, struct rc_slice insta
         return err;
     if (!rc_trie_remove(&instance->black, client_id))
         return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "entry of the blacklist", client_id);
-    int changed =
-        rc_sql_run(&registry->sql,
-                   rc_sql_bind(&registry->sql, "DELETE FROM blacklist WHERE instance = ? AND client_id = ?",
-                               "tt", instance_id, client_id),
-                   error);
-    return changed < 0 ? changed : RC_OK;
+    return rc_sql_change(&registry->sql,
+                         rc_sql_bind(&registry->sql,
+                                     "DELETE FROM blacklist WHERE instance = ? AND client_id = ?", "tt",
+                                     instance_id, client_id),
+                         error);
 }
 
 int rc_registry_list_black(struct rc_registry *registry, struct rc_slice instance, struct rc_slice client_id,

@@ -20,12 +20,11 @@ int rc_registry_insert_instance(struct rc_registry *registry, struct rc_slice id
     if (err != RC_OK)
         return err;
     int64_t now = rc_registry_now_ms();
-    int changed =
-        rc_sql_run(&registry->sql,
-                   rc_sql_bind(&registry->sql, "INSERT OR IGNORE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?)",
-                               "ttibtii", id, name, (int64_t)origin, sealed, rc_slice_str(code), now, now),
-                   error);
-    return changed < 0 ? changed : RC_OK;
+    return rc_sql_change(
+        &registry->sql,
+        rc_sql_bind(&registry->sql, "INSERT OR IGNORE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?)", "ttibtii",
+                    id, name, (int64_t)origin, sealed, rc_slice_str(code), now, now),
+        error);
 }
 
 int rc_registry_load_instance(struct rc_registry *registry, struct rc_instance *instance,

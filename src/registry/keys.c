@@ -57,10 +57,9 @@ int rc_registry_delete_key(struct rc_registry *registry, struct rc_slice access_
     if (!rc_catalog_remove_key(registry->next, access_key))
         return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "access key", access_key);
     registry->change.all = true;
-    int changed = rc_sql_run(
+    return rc_sql_change(
         &registry->sql, rc_sql_bind(&registry->sql, "DELETE FROM keys WHERE access_key = ?", "t", access_key),
         error);
-    return changed < 0 ? changed : RC_OK;
 }
 
 int rc_registry_list_keys(struct rc_registry *registry, struct rc_slice instance,

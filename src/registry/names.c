@@ -7,23 +7,35 @@ static int insert(struct rc_registry *registry, const char *text, struct rc_slic
                   struct rc_slice id, struct rc_error *error)
 {
     int64_t now = rc_registry_now_ms();
-    int changed = rc_sql_run(
+    return rc_sql_change(
         &registry->sql,
         rc_sql_bind(&registry->sql, text, "ttiii", instance, id, (int64_t)RC_ORIGIN_API, now, now), error);
-    return changed < 0 ? changed : RC_OK;
 }
 
 static int erase(struct rc_registry *registry, const char *text, struct rc_slice instance, struct rc_slice id,
                  struct rc_error *error)
 {
-    int changed = rc_sql_run(&registry->sql, rc_sql_bind(&registry->sql, text, "tt", instance, id), error);
-    return changed < 0 ? changed : RC_OK;
+    return rc_sql_change(&registry->sql, rc_sql_bind(&registry->sql, text, "tt", instance, id), error);
 }
 
-static int list(struct rc_registry *registry, sqlite3_stmt *statement, rc_registry_name_fn visit, void *arg)
+/* How they are counted and read. */
+struct listing {
+    const char *count, *rows;
+};
+
+static int list(struct rc_registry *registry, const struct listing *listing, struct rc_slice instance,
+                const struct rc_registry_page *page, rc_registry_name_fn visit, void *arg,
+                uint64_t *ret_total)
 {
+    struct rc_sql *sql = &registry->sql;
     int err, count = 0;
-    while ((err = rc_sql_row(&registry->sql, statement, NULL)) == 1) {
+    if (!rc_registry_page_is_valid(page))
+        return RC_ERR_INVALID;
+    if (ret_total != NULL)
+        *ret_total = (uint64_t)rc_sql_number(sql, rc_sql_bind(sql, listing->count, "t", instance), 0);
+    sqlite3_stmt *statement = rc_sql_bind(sql, listing->rows, "ttii", instance, page->after,
+                                          (int64_t)page->limit, (int64_t)page->skip);
+    while ((err = rc_sql_row(sql, statement, NULL)) == 1) {
         struct rc_registry_name row = {
             .id = rc_sql_text(statement, 0),
             .created_ms = sqlite3_column_int64(statement, 1),
@@ -34,11 +46,6 @@ static int list(struct rc_registry *registry, sqlite3_stmt *statement, rc_regist
         count++;
     }
     return err < 0 ? err : count;
-}
-
-static uint64_t count_all(struct rc_registry *registry, const char *text, struct rc_slice instance)
-{
-    return (uint64_t)rc_sql_number(&registry->sql, rc_sql_bind(&registry->sql, text, "t", instance), 0);
 }
 
 /* ---- groups ---- */
@@ -100,16 +107,12 @@ int rc_registry_list_groups(struct rc_registry *registry, struct rc_slice instan
                             const struct rc_registry_page *page, rc_registry_name_fn visit, void *arg,
                             uint64_t *ret_total)
 {
-    if (!rc_registry_page_is_valid(page))
-        return RC_ERR_INVALID;
-    if (ret_total != NULL)
-        *ret_total = count_all(registry, "SELECT count(*) FROM groups WHERE instance = ?", instance);
-    return list(registry,
-                rc_sql_bind(&registry->sql,
-                            "SELECT id, created, updated, origin FROM groups WHERE instance = ? AND id > ?"
-                            " ORDER BY id LIMIT ? OFFSET ?",
-                            "ttii", instance, page->after, (int64_t)page->limit, (int64_t)page->skip),
-                visit, arg);
+    static const struct listing listing = {
+        "SELECT count(*) FROM groups WHERE instance = ?",
+        "SELECT id, created, updated, origin FROM groups WHERE instance = ? AND id > ?"
+        " ORDER BY id LIMIT ? OFFSET ?",
+    };
+    return list(registry, &listing, instance, page, visit, arg, ret_total);
 }
 
 /* ---- parent topics ---- */
@@ -148,14 +151,10 @@ int rc_registry_list_topics(struct rc_registry *registry, struct rc_slice instan
                             const struct rc_registry_page *page, rc_registry_name_fn visit, void *arg,
                             uint64_t *ret_total)
 {
-    if (!rc_registry_page_is_valid(page))
-        return RC_ERR_INVALID;
-    if (ret_total != NULL)
-        *ret_total = count_all(registry, "SELECT count(*) FROM topics WHERE instance = ?", instance);
-    return list(registry,
-                rc_sql_bind(&registry->sql,
-                            "SELECT id, created, updated, origin FROM topics WHERE instance = ? AND id > ?"
-                            " ORDER BY id LIMIT ? OFFSET ?",
-                            "ttii", instance, page->after, (int64_t)page->limit, (int64_t)page->skip),
-                visit, arg);
+    static const struct listing listing = {
+        "SELECT count(*) FROM topics WHERE instance = ?",
+        "SELECT id, created, updated, origin FROM topics WHERE instance = ? AND id > ?"
+        " ORDER BY id LIMIT ? OFFSET ?",
+    };
+    return list(registry, &listing, instance, page, visit, arg, ret_total);
 }

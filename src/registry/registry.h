@@ -312,7 +312,6 @@ struct rc_registry_rule {
     uint32_t queues;
     bool is_enabled, fails_over, is_declared;
 };
-typedef void (*rc_registry_rule_fn)(const struct rc_registry_rule *row, void *arg);
 int rc_registry_create_rule(struct rc_registry *registry, struct rc_slice instance,
                             const struct rc_registry_rule *rule, struct rc_error *error);
 /* All but the id and the group may change. */
@@ -320,8 +319,5 @@ int rc_registry_update_rule(struct rc_registry *registry, struct rc_slice instan
                             const struct rc_registry_rule *rule, struct rc_error *error);
 int rc_registry_delete_rule(struct rc_registry *registry, struct rc_slice instance, struct rc_slice id,
                             struct rc_error *error);
-int rc_registry_list_rules(struct rc_registry *registry, struct rc_slice instance,
-                           const struct rc_registry_page *page, rc_registry_rule_fn visit, void *arg,
-                           uint64_t *ret_total);
 
 #endif

@@ -113,73 +113,8 @@ int rc_registry_delete_rule(struct rc_registry *registry, struct rc_slice instan
     if (!rc_catalog_remove_status_rule(instance, id))
         return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "rule", id);
     registry->change.rules_changed = true;
-    int changed = rc_sql_run(
+    return rc_sql_change(
         &registry->sql,
         rc_sql_bind(&registry->sql, "DELETE FROM rules WHERE instance = ? AND id = ?", "tt", instance_id, id),
         error);
-    return changed < 0 ? changed : RC_OK;
-}
-
-/* ---- listing: from the catalog, sorted ---- */
-
-static int by_id(const void *a, const void *b)
-{
-    const struct rc_status_rule *const *left = a, *const *right = b;
-    size_t len = (*left)->id.len < (*right)->id.len ? (*left)->id.len : (*right)->id.len;
-    int order = memcmp((*left)->id.ptr, (*right)->id.ptr, len);
-    return order != 0 ? order : ((*left)->id.len > (*right)->id.len) - ((*left)->id.len < (*right)->id.len);
-}
-
-static bool is_after(struct rc_slice id, struct rc_slice after)
-{
-    size_t len = id.len < after.len ? id.len : after.len;
-    int order = len > 0 ? memcmp(id.ptr, after.ptr, len) : 0;
-    return order > 0 || (order == 0 && id.len > after.len);
-}
-
-static void visit_rule(const struct rc_registry *registry, const struct rc_instance *instance,
-                       const struct rc_status_rule *rule, rc_registry_rule_fn visit, void *arg)
-{
-    bool is_own = rule->target == NULL;
-    struct rc_registry_rule row = {
-        .id = rule->id,
-        .group = rule->group_id,
-        .topic = is_own ? rule->topic_name : rc_slice(NULL, 0),
-        .target_instance = is_own ? rc_slice(NULL, 0) : rule->target->name,
-        .target_topic = is_own ? rc_slice(NULL, 0) : rule->target_topic,
-        .queues = rule->queues,
-        .is_enabled = rule->is_enabled,
-        .fails_over = rule->fails_over,
-        .is_declared = is_declared_rule(registry, instance->id, rule->id),
-    };
-    visit(&row, arg);
-}
-
-int rc_registry_list_rules(struct rc_registry *registry, struct rc_slice instance_id,
-                           const struct rc_registry_page *page, rc_registry_rule_fn visit, void *arg,
-                           uint64_t *ret_total)
-{
-    const struct rc_instance *instance = rc_catalog_instance(rc_registry_catalog(registry), instance_id);
-    if (!rc_registry_page_is_valid(page))
-        return RC_ERR_INVALID;
-    if (instance == NULL)
-        return RC_ERR_NOT_FOUND;
-    const struct rc_status_rule **rules = rc_calloc(instance->status_rules.count + 1, sizeof(*rules));
-    struct rc_trie_walk walk;
-    uint32_t count = 0, skipped = 0;
-    int visited = 0;
-    rc_trie_walk_start(&walk, &instance->status_rules);
-    while ((rules[count] = rc_trie_walk_next(&walk)) != NULL)
-        count++;
-    qsort(rules, count, sizeof(*rules), by_id);
-    for (uint32_t i = 0; i < count && (uint32_t)visited < page->limit; i++) {
-        if (!is_after(rules[i]->id, page->after) || skipped++ < page->skip)
-            continue;
-        visit_rule(registry, instance, rules[i], visit, arg);
-        visited++;
-    }
-    free(rules);
-    if (ret_total != NULL)
-        *ret_total = count;
-    return visited;
 }

@@ -96,6 +96,12 @@ int rc_sql_run(struct rc_sql *sql, sqlite3_stmt *statement, struct rc_error *err
     return err < 0 ? err : sqlite3_changes(sql->db);
 }
 
+int rc_sql_change(struct rc_sql *sql, sqlite3_stmt *statement, struct rc_error *error)
+{
+    int changed = rc_sql_run(sql, statement, error);
+    return changed < 0 ? changed : RC_OK;
+}
+
 int64_t rc_sql_number(struct rc_sql *sql, sqlite3_stmt *statement, int64_t otherwise)
 {
     if (rc_sql_row(sql, statement, NULL) != 1)

@@ -35,6 +35,8 @@ int rc_sql_row(struct rc_sql *sql, sqlite3_stmt *statement, struct rc_error *err
 void rc_sql_end(sqlite3_stmt *statement);
 /* A statement without rows: how many rows it changed, or an error. */
 int rc_sql_run(struct rc_sql *sql, sqlite3_stmt *statement, struct rc_error *error);
+/* The same where it does not matter how many: RC_OK or an error. */
+int rc_sql_change(struct rc_sql *sql, sqlite3_stmt *statement, struct rc_error *error);
 /* The first column of the first row; `otherwise` when there is none. */
 int64_t rc_sql_number(struct rc_sql *sql, sqlite3_stmt *statement, int64_t otherwise);
 

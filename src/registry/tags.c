@@ -37,11 +37,10 @@ int rc_registry_tag(struct rc_registry *registry, const struct rc_registry_tag *
                       0);
     if (others >= RC_REGISTRY_TAGS_MAX)
         return rc_registry_refuse(error, RC_ERR_FULL, "tag", tag->key);
-    int changed = rc_sql_run(sql,
-                             rc_sql_bind(sql, "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?)", "tttt",
-                                         tag->type, tag->id, tag->key, tag->value),
-                             error);
-    return changed < 0 ? changed : RC_OK;
+    return rc_sql_change(sql,
+                         rc_sql_bind(sql, "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?)", "tttt",
+                                     tag->type, tag->id, tag->key, tag->value),
+                         error);
 }
 
 int rc_registry_untag(struct rc_registry *registry, const struct rc_registry_tag *tag, struct rc_error *error)
@@ -49,12 +48,11 @@ int rc_registry_untag(struct rc_registry *registry, const struct rc_registry_tag
     int err = rc_registry_begin(registry, error);
     if (err != RC_OK)
         return err;
-    int changed = rc_sql_run(
-        &registry->sql,
-        rc_sql_bind(&registry->sql, "DELETE FROM tags WHERE type = ?1 AND id = ?2 AND (?3 = '' OR key = ?3)",
-                    "ttt", tag->type, tag->id, tag->key),
-        error);
-    return changed < 0 ? changed : RC_OK;
+    return rc_sql_change(&registry->sql,
+                         rc_sql_bind(&registry->sql,
+                                     "DELETE FROM tags WHERE type = ?1 AND id = ?2 AND (?3 = '' OR key = ?3)",
+                                     "ttt", tag->type, tag->id, tag->key),
+                         error);
 }
 
 #define LIKE_TAG                                                                                             \

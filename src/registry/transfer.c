@@ -368,8 +368,7 @@ static int insert_row(struct rc_registry *registry, const struct table *table, s
         else
             rc_sql_bind_bytes(statement, i + 1, is_secret(type) ? sealed : value);
     }
-    int changed = rc_sql_run(&registry->sql, statement, error);
-    return changed < 0 ? changed : RC_OK;
+    return rc_sql_change(&registry->sql, statement, error);
 }
 
 static int import_line(struct rc_registry *registry, const char *text, uint64_t number,

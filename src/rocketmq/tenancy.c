@@ -6,22 +6,10 @@
 
 static bool has_prefix(struct rc_slice name, const char *prefix)
 {
-    size_t len = strlen(prefix);
-    return name.len > len && memcmp(name.ptr, prefix, len) == 0;
+    return rc_slice_starts_with(name, rc_slice_str(prefix)) && name.len > strlen(prefix);
 }
 
 /* ---- the catalog's part ---- */
-
-static bool leads_to(const struct rc_instance *instance, struct rc_slice topic)
-{
-    const struct rc_status_rule *rule;
-    struct rc_trie_walk walk;
-    rc_trie_walk_start(&walk, &instance->status_rules);
-    while ((rule = rc_trie_walk_next(&walk)) != NULL)
-        if (rc_slice_eq(rule->topic_name, topic))
-            return true;
-    return false;
-}
 
 static bool anybody_leads_to(const struct rc_catalog *catalog, struct rc_slice topic)
 {
@@ -29,7 +17,7 @@ static bool anybody_leads_to(const struct rc_catalog *catalog, struct rc_slice t
     struct rc_trie_walk walk;
     rc_trie_walk_start(&walk, &catalog->instances);
     while ((instance = rc_trie_walk_next(&walk)) != NULL)
-        if (leads_to(instance, topic))
+        if (rc_instance_leads_to(instance, topic))
             return true;
     return false;
 }
@@ -77,8 +65,8 @@ bool rc_tenancy_has_topic(const struct rc_tenancy *tenancy, struct rc_slice topi
     const struct rc_instance *instance = rc_catalog_instance(tenancy->catalog, tenancy->instance);
     if (is_systems(tenancy->catalog, topic))
         return is_alone(tenancy);
-    return (instance != NULL && leads_to(instance, topic)) || owns(tenancy, RC_OWNED_TOPIC, topic) ||
-           is_alone(tenancy);
+    return (instance != NULL && rc_instance_leads_to(instance, topic)) ||
+           owns(tenancy, RC_OWNED_TOPIC, topic) || is_alone(tenancy);
 }
 
 /* ---- requests ---- */

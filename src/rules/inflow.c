@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "base/log.h"
+#include "base/semaphore.h"
 #include "broker/inflow.h"
 #include "rollcall/consumer.h"
 #include "rules/inflow_map.h"
@@ -16,10 +17,8 @@
 #include "store/fs.h"
 
 #include <jansson.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { LOOK_MS = 100, FILE_MAX = 4096 };
 
@@ -109,17 +108,9 @@ static struct errand *make_errand(const struct rc_inflow_rule *in, struct rc_sli
 /* False when the rule is stopped before. */
 static bool wait_for(struct rc_inflow_rule *in, struct errand *errand)
 {
-    while (!atomic_load(&in->is_stopping)) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += LOOK_MS * 1000000L;
-        if (until.tv_nsec >= 1000000000L) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000L;
-        }
-        if (sem_timedwait(&errand->done, &until) == 0)
+    while (!atomic_load(&in->is_stopping))
+        if (rc_semaphore_wait(&errand->done, LOOK_MS))
             return true;
-    }
     return sem_trywait(&errand->done) == 0;
 }
 

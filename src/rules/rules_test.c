@@ -117,11 +117,9 @@ static void the_cursor_and_the_queues_are_there_after_a_restart_also_of_a_disabl
     assert_string_equal(feed->layout.brokers[0].name, "a");
 }
 
-static void what_an_operator_drops_is_what_waits_and_what_comes_back(void **state)
+/* The feed learns of one broker with one queue, and sends what it may. */
+static void pump_to_one_queue(struct world *world, struct rc_feed *feed)
 {
-    struct world *world = *state;
-    struct rc_feed *feed = world->rules->feeds[0];
-    append(world, 10);
     while (rc_loop_drain(world->rules->loop))
         ;
     rc_layout_take_route(
@@ -131,6 +129,14 @@ static void what_an_operator_drops_is_what_waits_and_what_comes_back(void **stat
         false);
     feed->has_route = true;
     rc_feed_pump(feed);
+}
+
+static void what_an_operator_drops_is_what_waits_and_what_comes_back(void **state)
+{
+    struct world *world = *state;
+    struct rc_feed *feed = world->rules->feeds[0];
+    append(world, 10);
+    pump_to_one_queue(world, feed);
     assert_int_equal(feed->read_to, 10);
     assert_int_equal(feed->queues[0].in_flight, 10);
     feed->queues[0].in_flight = 4; /* as if the batch had been smaller */
@@ -164,15 +170,7 @@ static void a_crash_amid_an_operators_drop_counts_nothing_twice(void **state)
     open_rules(world, true);
     struct rc_feed *feed = world->rules->feeds[0];
     assert_int_equal(feed->drop_to, 7);
-    while (rc_loop_drain(world->rules->loop))
-        ;
-    rc_layout_take_route(
-        &feed->layout,
-        rc_slice_str("{\"brokerDatas\":[{\"brokerAddrs\":{\"0\":\"127.0.0.1:1\"},\"brokerName\":\"a\"}],"
-                     "\"queueDatas\":[{\"brokerName\":\"a\",\"perm\":6,\"writeQueueNums\":1}]}"),
-        false);
-    feed->has_route = true;
-    rc_feed_pump(feed);
+    pump_to_one_queue(world, feed);
     assert_int_equal(feed->cursor, 7);
     assert_int_equal(feed->dropped_by_operator, 5);
     assert_int_equal(feed->queues[0].head, 7);

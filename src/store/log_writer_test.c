@@ -1,10 +1,9 @@
 #include "store/test_store.h"
 
+#include "base/semaphore.h"
 #include "store/log_writer.h"
 
 #include <stdatomic.h>
-#include <semaphore.h>
-#include <time.h>
 
 /* A thread with a loop that stages records until it has as many as it shall. */
 struct client {
@@ -101,10 +100,7 @@ static void run_client(struct client *client)
 
 static bool wait_for(sem_t *sem, int seconds)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += seconds;
-    return sem_timedwait(sem, &until) == 0;
+    return rc_semaphore_wait(sem, (uint32_t)seconds * 1000);
 }
 
 static void stop_client(struct client *client)

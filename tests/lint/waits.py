@@ -6,8 +6,8 @@ from source import ROOT, c_files, report, without_comments_and_strings
 
 ROOMS = ("loop", "net", "mqtt", "auth", "catalog", "presence", "broker")
 WAITS = ("pthread_mutex_lock", "pthread_rwlock_rdlock", "pthread_rwlock_wrlock", "pthread_cond_wait",
-         "pthread_cond_timedwait", "pthread_join", "sem_wait", "sem_timedwait", "rc_loop_sync", "rc_loop_join_thread",
-         "fsync", "fdatasync", "sync", "msync", "flock", "lockf", "pread", "pwrite", "preadv", "pwritev", "fopen", "fread",
+         "pthread_cond_timedwait", "pthread_join", "sem_wait", "sem_timedwait", "rc_semaphore_wait", "rc_loop_sync",
+         "rc_loop_join_thread", "fsync", "fdatasync", "sync", "msync", "flock", "lockf", "pread", "pwrite", "preadv", "pwritev", "fopen", "fread",
          "fwrite", "fflush", "getaddrinfo", "getnameinfo", "sleep", "usleep", "nanosleep", "clock_nanosleep", "poll",
          "select", "waitpid")
 # What does not run on a shard.

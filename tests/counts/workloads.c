@@ -26,7 +26,7 @@ static void must(bool ok, const char *what)
     exit(1);
 }
 
-/* In place of libc's: tables' hashes have the same seed in each run, so their items stand in the same slots. */
+/* In place of libc's: tables' hashes have the same seed in each run, so items stand in the same slots. */
 ssize_t getrandom(void *buffer, size_t length, unsigned flags)
 {
     memset(buffer, 0x5a, length);

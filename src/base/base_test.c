@@ -73,6 +73,41 @@ static void test_map_holds_what_was_put_in_and_not_removed(void **state)
     rc_map_free(&map);
 }
 
+/* From a list of few to a table and back, at each size: found, walked, paged and taken out. */
+static void test_map_of_each_small_size(void **state)
+{
+    enum { MOST = 20 };
+    struct item items[MOST];
+    void *page[MOST];
+    for (int size = 0; size <= MOST; size++) {
+        struct rc_map map;
+        rc_map_init(&map, item_key);
+        for (int i = 0; i < size; i++) {
+            snprintf(items[i].key, sizeof(items[i].key), "key-%d", i);
+            rc_map_insert(&map, &items[i]);
+        }
+        int seen = 0;
+        for (uint32_t cursor = 0; rc_map_next(&map, &cursor) != NULL;)
+            seen++;
+        assert_int_equal(seen, size);
+        uint64_t cursor = 0;
+        int paged = 0;
+        do
+            paged += (int)rc_map_page(&map, &cursor, page, 3);
+        while (cursor != 0);
+        assert_int_equal(paged, size);
+        assert_null(rc_map_find(&map, rc_slice_str("no-such-key")));
+        assert_null(rc_map_remove(&map, rc_slice_str("no-such-key")));
+        for (int i = 0; i < size; i++) {
+            assert_ptr_equal(rc_map_find(&map, item_key(&items[i])), &items[i]);
+            assert_ptr_equal(rc_map_remove(&map, item_key(&items[i])), &items[i]);
+            assert_null(rc_map_find(&map, item_key(&items[i])));
+            assert_int_equal(map.count, size - i - 1);
+        }
+        rc_map_free(&map);
+    }
+}
+
 /* While pages are read the table grows and shrinks by other items: those that stay come exactly once. */
 static void test_pages_of_a_map_that_changes_hold_each_lasting_item_once(void **state)
 {
@@ -158,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_buf_never_passes_its_limit),
         cmocka_unit_test(test_java_hash_agrees_with_java),
         cmocka_unit_test(test_map_holds_what_was_put_in_and_not_removed),
+        cmocka_unit_test(test_map_of_each_small_size),
         cmocka_unit_test(test_pages_of_a_map_that_changes_hold_each_lasting_item_once),
         cmocka_unit_test(test_json_writes_commas_and_escapes),
         cmocka_unit_test(test_utf8_refuses_what_rfc3629_forbids),

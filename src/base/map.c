@@ -3,7 +3,16 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 
-enum { RC_MAP_FIRST_SLOTS = 16, PAGE_STEP = 64, FEW = 2 };
+enum { FEW = 4, RC_MAP_FIRST_SLOTS = 16, PAGE_STEP = 64 };
+
+/*
+ * Trees of topics are made of tables of one or two items. Up to FEW they stand one behind the other, without
+ * tags: looking at each costs less than a hash, and they take a sixth of the memory.
+ */
+static bool is_list(const struct rc_map *map)
+{
+    return map->mask < RC_MAP_FIRST_SLOTS - 1;
+}
 
 void rc_map_init(struct rc_map *map, rc_map_key_fn key_of)
 {
@@ -43,60 +52,82 @@ static uint32_t slot_of(const struct rc_map *map, struct rc_slice key, uint64_t 
     return slot;
 }
 
-/* Trees of topics are made of tables of one or two items: looking at those costs less than a hash. */
-static void *find_among_few(const struct rc_map *map, struct rc_slice key)
+/* The place in the list; `count` when it is not there. */
+static uint32_t place_of(const struct rc_map *map, struct rc_slice key)
 {
-    uint32_t left = map->count;
-    for (uint32_t slot = 0; left > 0; slot++) {
-        if (map->tags[slot] == 0)
-            continue;
-        if (rc_slice_eq(map->key_of(map->items[slot]), key))
-            return map->items[slot];
-        left--;
-    }
-    return NULL;
+    uint32_t place = 0;
+    while (place < map->count && !rc_slice_eq(map->key_of(map->items[place]), key))
+        place++;
+    return place;
 }
 
 void *rc_map_find(const struct rc_map *map, struct rc_slice key)
 {
-    if (map->count <= FEW && map->mask < RC_MAP_FIRST_SLOTS)
-        return find_among_few(map, key);
+    if (is_list(map)) {
+        uint32_t place = place_of(map, key);
+        return place < map->count ? map->items[place] : NULL;
+    }
     uint32_t slot = slot_of(map, key, rc_hash(key));
     return map->tags[slot] ? map->items[slot] : NULL;
+}
+
+static void put_in_slot(struct rc_map *map, void *item)
+{
+    uint64_t hash = rc_hash(map->key_of(item));
+    uint32_t slot = home_of(map, hash);
+    while (map->tags[slot] != 0)
+        slot = (slot + 1) & map->mask;
+    map->tags[slot] = tag_of(hash);
+    map->items[slot] = item;
 }
 
 static void resize(struct rc_map *map, uint32_t slots)
 {
     struct rc_map old = *map;
+    uint32_t cursor = 0;
     map->items = rc_malloc(slots * sizeof(*map->items));
     map->tags = rc_calloc(slots, sizeof(*map->tags));
     map->mask = slots - 1;
-    for (uint32_t i = 0; old.mask != 0 && i <= old.mask; i++) {
-        if (old.tags[i] == 0)
-            continue;
-        uint64_t hash = rc_hash(map->key_of(old.items[i]));
-        uint32_t slot = home_of(map, hash);
-        while (map->tags[slot] != 0)
-            slot = (slot + 1) & map->mask;
-        map->tags[slot] = old.tags[i];
-        map->items[slot] = old.items[i];
-    }
+    for (void *item; (item = rc_map_next(&old, &cursor)) != NULL;)
+        put_in_slot(map, item);
     free(old.items);
     free(old.tags);
 }
 
+/* False when the list is full. */
+static bool append_to_list(struct rc_map *map, void *item)
+{
+    if (map->mask == 0) {
+        map->items = rc_malloc(FEW * sizeof(*map->items));
+        map->mask = FEW - 1;
+    }
+    if (map->count == FEW)
+        return false;
+    map->items[map->count++] = item;
+    return true;
+}
+
 void rc_map_insert(struct rc_map *map, void *item)
 {
-    if (map->mask == 0)
+    if (is_list(map)) {
+        if (append_to_list(map, item))
+            return;
         resize(map, RC_MAP_FIRST_SLOTS);
-    else if (map->count + 1 > (map->mask + 1) / 4 * 3)
+    } else if (map->count + 1 > (map->mask + 1) / 4 * 3) {
         resize(map, (map->mask + 1) * 2);
-    struct rc_slice key = map->key_of(item);
-    uint64_t hash = rc_hash(key);
-    uint32_t slot = slot_of(map, key, hash);
-    map->tags[slot] = tag_of(hash);
-    map->items[slot] = item;
+    }
+    put_in_slot(map, item);
     map->count++;
+}
+
+static void *remove_from_list(struct rc_map *map, struct rc_slice key)
+{
+    uint32_t place = place_of(map, key);
+    if (place == map->count)
+        return NULL;
+    void *item = map->items[place];
+    map->items[place] = map->items[--map->count];
+    return item;
 }
 
 /* Closes the hole by moving later items of the same run back (no tombstones to clean up). */
@@ -119,8 +150,8 @@ static void close_hole(struct rc_map *map, uint32_t hole)
 
 void *rc_map_remove(struct rc_map *map, struct rc_slice key)
 {
-    if (map->count == 0)
-        return NULL;
+    if (is_list(map))
+        return remove_from_list(map, key);
     uint32_t slot = slot_of(map, key, rc_hash(key));
     if (map->tags[slot] == 0)
         return NULL;
@@ -134,7 +165,9 @@ void *rc_map_remove(struct rc_map *map, struct rc_slice key)
 
 void *rc_map_next(const struct rc_map *map, uint32_t *cursor)
 {
-    while (map->mask != 0 && *cursor <= map->mask) {
+    if (is_list(map))
+        return *cursor < map->count ? map->items[(*cursor)++] : NULL;
+    while (*cursor <= map->mask) {
         uint32_t slot = (*cursor)++;
         if (map->tags[slot] != 0)
             return map->items[slot];
@@ -155,10 +188,22 @@ static int by_hash(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
+static uint32_t collect_list(const struct rc_map *map, struct page_item **ret)
+{
+    struct page_item *items = rc_malloc(FEW * sizeof(*items));
+    for (uint32_t i = 0; i < map->count; i++)
+        items[i] = (struct page_item){rc_hash(map->key_of(map->items[i])), map->items[i]};
+    qsort(items, map->count, sizeof(*items), by_hash);
+    *ret = items;
+    return map->count;
+}
+
 /* The items whose home is in [from, to), by hash: they are in those slots and in the run that follows. */
 static uint32_t collect(const struct rc_map *map, uint32_t from, uint32_t to, struct page_item **ret)
 {
     uint32_t slots = to - from, count = 0;
+    if (is_list(map)) /* has no homes: all of it is one page's step */
+        return collect_list(map, ret);
     while (slots <= map->mask && map->tags[(from + slots) & map->mask] != 0)
         slots++;
     struct page_item *items = rc_malloc(slots * sizeof(*items));
@@ -183,7 +228,7 @@ uint32_t rc_map_page(const struct rc_map *map, uint64_t *cursor, void **ret_item
     *cursor = 0;
     if (map->count == 0)
         return 0;
-    for (uint32_t from = home_of(map, at); from <= map->mask;) {
+    for (uint32_t from = is_list(map) ? 0 : home_of(map, at); from <= map->mask;) {
         struct page_item *items;
         uint32_t to = map->mask - from < PAGE_STEP ? map->mask + 1 : from + PAGE_STEP;
         uint32_t count = collect(map, from, to, &items);

@@ -1,7 +1,7 @@
 /*
  * A hash table of pointers to items that hold their own key: open addressing, linear probing, 12 bytes a
- * slot. For one thread. Keys are hashed with rc_hash, so strangers cannot make them collide. The table does
- * not own its items. Growing rehashes all at once (about 40 ns an item).
+ * slot; up to four items are a plain list. For one thread. Keys are hashed with rc_hash, so strangers cannot
+ * make them collide. The table does not own its items. Growing rehashes all at once (about 40 ns an item).
  */
 #ifndef RC_BASE_MAP_H
 #define RC_BASE_MAP_H
@@ -12,8 +12,8 @@ typedef struct rc_slice (*rc_map_key_fn)(const void *item);
 
 struct rc_map {
     void **items;
-    uint32_t *tags; /* upper half of the hash, so that most misses never touch an item */
-    uint32_t mask;  /* slots - 1; 0 while nothing is allocated */
+    uint32_t *tags; /* a part of the hash, so that most misses never touch an item; NULL of a list */
+    uint32_t mask;  /* slots - 1 (of a list, places - 1); 0 while nothing is allocated */
     uint32_t count;
     rc_map_key_fn key_of;
 };

@@ -19,13 +19,24 @@ size_t rc_utf8_sequence_len(struct rc_slice text)
     return len;
 }
 
+/* How many bytes from `at` on are ASCII, eight at a time: nearly all text is that and nothing else. */
+static size_t skip_ascii(struct rc_slice text, size_t at)
+{
+    uint64_t word;
+    while (text.len - at >= sizeof(word)) {
+        memcpy(&word, text.ptr + at, sizeof(word));
+        if (word & 0x8080808080808080u)
+            break;
+        at += sizeof(word);
+    }
+    while (at < text.len && text.ptr[at] < 0x80)
+        at++;
+    return at;
+}
+
 bool rc_utf8_is_valid(struct rc_slice text)
 {
-    for (size_t at = 0; at < text.len;) {
-        if (text.ptr[at] < 0x80) {
-            at++;
-            continue;
-        }
+    for (size_t at = skip_ascii(text, 0); at < text.len; at = skip_ascii(text, at)) {
         size_t len = rc_utf8_sequence_len(rc_slice_from(text, at));
         if (len == 0)
             return false;

@@ -27,12 +27,14 @@ struct p2p {
 
 static bool split_p2p(struct rc_slice topic, struct p2p *ret)
 {
-    struct rc_slice level;
-    size_t at = 0;
-    if (!rc_topic_next_level(topic, &at, &ret->parent) || !rc_topic_next_level(topic, &at, &level) ||
-        !rc_slice_eq_str(level, "p2p") || at > topic.len)
+    const uint8_t *slash = topic.len > 0 ? memchr(topic.ptr, '/', topic.len) : NULL;
+    if (slash == NULL)
         return false;
-    ret->client_id = rc_slice_from(topic, at);
+    struct rc_slice parent = rc_slice(topic.ptr, (size_t)(slash - topic.ptr));
+    struct rc_slice rest = rc_slice_from(topic, parent.len + 1);
+    if (!rc_slice_starts_with(rest, rc_slice("p2p/", 4)))
+        return false;
+    *ret = (struct p2p){.parent = parent, .client_id = rc_slice_from(rest, 4)};
     return true;
 }
 
@@ -60,6 +62,8 @@ bool rc_access_p2p_target(const struct rc_instance *instance, struct rc_slice to
 static bool is_within_limits(const struct rc_limits *limits, struct rc_slice topic)
 {
     uint32_t levels = 1;
+    if (topic.len < limits->topic_levels_max) /* a level takes a byte */
+        return topic.len <= limits->topic_len_max;
     for (size_t i = 0; i < topic.len; i++)
         levels += topic.ptr[i] == '/';
     return topic.len <= limits->topic_len_max && levels <= limits->topic_levels_max;
@@ -69,6 +73,8 @@ static bool is_sys(struct rc_slice topic)
 {
     struct rc_slice level;
     size_t at = 0;
+    if (topic.len == 0 || topic.ptr[0] != '$')
+        return false;
     rc_topic_next_level(topic, &at, &level);
     return rc_slice_eq_str(level, "$SYS");
 }

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/poison.h"
+#include "broker/forward.h"
 
 enum { RC_SWEEP_MS = 1000 };
 
@@ -97,6 +98,7 @@ static void on_turn_end(struct rc_hook *hook)
         while (!rc_list_is_empty(&broker->dirty))
             flush_conn(rc_container_of(broker->dirty.next, struct rc_conn, dirty));
     } while (!rc_list_is_empty(&broker->wills) || !rc_list_is_empty(&broker->sys.notices));
+    rc_forward_post(broker);
     rc_persist_turn_end(broker);
     free_dead(broker);
     broker->opening_ns = 0;
@@ -183,6 +185,7 @@ void rc_broker_destroy(struct rc_broker *broker)
     rc_subscriptions_free(&broker->subscriptions);
     rc_retained_free(&broker->retained);
     rc_shares_free(&broker->shares);
+    rc_forward_free(broker);
     rc_persist_free(broker);
     rc_outflow_free(&broker->outflow);
     rc_presence_destroy(broker->presence);

@@ -42,11 +42,6 @@ static bool may_go_on(struct rc_conn *conn, enum rc_access_result access, const 
     return access != RC_ACCESS_CLOSE || rc_packet_not_authorized(conn, what, topic);
 }
 
-static const struct rc_instance *instance_of(const struct rc_conn *conn)
-{
-    return rc_catalog_instance(conn->broker->catalog, rc_session_instance(conn->session));
-}
-
 void rc_conn_put_ack(struct rc_conn *conn, uint8_t type, uint16_t packet_id, uint8_t reason)
 {
     uint8_t bytes[8];
@@ -100,7 +95,8 @@ static bool is_text_as_said(const struct rc_mqtt_publish *publish)
 static uint8_t publish_or_refuse(struct rc_conn *conn, enum rc_access_result access,
                                  const struct rc_mqtt_publish *publish)
 {
-    const struct rc_instance *instance = instance_of(conn);
+    const struct rc_identity *identity = rc_conn_identity(conn);
+    const struct rc_instance *instance = identity != NULL ? identity->instance : NULL;
     if (access == RC_ACCESS_TAKEN)
         return RC_MQTT_SUCCESS;
     if (access != RC_ACCESS_ALLOWED || instance == NULL) {
@@ -170,27 +166,28 @@ static bool take_qos2(struct rc_conn *conn, enum rc_access_result access,
     return acknowledge(conn, RC_MQTT_PUBREC, publish->packet_id, reason, marks);
 }
 
-static bool handle_publish(struct rc_conn *conn, const struct rc_mqtt_publish *packet)
+/* Where an alias stands for the topic, the topic is put into the packet. */
+static bool handle_publish(struct rc_conn *conn, struct rc_mqtt_publish *publish)
 {
-    struct rc_mqtt_publish publish = *packet;
     RC_COUNT(&conn->broker->counters, publishes_received);
-    RC_COUNT_ADD(&conn->broker->counters, publish_bytes_received, packet->payload.len);
-    if (rc_mqtt_props_has(&publish.props, RC_MQTT_PROP_SUBSCRIPTION_ID)) /* only servers send those */
+    RC_COUNT_ADD(&conn->broker->counters, publish_bytes_received, publish->payload.len);
+    if (rc_mqtt_props_has(&publish->props, RC_MQTT_PROP_SUBSCRIPTION_ID)) /* only servers send those */
         return rc_packet_protocol_error(conn, RC_MQTT_PROTOCOL_ERROR,
                                         "client closed: a PUBLISH with a subscription identifier");
-    if (!resolve_alias(conn, &publish) || !is_within_limits(conn, &publish))
+    if (!resolve_alias(conn, publish) || !is_within_limits(conn, publish))
         return false;
-    enum rc_access_result access = rc_access_publish(conn, publish.topic, publish.qos, publish.retain);
-    if (!may_go_on(conn, access, "client closed: it published to a topic that it may not use", publish.topic))
+    enum rc_access_result access = rc_access_publish(conn, publish->topic, publish->qos, publish->retain);
+    if (!may_go_on(conn, access, "client closed: it published to a topic that it may not use",
+                   publish->topic))
         return false;
-    if (access == RC_ACCESS_TAKEN && rc_slice_eq_str(publish.topic, RC_TOKEN_UPLOAD_TOPIC) &&
-        !rc_tokens_upload(conn, publish.payload))
+    if (access == RC_ACCESS_TAKEN && rc_slice_eq_str(publish->topic, RC_TOKEN_UPLOAD_TOPIC) &&
+        !rc_tokens_upload(conn, publish->payload))
         return false;
-    if (publish.qos == 2)
-        return take_qos2(conn, access, &publish);
+    if (publish->qos == 2)
+        return take_qos2(conn, access, publish);
     uint64_t marks = conn->broker->persist.marks;
-    uint8_t reason = publish_or_refuse(conn, access, &publish);
-    return publish.qos == 0 || acknowledge(conn, RC_MQTT_PUBACK, publish.packet_id, reason, marks);
+    uint8_t reason = publish_or_refuse(conn, access, publish);
+    return publish->qos == 0 || acknowledge(conn, RC_MQTT_PUBACK, publish->packet_id, reason, marks);
 }
 
 /* ---- acknowledgements ---- */
@@ -255,7 +252,7 @@ static bool within_output_limit(struct rc_conn *conn)
     return close_for(conn, RC_MQTT_QUOTA_EXCEEDED, "slow-consumer");
 }
 
-bool rc_packet_handle(struct rc_conn *conn, const struct rc_mqtt_packet *packet)
+bool rc_packet_handle(struct rc_conn *conn, struct rc_mqtt_packet *packet)
 {
     if (!within_output_limit(conn))
         return false;

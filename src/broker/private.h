@@ -133,8 +133,9 @@ struct rc_broker {
     struct rc_roll roll;
     struct rc_hook hook;
     struct rc_timer sweep;
-    atomic_uint forwards_in; /* publishes posted to this broker and not yet delivered */
-    size_t queued_bytes;     /* of messages that sessions hold, waiting or under way */
+    atomic_uint forwards_in;    /* publishes posted to this broker and not yet delivered */
+    struct rc_parcel **parcels; /* of this turn, by shard; NULL while there were none */
+    size_t queued_bytes;        /* of messages that sessions hold, waiting or under way */
     struct rc_retained retained;
     struct rc_persist persist;
     struct rc_shares shares;
@@ -246,8 +247,8 @@ void rc_linger_close(struct rc_broker *broker, struct rc_stream *stream);
 void rc_lingering_free(struct rc_broker *broker);
 
 /* ---- packets.c ---- */
-/* A packet of a client: false when the connection was closed. */
-bool rc_packet_handle(struct rc_conn *conn, const struct rc_mqtt_packet *packet);
+/* A packet of a client, which may be changed: false when the connection was closed. */
+bool rc_packet_handle(struct rc_conn *conn, struct rc_mqtt_packet *packet);
 /* PUBACK, PUBREC, PUBREL or PUBCOMP; `reason` is for version 5. */
 void rc_conn_put_ack(struct rc_conn *conn, uint8_t type, uint16_t packet_id, uint8_t reason);
 /* A line in the log about a client. */

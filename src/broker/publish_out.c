@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-enum { SMALL = 512, IDS_BYTES = 5 };
+enum { IDS_BYTES = 5 };
 
 static void unref(void *arg)
 {
@@ -48,35 +48,32 @@ static bool fits(const struct rc_conn *conn, const struct rc_mqtt_publish *publi
            rc_mqtt_publish_size(conn->version, publish, props_max) <= conn->max_packet_out;
 }
 
+/* A small payload is copied behind the head, a large one is sent from where it is. */
 static void put(struct rc_conn *conn, struct rc_publication *publication,
                 const struct rc_mqtt_publish *publish, struct rc_slice props)
 {
-    uint8_t small[SMALL];
-    struct rc_buf head = {.data = small, .cap = sizeof(small), .max = sizeof(small)};
-    bool is_small = publish->topic.len + props.len + RC_MQTT_FIXED_HEADER_MAX + 12 <= sizeof(small);
-    if (!is_small)
-        rc_buf_init(&head, RC_MQTT_STRING_MAX + 64 + (uint32_t)props.len);
-    rc_mqtt_put_publish_head(&head, conn->version, publish, props);
-    rc_output_put(&conn->output, head.data, head.end);
-    if (publish->payload.len > RC_OUTPUT_COPY_MAX)
+    size_t payload_len = publish->payload.len;
+    size_t head_len = (size_t)rc_mqtt_publish_size(conn->version, publish, props.len) - payload_len;
+    bool is_copied = payload_len <= RC_OUTPUT_COPY_MAX;
+    uint8_t *at = rc_output_reserve(&conn->output, head_len + (is_copied ? payload_len : 0));
+    struct rc_buf head = {.data = at, .cap = (uint32_t)head_len, .max = (uint32_t)head_len};
+    rc_mqtt_put_publish_head(&head, conn->version, publish, props); /* has the room that it asked for */
+    if (!is_copied)
         rc_output_put_ref(&conn->output, publish->payload, unref, rc_publication_ref(publication));
-    else
-        rc_output_put(&conn->output, publish->payload.ptr, publish->payload.len);
-    if (!is_small)
-        rc_buf_free(&head);
+    else if (payload_len > 0)
+        memcpy(at + head_len, publish->payload.ptr, payload_len);
 }
 
 bool rc_publish_out(struct rc_conn *conn, const struct rc_copy *copy, uint16_t packet_id, bool dup)
 {
     struct rc_publication *publication = copy->publication;
-    struct rc_mqtt_publish publish = {
-        .dup = dup,
-        .qos = copy->qos,
-        .retain = copy->retain,
-        .packet_id = packet_id,
-        .topic = rc_publication_topic(publication),
-        .payload = rc_publication_payload(publication),
-    };
+    struct rc_mqtt_publish publish; /* `props`, a kilobyte, is not for sending and stays as it is */
+    publish.dup = dup;
+    publish.qos = copy->qos;
+    publish.retain = copy->retain;
+    publish.packet_id = packet_id;
+    publish.topic = rc_publication_topic(publication);
+    publish.payload = rc_publication_payload(publication);
     struct rc_slice props =
         conn->version >= RC_MQTT_V5 ? rc_publication_props(publication) : rc_slice(NULL, 0);
     size_t props_max =

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "broker/forward.h"
 #include "broker/private.h"
 
 enum { SHARD_BITS = 6 };
@@ -155,61 +155,17 @@ static bool deliver_here(struct rc_broker *broker, struct rc_slice instance,
     return rc_share_route(broker, instance, publication) || is_wanted;
 }
 
+void rc_route_arrived(struct rc_broker *broker, struct rc_slice instance, struct rc_publication *publication)
+{
+    deliver_here(broker, instance, publication);
+}
+
 bool rc_route_here(struct rc_broker *broker, struct rc_slice instance, struct rc_publication *publication)
 {
     return deliver_to_subscribers(broker, instance, publication);
 }
 
 /* ---- the other shards ---- */
-
-struct forward {
-    struct rc_mail mail;
-    struct rc_broker *to;
-    struct rc_publication *publication;
-    uint16_t instance_len;
-    struct rc_turn *turn; /* for which this is done, NULL: none */
-    char instance[RC_CATALOG_ID_MAX];
-};
-
-static void on_forward(struct rc_mail *mail, struct rc_loop *loop)
-{
-    struct forward *forward = rc_container_of(mail, struct forward, mail);
-    atomic_fetch_sub_explicit(&forward->to->forwards_in, 1, memory_order_relaxed);
-    rc_persist_begin_errand(forward->to, forward->turn);
-    deliver_here(forward->to, rc_slice(forward->instance, forward->instance_len), forward->publication);
-    rc_persist_end_errand(forward->to, forward->turn, forward->publication->origin != 0);
-    rc_publication_unref(forward->publication);
-    free(forward);
-}
-
-/* Retained messages must reach every replica: those are never dropped, their publishers are few or refused.
- */
-static bool has_room(struct rc_broker *from, struct rc_broker *to, const struct rc_publication *publication)
-{
-    if (atomic_fetch_add_explicit(&to->forwards_in, 1, memory_order_relaxed) < RC_BROKER_FORWARDS_MAX ||
-        publication->stamp != 0)
-        return true;
-    atomic_fetch_sub_explicit(&to->forwards_in, 1, memory_order_relaxed);
-    RC_COUNT(&from->counters, dropped_forward);
-    rc_log_error("mqtt", "messages dropped: shard %u is %d publishes behind", to->options.shard,
-                 RC_BROKER_FORWARDS_MAX);
-    return false;
-}
-
-static void post_forward(struct rc_broker *from, struct rc_broker *to, struct rc_slice instance,
-                         struct rc_publication *publication)
-{
-    if (!has_room(from, to, publication))
-        return;
-    struct forward *forward = rc_malloc(sizeof(*forward));
-    forward->mail.deliver = on_forward;
-    forward->to = to;
-    forward->turn = rc_persist_entrust(from, to, publication);
-    forward->publication = rc_publication_ref(publication);
-    forward->instance_len = (uint16_t)instance.len;
-    memcpy(forward->instance, instance.ptr, instance.len);
-    rc_loop_post(to->options.loop, &forward->mail);
-}
 
 /* A subscription made this very moment on another shard has no order with this message. */
 static bool may_concern(const struct rc_broker *to, const struct rc_publication *publication)
@@ -226,7 +182,7 @@ static bool route_p2p(struct rc_broker *broker, struct rc_slice instance, struct
     uint32_t owner = rc_broker_shard_of(instance, client_id, broker->options.shards);
     if (owner == broker->options.shard)
         return deliver_here(broker, instance, publication);
-    post_forward(broker, broker->options.brokers[owner], instance, publication);
+    rc_forward(broker, broker->options.brokers[owner], instance, publication);
     return true;
 }
 
@@ -238,7 +194,7 @@ static bool route_to_all(struct rc_broker *broker, struct rc_slice instance,
         struct rc_broker *to = broker->options.brokers[i];
         if (i == broker->options.shard || !may_concern(to, publication))
             continue;
-        post_forward(broker, to, instance, publication);
+        rc_forward(broker, to, instance, publication);
         is_wanted = true;
     }
     return is_wanted;

@@ -27,6 +27,8 @@ enum rc_routed rc_route(struct rc_broker *broker, const struct rc_instance *inst
 /* The same for what the server sends by itself; harmless when the instance is gone. */
 void rc_publish_internal(struct rc_broker *broker, struct rc_slice instance,
                          const struct rc_mqtt_publish *publish, struct rc_session *from);
+/* Another shard has forwarded it: delivers what concerns this one. */
+void rc_route_arrived(struct rc_broker *broker, struct rc_slice instance, struct rc_publication *publication);
 /* Delivers to this shard's subscribers alone; true when there are any. */
 bool rc_route_here(struct rc_broker *broker, struct rc_slice instance, struct rc_publication *publication);
 /* Sends what is retained and this new subscription takes. */

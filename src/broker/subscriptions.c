@@ -17,9 +17,15 @@ static struct rc_topic_node *make_node(struct rc_topic_node *parent, struct rc_s
     if (level.len > 0)
         memcpy(node->level, level.ptr, level.len);
     rc_map_init(&node->children, node_key);
-    if (parent != NULL)
-        rc_map_insert(&parent->children, node);
     return node;
+}
+
+/* Where the child of a wildcard stands; NULL: it is none, and stands in the table, as instances do. */
+static struct rc_topic_node **wildcard_place(struct rc_topic_node *node, struct rc_slice level)
+{
+    if (node->parent == NULL)
+        return NULL;
+    return rc_slice_eq_str(level, "+") ? &node->plus : rc_slice_eq_str(level, "#") ? &node->rest : NULL;
 }
 
 void rc_subscriptions_init(struct rc_subscriptions *tree)
@@ -36,8 +42,31 @@ void rc_subscriptions_free(struct rc_subscriptions *tree)
 
 static struct rc_topic_node *child_of(struct rc_topic_node *node, struct rc_slice level)
 {
-    struct rc_topic_node *child = rc_map_find(&node->children, level);
-    return child ? child : make_node(node, level);
+    struct rc_topic_node **place = wildcard_place(node, level);
+    struct rc_topic_node *child = place != NULL ? *place : rc_map_find(&node->children, level);
+    if (child != NULL)
+        return child;
+    child = make_node(node, level);
+    if (place != NULL)
+        *place = child;
+    else
+        rc_map_insert(&node->children, child);
+    return child;
+}
+
+static bool is_bare(const struct rc_topic_node *node)
+{
+    return node->subscriptions == NULL && node->children.count == 0 && node->plus == NULL &&
+           node->rest == NULL;
+}
+
+static void unlink_node(struct rc_topic_node *node)
+{
+    struct rc_topic_node **place = wildcard_place(node->parent, node_key(node));
+    if (place != NULL)
+        *place = NULL;
+    else
+        rc_map_remove(&node->parent->children, node_key(node));
 }
 
 void rc_subscriptions_add(struct rc_subscriptions *tree, struct rc_slice instance,
@@ -61,9 +90,9 @@ void rc_subscriptions_remove(struct rc_subscription *subscription)
     *subscription->prev = subscription->next;
     if (subscription->next != NULL)
         subscription->next->prev = subscription->prev;
-    while (node->parent != NULL && node->subscriptions == NULL && node->children.count == 0) {
+    while (node->parent != NULL && is_bare(node)) {
         struct rc_topic_node *parent = node->parent;
-        rc_map_remove(&parent->children, node_key(node));
+        unlink_node(node);
         rc_map_free(&node->children);
         free(node);
         node = parent;
@@ -76,34 +105,26 @@ struct match {
     void *arg;
 };
 
-static void visit_all(struct rc_topic_node *node, struct match *match)
+static void visit_all(struct rc_topic_node *node, const struct match *match)
 {
-    if (node == NULL)
-        return;
     for (struct rc_subscription *one = node->subscriptions; one != NULL; one = one->next)
         match->visit(one, match->arg);
 }
 
-static struct rc_topic_node *wildcard_of(struct rc_topic_node *node, const char *wildcard)
-{
-    return node->children.count ? rc_map_find(&node->children, rc_slice_str(wildcard)) : NULL;
-}
-
 /* The depth is bounded by RC_TOPIC_LEVELS_MAX, which both names and filters keep to. */
-static void match_level(struct rc_topic_node *node, size_t at, bool is_first, struct match *match)
+static void match_level(struct rc_topic_node *node, size_t at, bool is_first, const struct match *match)
 {
     struct rc_slice level;
     bool takes_wildcards = !(is_first && match->name.ptr[0] == '$');
-    if (takes_wildcards)
-        visit_all(wildcard_of(node, "#"), match); /* takes the parent level too */
+    if (takes_wildcards && node->rest != NULL)
+        visit_all(node->rest, match); /* takes the parent level too */
     if (!rc_topic_next_level(match->name, &at, &level)) {
         visit_all(node, match);
         return;
     }
-    struct rc_topic_node *plus = takes_wildcards ? wildcard_of(node, "+") : NULL;
-    if (plus != NULL)
-        match_level(plus, at, false, match);
-    struct rc_topic_node *child = node->children.count ? rc_map_find(&node->children, level) : NULL;
+    if (takes_wildcards && node->plus != NULL)
+        match_level(node->plus, at, false, match);
+    struct rc_topic_node *child = rc_map_find(&node->children, level);
     if (child != NULL)
         match_level(child, at, false, match);
 }

@@ -25,7 +25,8 @@ struct rc_subscription {
 
 struct rc_topic_node {
     struct rc_topic_node *parent;
-    struct rc_map children; /* by level, wildcards included */
+    struct rc_map children;            /* by level, but for wildcards */
+    struct rc_topic_node *plus, *rest; /* the children `+` and `#`: looked for with each message */
     struct rc_subscription *subscriptions;
     uint32_t level_len;
     char level[];

@@ -75,19 +75,22 @@ int rc_mqtt_varint_size(uint32_t value)
     return value < 128 ? 1 : value < 16384 ? 2 : value < 2097152 ? 3 : 4;
 }
 
+uint8_t *rc_mqtt_varint_write(uint8_t *at, uint32_t value)
+{
+    while (value >= 0x80) {
+        *at++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *at++ = (uint8_t)value;
+    return at;
+}
+
 int rc_mqtt_varint_put(struct rc_buf *out, uint32_t value)
 {
     uint8_t bytes[4];
-    int len = 0;
     if (value > RC_MQTT_REMAINING_MAX)
         return RC_ERR_TOO_LARGE;
-    do {
-        bytes[len] = value & 0x7f;
-        value >>= 7;
-        bytes[len] |= value ? 0x80 : 0;
-        len++;
-    } while (value > 0);
-    return rc_buf_put(out, bytes, (size_t)len);
+    return rc_buf_put(out, bytes, (size_t)(rc_mqtt_varint_write(bytes, value) - bytes));
 }
 
 /* A value as it stood. */

@@ -87,6 +87,9 @@ int rc_mqtt_props_copy_forwarded(struct rc_buf *out, struct rc_slice raw);
 int rc_mqtt_varint_decode(struct rc_slice in, uint32_t *ret);
 int rc_mqtt_varint_size(uint32_t value);
 int rc_mqtt_varint_put(struct rc_buf *out, uint32_t value);
+/* The same where the caller has the room (rc_mqtt_varint_size) and knows the value to be within the limit;
+ * returns the place behind it. */
+uint8_t *rc_mqtt_varint_write(uint8_t *at, uint32_t value);
 
 /* UTF-8 as MQTT wants it: valid, without U+0000. */
 bool rc_mqtt_is_text(struct rc_slice text);

@@ -15,6 +15,8 @@ bool rc_topic_next_level(struct rc_slice topic, size_t *at, struct rc_slice *ret
 static bool is_not_too_deep(struct rc_slice topic)
 {
     size_t levels = 1;
+    if (topic.len < RC_TOPIC_LEVELS_MAX) /* a level takes a byte */
+        return true;
     for (size_t i = 0; i < topic.len; i++)
         levels += topic.ptr[i] == '/';
     return levels <= RC_TOPIC_LEVELS_MAX;

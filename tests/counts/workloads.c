@@ -250,7 +250,7 @@ static const struct workload {
 
 /* callgrind collects in here alone, so it must be a function of its own. */
 void rc_counted(const struct workload *workload, uint32_t repetitions);
-__attribute__((noinline)) void rc_counted(const struct workload *workload, uint32_t repetitions)
+__attribute__((noipa)) void rc_counted(const struct workload *workload, uint32_t repetitions)
 {
     workload->run(repetitions);
 }

@@ -5,6 +5,7 @@ import pytest
 from harness.apache import RealCluster
 from harness.clients import Client
 from harness.jvm import Driver
+from harness.sides import Apache, Own
 
 
 @pytest.fixture
@@ -32,6 +33,12 @@ def cluster53(tmp_path_factory):
     cluster = RealCluster(tmp_path_factory.mktemp("cluster53"), 53).start()
     yield cluster
     cluster.stop()
+
+
+@pytest.fixture(params=["own", "cluster49", "cluster53"])
+def side(request):
+    """Where RocketMQ is: this server's own endpoint, or a real cluster."""
+    return Own() if request.param == "own" else Apache(request.getfixturevalue(request.param))
 
 
 def _driver(flavour, factory, **options):

@@ -109,6 +109,7 @@ static void on_sweep(struct rc_timer *timer)
     struct rc_broker *broker = rc_container_of(timer, struct rc_broker, sweep);
     rc_presence_on_room(broker->presence);
     rc_inflow_retry(broker);
+    rc_wills_retry(broker);
     rc_retained_sweep(&broker->retained, rc_loop_now_ms(broker->options.loop));
     rc_timer_start(broker->options.loop, timer, RC_SWEEP_MS);
 }
@@ -126,6 +127,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     rc_list_init(&broker->leaving);
     rc_list_init(&broker->absent);
     rc_list_init(&broker->wills);
+    rc_list_init(&broker->wills_waiting);
     rc_review_init(broker);
     rc_sys_init(broker);
     rc_list_init(&broker->lingering);

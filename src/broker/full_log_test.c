@@ -105,11 +105,65 @@ static void test_a_client_that_the_log_does_not_take_is_let_go_in_time(void **st
     test_assert_log(&server, "a connect -\na tcpclean log-blocked\n");
 }
 
+static bool read_publish(int fd, struct rc_buf *bytes, struct rc_mqtt_packet *packet)
+{
+    while (test_read(fd, bytes, packet))
+        if (packet->type == RC_MQTT_PUBLISH)
+            return true;
+    return false;
+}
+
+/* Nobody would send a will again: it waits, and then it is in the log and with its subscribers. At QoS 0 it
+ * goes to subscribers at once. */
+static void test_a_will_that_goes_out_waits_for_room(void **state)
+{
+    struct test_server server = {.shards = 1, .is_standard = true, .has_outflow = true};
+    struct rc_mqtt_packet packet;
+    struct rc_buf bytes;
+    test_server_start(&server);
+    struct test_login login = {.client_id = "GID_test@@@a",
+                               .will_topic = "top/a",
+                               .will_payload = rc_slice_str("gone"),
+                               .will_qos = 1};
+    int watcher = test_client(&server, "GID_test@@@watcher"), leaver = test_dial(&server);
+    assert_int_equal(test_log_in(leaver, &login), 0);
+    login.client_id = "GID_test@@@b";
+    login.will_topic = "top/b";
+    login.will_qos = 0;
+    int other = test_dial(&server);
+    assert_int_equal(test_log_in(other, &login), 0);
+    rc_buf_init(&bytes, 256);
+    test_put_subscribe(&bytes, "top/#", 0);
+    test_send(watcher, &bytes);
+    rc_buf_init(&bytes, 4096);
+    assert_true(test_read(watcher, &bytes, &packet));
+    set_quota(&server, 1);
+    close(test_client(&server, "GID_test@@@filler"));
+    TEST_WAIT(rc_log_writer_is_blocked(server.writer));
+    close(leaver);
+    TEST_WAIT(TEST_COUNTER(&server, outflow_refused) > 0);
+    close(other);
+    assert_true(read_publish(watcher, &bytes, &packet));
+    assert_true(rc_slice_eq_str(packet.publish.topic, "top/b"));
+    assert_int_equal(TEST_COUNTER(&server, wills_sent), 1);
+    set_quota(&server, 0);
+    assert_true(read_publish(watcher, &bytes, &packet));
+    assert_true(rc_slice_eq_str(packet.publish.topic, "top/a"));
+    assert_int_equal(TEST_COUNTER(&server, wills_sent), 2);
+    rc_buf_free(&bytes);
+    close(watcher);
+    test_server_stop(&server);
+    struct rc_topic *topic = rc_store_find_topic(server.store, rc_slice_str("OUT"));
+    assert_int_equal(rc_queue_end(rc_topic_queue(topic, 0)), 1);
+    test_server_remove(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_departures_wait_and_new_clients_are_refused_until_there_is_room),
         cmocka_unit_test(test_a_client_that_the_log_does_not_take_is_let_go_in_time),
+        cmocka_unit_test(test_a_will_that_goes_out_waits_for_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

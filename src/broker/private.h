@@ -125,9 +125,10 @@ struct rc_broker {
     struct rc_sys sys;
     struct rc_list review; /* of conns: those to be gone through after a reload */
     struct rc_timer review_timer;
-    struct rc_list absent; /* sessions without a connection, the longest absent first */
-    struct rc_list wills;  /* those that are due */
-    size_t will_bytes;     /* of all wills */
+    struct rc_list absent;        /* sessions without a connection, the longest absent first */
+    struct rc_list wills;         /* those that are due */
+    struct rc_list wills_waiting; /* ... and for which the log has no room, in the order of their coming */
+    size_t will_bytes;            /* of all wills */
     struct rc_list lingering;
     uint32_t lingering_count;
     struct rc_roll roll;
@@ -364,6 +365,8 @@ bool rc_will_is_allowed(struct rc_conn *conn);
 void rc_will_send(struct rc_broker *broker, struct rc_session *session);
 /* At the end of a turn: publishes those that are due; false when there were none. */
 bool rc_wills_publish(struct rc_broker *broker);
+/* Those that waited for the log are due again, when it takes something. */
+void rc_wills_retry(struct rc_broker *broker);
 void rc_wills_free(struct rc_broker *broker);
 
 #endif

@@ -228,7 +228,7 @@ enum rc_routed rc_route(struct rc_broker *broker, const struct rc_instance *inst
         from != NULL ? rc_outflow_take(broker, instance, publish, from) : RC_OUTFLOW_NONE;
     if (outflow == RC_OUTFLOW_REFUSED && publish->qos > 0) { /* its publisher is told, and sends it again */
         rc_publication_unref(publication);
-        return RC_ROUTED_FULL;
+        return RC_ROUTED_LOG_FULL;
     }
     if (is_retained)
         rc_persist_retained(broker, instance->id, publication);
@@ -238,12 +238,11 @@ enum rc_routed rc_route(struct rc_broker *broker, const struct rc_instance *inst
     return is_wanted || outflow == RC_OUTFLOW_TAKEN ? RC_ROUTED : RC_ROUTED_TO_NOBODY;
 }
 
-void rc_publish_internal(struct rc_broker *broker, struct rc_slice instance_id,
-                         const struct rc_mqtt_publish *publish, struct rc_session *from)
+enum rc_routed rc_publish_internal(struct rc_broker *broker, struct rc_slice instance_id,
+                                   const struct rc_mqtt_publish *publish, struct rc_session *from)
 {
     const struct rc_instance *instance = rc_catalog_instance(broker->catalog, instance_id);
-    if (instance != NULL)
-        rc_route(broker, instance, publish, from);
+    return instance != NULL ? rc_route(broker, instance, publish, from) : RC_ROUTED_TO_NOBODY;
 }
 
 /* ---- retained messages for a new subscription ---- */

@@ -14,7 +14,8 @@ struct rc_subscription;
 enum rc_routed {
     RC_ROUTED,
     RC_ROUTED_TO_NOBODY, /* nobody wants it, as far as this shard knows */
-    RC_ROUTED_FULL,      /* not published: no room for another retained message, or in the log */
+    RC_ROUTED_FULL,      /* not published: no room for another retained message */
+    RC_ROUTED_LOG_FULL,  /* not published: an outflow rule has it, and the log takes nothing now */
 };
 
 /*
@@ -24,9 +25,9 @@ enum rc_routed {
  */
 enum rc_routed rc_route(struct rc_broker *broker, const struct rc_instance *instance,
                         const struct rc_mqtt_publish *publish, const struct rc_session *from);
-/* The same for what the server sends by itself; harmless when the instance is gone. */
-void rc_publish_internal(struct rc_broker *broker, struct rc_slice instance,
-                         const struct rc_mqtt_publish *publish, struct rc_session *from);
+/* The same for what the server sends by itself; when the instance is gone it goes to nobody. */
+enum rc_routed rc_publish_internal(struct rc_broker *broker, struct rc_slice instance,
+                                   const struct rc_mqtt_publish *publish, struct rc_session *from);
 /* Another shard has forwarded it: delivers what concerns this one. */
 void rc_route_arrived(struct rc_broker *broker, struct rc_slice instance, struct rc_publication *publication);
 /* Delivers to this shard's subscribers alone; true when there are any. */

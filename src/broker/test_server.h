@@ -19,6 +19,7 @@
 #include "net/listener.h"
 #include "presence/event.h"
 #include "presence/recovery.h"
+#include "session_store/session_store.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -39,6 +40,8 @@ struct test_server {
     size_t max_queued_bytes;
     uint64_t session_keep_ms; /* the instance's limit */
     bool is_standard;         /* the instance's profile, which takes anonymous clients; else the product's */
+    bool has_outflow;         /* what is published below `top` goes to the topic OUT too */
+    struct rc_session_store *sessions; /* the test's own; NULL: none */
 
     char dir[64];
     char snapshot[96];
@@ -53,6 +56,21 @@ struct test_server {
 };
 
 /* ---- the server ---- */
+
+static inline void test_server_outflow(struct test_server *server, struct rc_instance *instance)
+{
+    struct rc_flow_rule flow = {.id = rc_slice_str("out-1"),
+                                .mqtt_topic = rc_slice_str("top"),
+                                .topic_name = rc_slice_str("OUT"),
+                                .queues = 1,
+                                .is_enabled = true};
+    struct rc_error error;
+    assert_int_equal(rc_catalog_add_flow_rule(&instance->outflows, &flow), 0);
+    struct rc_flow_rule *added = rc_trie_find(&instance->outflows, rc_slice_str("top"));
+    assert_int_equal(rc_store_create_topic(server->store, rc_slice_str("OUT"), 1, RC_PERM_READ_WRITE,
+                                           &added->topic, &error),
+                     0);
+}
 
 static inline void test_server_catalog(struct test_server *server)
 {
@@ -73,6 +91,8 @@ static inline void test_server_catalog(struct test_server *server)
         instance->group = group;
     }
     rc_catalog_add_parent_topic(instance, rc_slice_str("top"));
+    if (server->has_outflow)
+        test_server_outflow(server, instance);
     assert_int_equal(rc_store_create_topic(server->store, rc_slice_str("EVENTS"), 4, RC_PERM_READ_WRITE,
                                            &server->catalog->presence_topic, &error),
                      0);
@@ -113,6 +133,7 @@ static inline void test_server_shard(struct test_server *server, uint32_t i, int
     options.brokers = server->brokers;
     options.catalog = server->catalog;
     options.max_connections = 1000;
+    options.sessions = server->sessions;
     options.floor_ms = rc_presence_recovery_greatest_ms(server->recovery);
     if (server->connect_timeout_ms > 0)
         options.connect_timeout_ms = server->connect_timeout_ms;
@@ -165,6 +186,8 @@ static inline void test_server_stop(struct test_server *server)
         rc_listener_stop(&server->listeners[i]);
     }
     assert_int_equal(rc_log_writer_stop(server->writer), 0);
+    if (server->sessions != NULL)
+        rc_session_store_stop(server->sessions);
     for (bool had_any = true; had_any;) { /* what they had posted to each other */
         had_any = false;
         for (uint32_t i = 0; i < server->shards; i++)

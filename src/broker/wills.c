@@ -5,6 +5,8 @@
  * - A will belongs to the session. One that is due is not published where that is found, for that may be in
  *   the middle of publishing something else: it stands in a line until the turn ends.
  * - It goes the way of a PUBLISH, so its properties are kept as a PUBLISH has them.
+ * - One at QoS 1 or 2 that an outflow rule has, while the log takes nothing, waits until it does: nobody
+ * would send it again. Then it goes to RocketMQ and to subscribers, as it would have.
  */
 #include "broker/private.h"
 
@@ -118,7 +120,8 @@ void rc_will_send(struct rc_broker *broker, struct rc_session *session)
     rc_list_push_back(&broker->wills, &will->node);
 }
 
-static void publish(struct rc_broker *broker, const struct rc_will *will)
+/* False when it has to wait. */
+static bool publish(struct rc_broker *broker, const struct rc_will *will)
 {
     struct rc_slice payload = rc_slice(will->bytes + will->topic_len, will->payload_len);
     struct rc_slice props = rc_slice(payload.ptr + payload.len, will->props_len);
@@ -130,9 +133,14 @@ static void publish(struct rc_broker *broker, const struct rc_will *will)
     };
     uint8_t reason;
     if (rc_mqtt_props_decode(props, RC_MQTT_PUBLISH, &message.props, &reason) != RC_OK)
-        return; /* never happens: they were checked with the CONNECT */
+        return true; /* never happens: they were checked with the CONNECT */
+    if (rc_publish_internal(broker, rc_session_instance(will->session), &message, will->session) ==
+        RC_ROUTED_LOG_FULL) {
+        broker->outflow.was_refused = false; /* no client is to be told */
+        return false;
+    }
     RC_COUNT(&broker->counters, wills_sent);
-    rc_publish_internal(broker, rc_session_instance(will->session), &message, will->session);
+    return true;
 }
 
 bool rc_wills_publish(struct rc_broker *broker)
@@ -140,14 +148,26 @@ bool rc_wills_publish(struct rc_broker *broker)
     bool had_any = false;
     for (struct rc_list *node; (node = rc_list_pop_front(&broker->wills)) != NULL; had_any = true) {
         struct rc_will *will = rc_container_of(node, struct rc_will, node);
-        publish(broker, will);
-        free_will(will);
+        if (publish(broker, will))
+            free_will(will);
+        else
+            rc_list_push_back(&broker->wills_waiting, &will->node);
     }
     return had_any;
+}
+
+void rc_wills_retry(struct rc_broker *broker)
+{
+    if (rc_log_writer_is_blocked(broker->options.writer))
+        return;
+    for (struct rc_list *node; (node = rc_list_pop_front(&broker->wills_waiting)) != NULL;)
+        rc_list_push_back(&broker->wills, node);
 }
 
 void rc_wills_free(struct rc_broker *broker)
 {
     for (struct rc_list *node; (node = rc_list_pop_front(&broker->wills)) != NULL;)
+        free_will(rc_container_of(node, struct rc_will, node));
+    for (struct rc_list *node; (node = rc_list_pop_front(&broker->wills_waiting)) != NULL;)
         free_will(rc_container_of(node, struct rc_will, node));
 }

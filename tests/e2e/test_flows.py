@@ -12,6 +12,7 @@ from paho.mqtt.properties import Properties
 
 from harness.procs import wait_until
 from harness.rollcall import BINARY, GROUP, INSTANCE, PARENT, Rollcall, password, user
+from harness.sides import Own
 
 OUT = "{id: out-1, type: outflow, source: {mqtt_topic: sensors}, topic: GID_out, queues: 4}"
 IN = "{id: in-1, type: inflow, source: {topic: GID_in}, target: {mqtt_topic: sensors}, queues: 4}"
@@ -154,47 +155,6 @@ def test_a_rule_that_cannot_be_is_refused_with_words(rule, words, tmp_path):
 
 # ---- inflow, and both ways through real clusters ----
 
-KEYS = {"ak": "TestAccessKey", "sk": "TestSecretKey"}
-
-
-class Own:
-    """This server's own endpoint as the RocketMQ side."""
-    name, more, version = "own", "", "own"
-    keys = KEYS
-
-    def source(self, topic):
-        return f"topic: {topic}"
-
-    def target(self, topic):
-        return f"topic: {topic}"
-
-    def namesrv(self, server):
-        return server.namesrv
-
-
-class Apache(Own):
-    keys = {}
-
-    def __init__(self, cluster):
-        self.cluster = cluster
-        self.version = cluster.version
-        self.more = f", instances: [{{name: apache, nameservers: ['{cluster.namesrv}']}}]"
-
-    def source(self, topic):
-        return f"instance: apache, topic: {topic}"
-
-    def target(self, topic):
-        return f"target: {{instance: apache, topic: {topic}}}"
-
-    def namesrv(self, server):
-        return self.cluster.namesrv
-
-
-@pytest.fixture(params=["own", "cluster49", "cluster53"])
-def side(request):
-    return Own() if request.param == "own" else Apache(request.getfixturevalue(request.param))
-
-
 class Producer:
     def __init__(self, driver, namesrv, **keys):
         self.driver, self.name = driver, f"p-{namesrv}"
@@ -241,7 +201,7 @@ def test_rocketmq_messages_reach_subscribers_and_single_clients(side, rmq49, tmp
     device.close()
     producer.send(topic, "not kept", mqttSecondTopic=f"/p2p/{device.id}", cleansessionflag="true")
     producer.send(topic, "kept", mqttSecondTopic=f"/p2p/{device.id}", cleansessionflag="false")
-    wait_until("all of them", lambda: numbers(server, "in-1")["delivered"] == 26 + was_there, 60)
+    wait_until("all of them", lambda: numbers(server, "in-1")["matched"] == 26 + was_there, 60)
     back = Client(server, "device", clean=False)
     wait_until("what was kept", lambda: back.messages, 30)
     back.close(), reader.close(), producer.close()
@@ -253,7 +213,8 @@ def test_rocketmq_messages_reach_subscribers_and_single_clients(side, rmq49, tmp
     assert 0 < five.properties.MessageExpiryInterval <= 600
     assert sorted(device.messages) == sorted([("shown/to/you", "real", 2), (f"{PARENT}/p2p/{device.id}", "p2p", 1)])
     assert back.messages == [(f"{PARENT}/p2p/{device.id}", "kept", 1)]
-    assert numbers(server, "in-1")["dropped"] == 0
+    told = numbers(server, "in-1")
+    assert (told["delivered"], told["dropped"]) == (25 + was_there, 1)  # nobody got what was not to be kept
     server.stop()
 
 
@@ -261,7 +222,7 @@ def test_what_came_from_rocketmq_for_an_absent_client_survives_kill_9(rmq49, tmp
     side = Own()
     server = make_server(tmp_path, in_rule(side, "GID_kept")).start()
     Client(server, "away", clean=False).close()
-    producer = Producer(rmq49, server.namesrv, **KEYS)
+    producer = Producer(rmq49, server.namesrv, **Own.keys)
     for i in range(200):
         producer.send("GID_kept", str(i), mqttSecondTopic=f"/p2p/{GROUP}@@@away")
     wait_until("some of them", lambda: numbers(server, "in-1")["delivered"] >= 50, 60)
@@ -277,7 +238,7 @@ def test_what_came_from_rocketmq_for_an_absent_client_survives_kill_9(rmq49, tmp
 def test_what_cannot_be_published_is_dropped_and_counted_and_the_rest_goes_on(rmq49, tmp_path):
     server = make_server(tmp_path, in_rule(Own(), "GID_bad")).start()
     reader = Client(server, "reader", filters=[f"{PARENT}/#"])
-    producer = Producer(rmq49, server.namesrv, **KEYS)
+    producer = Producer(rmq49, server.namesrv, **Own.keys)
     producer.send("GID_bad", "wildcard", mqttSecondTopic="/a/#")
     producer.send("GID_bad", "x" * (64 * 1024 + 1))
     producer.send("GID_bad", "its own", topic=f"{PARENT}/a", rcInstance=INSTANCE)

@@ -19,19 +19,26 @@ static bool is_sound(const struct rc_instance *instance, const struct rc_inflow 
            (is_p2p || inflow->topic.len <= instance->limits.topic_len_max);
 }
 
-/* To one client, as its session says; without a session there is nobody. */
-static void deliver_p2p(struct rc_broker *broker, const struct rc_inflow *inflow,
+/* To one client, as its session says; false when there is nobody to get it. */
+static bool deliver_p2p(struct rc_broker *broker, const struct rc_inflow *inflow,
                         const struct rc_mqtt_publish *publish, struct rc_slice client_id)
 {
     struct rc_session *session = rc_session_find(broker, inflow->instance, client_id);
     if (session == NULL || (session->conn == NULL && inflow->is_for_present))
-        return;
+        return false;
     struct rc_publication *publication =
         rc_publication_create(publish, 0, rc_loop_now_ms(broker->options.loop));
     publication->is_p2p = true;
     struct rc_copy copy = {.publication = publication, .qos = publication->qos};
     rc_delivery_send(broker, session, &copy);
     rc_publication_unref(publication);
+    return true;
+}
+
+static bool end(struct rc_inflow *inflow, enum rc_inflow_result result)
+{
+    inflow->on_done(inflow, result);
+    return true;
 }
 
 /* False when it has to wait. */
@@ -41,13 +48,14 @@ static bool publish(struct rc_broker *broker, struct rc_inflow *inflow)
     struct rc_mqtt_publish packet = {.topic = inflow->topic, .payload = inflow->payload, .qos = inflow->qos};
     struct rc_slice client_id;
     uint8_t reason;
+    if (atomic_load_explicit(&inflow->is_given_up, memory_order_relaxed))
+        return end(inflow, RC_INFLOW_GIVEN_UP);
     if (instance == NULL || (inflow->qos > 0 && rc_persist_is_blocked(broker)))
         return false;
     if (!is_sound(instance, inflow) ||
         rc_mqtt_props_decode(inflow->props, RC_MQTT_PUBLISH, &packet.props, &reason) < 0) {
         RC_COUNT(&broker->counters, inflow_refused);
-        inflow->on_done(inflow, RC_INFLOW_REFUSED);
-        return true;
+        return end(inflow, RC_INFLOW_REFUSED);
     }
     if (packet.qos > instance->limits.qos_max)
         packet.qos = instance->limits.qos_max;
@@ -55,7 +63,8 @@ static bool publish(struct rc_broker *broker, struct rc_inflow *inflow)
     if (rc_access_p2p_target(instance, inflow->topic, &client_id)) {
         if (inflow->shown_topic.len > 0)
             packet.topic = inflow->shown_topic;
-        deliver_p2p(broker, inflow, &packet, client_id);
+        if (!deliver_p2p(broker, inflow, &packet, client_id))
+            return end(inflow, RC_INFLOW_NO_CLIENT);
     } else {
         rc_route(broker, instance, &packet, NULL);
     }
@@ -65,21 +74,20 @@ static bool publish(struct rc_broker *broker, struct rc_inflow *inflow)
 
 void rc_inflow_retry(struct rc_broker *broker)
 {
-    while (!rc_list_is_empty(&broker->inflows)) {
-        struct rc_inflow *inflow = rc_container_of(broker->inflows.next, struct rc_inflow, node);
-        rc_list_remove(&inflow->node);
-        if (publish(broker, inflow))
-            continue;
-        rc_list_push_back(broker->inflows.next, &inflow->node); /* in front of the others */
-        return;
-    }
+    struct rc_list waiting;
+    rc_list_init(&waiting);
+    for (struct rc_list *node; (node = rc_list_pop_front(&broker->inflows)) != NULL;)
+        if (!publish(broker, rc_container_of(node, struct rc_inflow, node)))
+            rc_list_push_back(&waiting, node);
+    for (struct rc_list *node; (node = rc_list_pop_front(&waiting)) != NULL;)
+        rc_list_push_back(&broker->inflows, node);
 }
 
 static void on_mail(struct rc_mail *mail, struct rc_loop *loop)
 {
     struct rc_inflow *inflow = rc_container_of(mail, struct rc_inflow, mail);
     struct rc_broker *broker = inflow->broker;
-    if (!rc_list_is_empty(&broker->inflows) || !publish(broker, inflow))
+    if (!publish(broker, inflow))
         rc_list_push_back(&broker->inflows, &inflow->node);
 }
 

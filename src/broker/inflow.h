@@ -9,11 +9,15 @@
 #include "broker/persist.h"
 #include "loop/loop.h"
 
+#include <stdatomic.h>
+
 struct rc_broker;
 
 enum rc_inflow_result {
     RC_INFLOW_TAKEN,
-    RC_INFLOW_REFUSED, /* it cannot be published: a topic that is none, or more than the instance's limits */
+    RC_INFLOW_NO_CLIENT, /* P2P: the client has no session, or is away and the message is not to be kept */
+    RC_INFLOW_REFUSED,  /* it cannot be published: a topic that is none, or more than the instance's limits */
+    RC_INFLOW_GIVEN_UP, /* its sender did not want it any more before it was published */
 };
 
 /* One message. The texts are the sender's and live until on_done. */
@@ -26,16 +30,17 @@ struct rc_inflow {
     struct rc_slice shown_topic; /* P2P: what the client is told instead of its fixed topic; empty: that */
     struct rc_slice props;       /* encoded as a PUBLISH of version 5 has them; valid */
     uint8_t qos;
-    bool is_for_present; /* P2P: not kept for a client that is away */
-    void *owner;         /* the sender's */
+    bool is_for_present;     /* P2P: not kept for a client that is away */
+    atomic_bool is_given_up; /* set by the sender, any thread: one that waits is not published any more */
+    void *owner;             /* the sender's */
     /* On the shard's thread, exactly once, unless the shard ends before. */
     void (*on_done)(struct rc_inflow *inflow, enum rc_inflow_result result);
 };
 
 /*
- * Any thread. Which shard takes it follows from the topic: P2P messages of a client, and messages of a topic,
- * stay in the order of these calls. A message waits here while its instance is not there yet or the session
- * store takes nothing; the sender bounds how many are under way.
+ * Any thread. Which shard takes it follows from the topic. A message waits here while its instance is not
+ * there (yet), and at QoS 1 and 2 while the session store takes nothing; others pass it by. So a sender that
+ * wants an order posts the next when the one before is done, and bounds how many are under way.
  */
 void rc_inflow_post(struct rc_broker **brokers, uint32_t shards, struct rc_inflow *inflow);
 

@@ -111,6 +111,7 @@ static bool wait_for(struct rc_inflow_rule *in, struct errand *errand)
     while (!atomic_load(&in->is_stopping))
         if (rc_semaphore_wait(&errand->done, LOOK_MS))
             return true;
+    atomic_store(&errand->inflow.is_given_up, true);
     return sem_trywait(&errand->done) == 0;
 }
 
@@ -150,8 +151,9 @@ static enum rc_consume_result on_message(const struct rc_consumer_message *messa
     struct errand *errand = make_errand(in, rc_slice(message->body, message->body_len));
     note_under_way(in, message->born_ms);
     rc_inflow_post(in->rules->brokers, in->rules->brokers_count, &errand->inflow);
-    bool is_done = wait_for(in, errand);
+    bool is_done = wait_for(in, errand) && errand->result != RC_INFLOW_GIVEN_UP;
     bool is_taken = is_done && errand->result == RC_INFLOW_TAKEN;
+    bool is_refused = is_done && errand->result == RC_INFLOW_REFUSED;
     note_under_way(in, 0);
     unref_errand(errand);
     if (!is_done) { /* it comes again */
@@ -159,7 +161,7 @@ static enum rc_consume_result on_message(const struct rc_consumer_message *messa
         return RC_CONSUME_LATER;
     }
     atomic_fetch_add(is_taken ? &tally->delivered : &tally->dropped, 1);
-    if (!is_taken)
+    if (is_refused)
         tell(in, "a message is dropped: its topic or its size is more than the instance allows");
     return RC_CONSUME_COMMIT;
 }

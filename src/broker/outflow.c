@@ -37,14 +37,14 @@ static void empty(struct rc_buf *buf, size_t max)
 
 /* ---- properties ---- */
 
-/* As RocketMQ's clients lay it out: bytes 10 to 13 are the time, the last two count. */
+/* As RocketMQ's clients lay it out: bytes 10 to 13 are the time in the month, the last two count. */
 static int put_unique_key(struct rc_outflow *outflow, int64_t now_ms)
 {
     char hex[RC_UNIQ_KEY_LEN];
     if (!outflow->has_id && getrandom(outflow->id, 10, 0) != 10)
         return RC_ERR_IO;
     outflow->has_id = true;
-    rc_store_u32(outflow->id + 10, (uint32_t)now_ms);
+    rc_store_u32(outflow->id + 10, rc_event_month_ms(now_ms));
     rc_store_u16(outflow->id + 14, ++outflow->counter);
     rc_hex_upper(hex, outflow->id, sizeof(outflow->id));
     return rc_props_put(&outflow->props, RC_PROP_UNIQ_KEY, rc_slice(hex, sizeof(hex)));
@@ -81,6 +81,8 @@ static int put_version_5(struct rc_outflow *outflow, const struct rc_mqtt_props 
     if (rc_mqtt_props_has(props, RC_MQTT_PROP_MESSAGE_EXPIRY))
         err = rc_props_put(&outflow->props, "mqtt5MsgExpireInterval",
                            rc_slice(digits, rc_decimal(digits, props->numbers[RC_MQTT_PROP_MESSAGE_EXPIRY])));
+    if (props->strings[RC_MQTT_PROP_CONTENT_TYPE].len > RC_OUTFLOW_CONTENT_TYPE_MAX)
+        return RC_ERR_TOO_LARGE;
     if (err == RC_OK && rc_mqtt_props_has(props, RC_MQTT_PROP_CONTENT_TYPE))
         err = rc_props_put(&outflow->props, "mqtt5ContentType", props->strings[RC_MQTT_PROP_CONTENT_TYPE]);
     return err ? err : put_user_properties(outflow, props->raw);
@@ -94,7 +96,7 @@ static int put_properties(struct rc_outflow *outflow, const struct rc_mqtt_publi
     struct rc_buf *props = &outflow->props;
     size_t at = 0;
     rc_topic_next_level(publish->topic, &at, &parent);
-    empty(props, RC_MESSAGE_PROPS_MAX);
+    empty(props, RC_OUTFLOW_PROPERTIES_MAX);
     empty(&outflow->scratch, 4 * RC_CLIENT_ID_MAX);
     int err = rc_event_put_keys(&outflow->scratch, client_id);
     err = err ? err : rc_props_put(props, RC_PROP_KEYS, rc_buf_slice(&outflow->scratch));
@@ -106,7 +108,9 @@ static int put_properties(struct rc_outflow *outflow, const struct rc_mqtt_publi
     err = err ? err : rc_props_put(props, "clientId", client_id);
     err = err ? err : rc_props_put(props, "topic", publish->topic);
     err = err ? err : rc_props_put(props, RC_PROP_INSTANCE, rc_session_instance(from));
-    return err ? err : put_version_5(outflow, &publish->props);
+    err = err ? err : put_version_5(outflow, &publish->props);
+    return err == RC_ERR_FULL ? RC_ERR_TOO_LARGE
+                              : err; /* it would never fit: not as when the log takes nothing */
 }
 
 /* ---- the log ---- */

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "mqtt/packet.h"
+#include "store/message.h"
 
 #include <stdint.h>
 
@@ -15,7 +16,13 @@ struct rc_flow_rule;
 struct rc_instance;
 struct rc_session;
 
-enum { RC_OUTFLOW_USER_PROPERTIES_MAX = 8 * 1024 }; /* bytes of mqtt5UserProperty */
+enum {
+    RC_OUTFLOW_USER_PROPERTIES_MAX = 8 * 1024, /* bytes of mqtt5UserProperty */
+    RC_OUTFLOW_CONTENT_TYPE_MAX = 1024,        /* of mqtt5ContentType */
+    /* Of all: Apache's brokers add properties of their own to a batch's messages (CLUSTER), and past the
+     * format's limit spoil the batch. */
+    RC_OUTFLOW_PROPERTIES_MAX = RC_MESSAGE_PROPS_MAX - 1024,
+};
 
 struct rc_outflow {
     struct rc_buf props, scratch;

@@ -157,13 +157,13 @@ static void find_months(void)
     }
 }
 
-static int64_t month_start_ms(int64_t ms)
+uint32_t rc_event_month_ms(int64_t ms)
 {
     pthread_once(&months_once, find_months);
     int i = 0;
     while (i + 1 < MONTHS_KEPT && month_starts[i + 1] <= ms)
         i++;
-    return ms < month_starts[0] ? ms : month_starts[i];
+    return ms < month_starts[0] ? 0 : (uint32_t)(ms - month_starts[i]);
 }
 
 /*
@@ -190,7 +190,7 @@ void rc_event_uniq_key(const struct rc_event *event, char *out)
     uint8_t digest[SHA256_DIGEST_LENGTH], key[RC_UNIQ_KEY_LEN / 2];
     hash_of(event, digest);
     memcpy(key, digest, sizeof(key));
-    rc_store_u32(key + 10, (uint32_t)(event->time_ms - month_start_ms(event->time_ms)));
+    rc_store_u32(key + 10, rc_event_month_ms(event->time_ms));
     rc_hex_upper(out, key, sizeof(key));
 }
 

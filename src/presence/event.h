@@ -59,6 +59,11 @@ int rc_event_put_keys(struct rc_buf *out, struct rc_slice client_id);
 int rc_event_put_body(struct rc_buf *out, const struct rc_event *event);
 int rc_event_put_props(struct rc_buf *out, const struct rc_event *event);
 
+/*
+ * Milliseconds since the local month of `ms` began: bytes 10 to 13 of a UNIQ_KEY, from which RocketMQ's
+ * clients take the days that they look a key up in.
+ */
+uint32_t rc_event_month_ms(int64_t ms);
 /* RC_UNIQ_KEY_LEN upper-case hex digits, no NUL. */
 void rc_event_uniq_key(const struct rc_event *event, char *out);
 

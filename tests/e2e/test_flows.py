@@ -4,6 +4,7 @@ import json
 import subprocess
 import threading
 import urllib.request
+from datetime import datetime
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -101,7 +102,26 @@ def test_what_clients_publish_is_in_the_log_with_its_properties(tmp_path):
     assert (to_one["qoslevel"], to_one["cleansessionflag"]) == ("2", "true")
     assert json.loads(to_one["mqtt5UserProperty"]) == [{"key": "k1", "value": "v1"}, {"key": "k\"2", "value": "v2"}]
     assert (to_one["mqtt5MsgExpireInterval"], to_one["mqtt5ContentType"]) == ("60", "text/plain")
-    assert len({message["properties"]["UNIQ_KEY"] for message in logged(server, "GID_out")}) == 3
+    keys = {message["properties"]["UNIQ_KEY"] for message in logged(server, "GID_out")}
+    assert len(keys) == 3
+    month = datetime.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    since = (datetime.now() - month).total_seconds() * 1000  # from here RocketMQ's clients know when to look a key up
+    assert all(since - 120_000 < int(key[20:28], 16) <= since for key in keys)
+
+
+def test_a_message_whose_properties_are_too_many_goes_on_in_mqtt_alone(tmp_path):
+    server = make_server(tmp_path, OUT).start()
+    client = Client(server, "one", mqtt.MQTTv5, filters=[f"{PARENT}/#"])
+    for size in (100, 1025, 33000):
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.ContentType = "x" * size
+        client.publish(PARENT, str(size), 1, properties)
+    wait_until("the acknowledgements", lambda: client.acked == 3)
+    wait_until("the messages", lambda: [payload for _, payload, _ in client.messages] == ["100", "1025", "33000"])
+    wait_until("the numbers", lambda: numbers(server, "out-1").get("dropped") == 2)
+    client.close()
+    server.stop()
+    assert [message["body"] for message in logged(server, "GID_out")] == ["100"]
 
 
 @pytest.mark.parametrize("qos", [1, 2])

@@ -170,7 +170,8 @@ static void read_log(struct rc_feed *feed)
         if (feed->cursor < feed->drop_to)
             rc_feed_advance(feed);
     }
-    if (got < 0 || err != RC_OK)
+    feed->is_log_bad = got < 0 || err != RC_OK;
+    if (feed->is_log_bad)
         rc_feed_tell(feed, "the log", rc_err_text(got < 0 ? got : err));
     if (got != 0 || err != RC_OK)
         rc_timer_start(feed->rules->loop, &feed->pump, got > 0 && err == RC_OK ? 0 : READ_AGAIN_MS);
@@ -235,6 +236,8 @@ static bool is_held_up(const struct rc_feed *feed)
 {
     if (!feed->has_route)
         return feed->error[0] != '\0';
+    if (feed->is_log_bad)
+        return true;
     for (uint32_t i = 0; i < feed->layout_used.queues && feed->queues != NULL; i++)
         if (feed->queues[i].attempts > 0)
             return true;
@@ -295,6 +298,28 @@ struct rc_feed *rc_feed_create(struct rc_rules *rules)
     return feed;
 }
 
+/*
+ * A power cut may have taken the end of the log (its files are not synced each time) and left the cursor
+ * behind it. What is said of those messages must not be true of the ones that get their offsets, so this is
+ * saved before there are any.
+ */
+static int forget_what_is_gone(struct rc_feed *feed)
+{
+    uint64_t end = rc_queue_end(feed->queue);
+    if (feed->cursor <= end && feed->drop_to <= end)
+        return RC_OK;
+    rc_log_warn("rules", "%s -> %s/%s: the log ends %" PRIu64 " messages before what is known to be sent",
+                feed->rule, feed->target, feed->target_topic, feed->cursor > end ? feed->cursor - end : 0);
+    feed->drop_to = feed->drop_to < end ? feed->drop_to : end;
+    feed->cursor = feed->cursor < end ? feed->cursor : end;
+    if (feed->dropped_lost > feed->cursor)
+        feed->dropped_lost = feed->cursor;
+    if (feed->dropped_settled > feed->cursor - feed->dropped_lost)
+        feed->dropped_settled = feed->cursor - feed->dropped_lost;
+    feed->dropped_by_operator = feed->dropped_settled;
+    return rc_feed_save(feed);
+}
+
 int rc_feed_open(struct rc_feed *feed, struct rc_error *error)
 {
     struct rc_topic *topic;
@@ -303,9 +328,10 @@ int rc_feed_open(struct rc_feed *feed, struct rc_error *error)
     if (err != RC_OK)
         return err;
     feed->queue = rc_topic_queue(topic, 0);
-    /* A power cut may have taken what was sent already. */
-    if (feed->cursor > rc_queue_end(feed->queue))
-        feed->cursor = rc_queue_end(feed->queue);
+    err = forget_what_is_gone(feed);
+    if (err != RC_OK)
+        return rc_error_set(error, err, "rollcall/rule-%s, how far a rule got, cannot be written: %s",
+                            feed->topic, rc_err_text(err));
     feed->read_to = feed->cursor;
     atomic_store(&feed->saved_cursor, feed->cursor);
     return RC_OK;
@@ -330,11 +356,9 @@ void rc_feed_set_cluster(struct rc_feed *feed, struct rc_cluster *cluster)
     feed->layout_used = (struct rc_layout){.count = 0};
     feed->cluster = cluster;
     feed->under_way = 0;
-    feed->read_to = feed->cursor;
-    feed->done_ahead = 0;
-    feed->dropped_by_operator = feed->dropped_settled;
     feed->is_asking = feed->is_route_soon = feed->has_route = false;
     feed->is_layout_new = true;
+    feed->error[0] = '\0'; /* of the one before */
     if (cluster != NULL)
         rc_feed_ask_route(feed);
     else

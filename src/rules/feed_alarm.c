@@ -21,11 +21,10 @@ static bool is_due(struct rc_feed_alarm *alarm, bool is_on)
 
 uint64_t rc_feed_held_bytes(struct rc_feed *feed)
 {
-    struct rc_queue_entry entry;
-    if (rc_queue_read(feed->queue, feed->cursor, &entry, 1) != 1)
-        return 0;
     uint64_t end = rc_store_max_physical(feed->rules->store);
-    return end > entry.physical_offset ? end - entry.physical_offset : 0;
+    uint64_t from = rc_queue_holds(feed->queue, feed->cursor, end);
+    uint64_t min = rc_store_min_physical(feed->rules->store);
+    return end - (from > min ? from : min);
 }
 
 static bool is_most(uint64_t used, uint64_t limit)

@@ -33,6 +33,21 @@ static uint64_t drop_of_queue(struct rc_feed_queue *queue, uint64_t offset)
     return count;
 }
 
+/* Without a cluster what was read hangs in no queue, and nothing is under way. */
+static uint64_t drop_of_window(struct rc_feed *feed, uint64_t offset)
+{
+    uint64_t count = 0;
+    for (uint64_t i = feed->cursor; i < offset && i < feed->read_to; i++) {
+        if (at(feed, i)->is_done)
+            continue;
+        at(feed, i)->is_done = at(feed, i)->is_dropped = true;
+        count++;
+    }
+    feed->done_ahead += count;
+    feed->dropped_by_operator += count;
+    return count;
+}
+
 uint64_t rc_feed_drop(struct rc_feed *feed, uint64_t offset)
 {
     uint64_t count = 0;
@@ -40,6 +55,8 @@ uint64_t rc_feed_drop(struct rc_feed *feed, uint64_t offset)
         return 0;
     if (offset > feed->drop_to)
         feed->drop_to = offset;
+    if (feed->queues == NULL)
+        count = drop_of_window(feed, offset);
     for (uint32_t i = 0; i < feed->layout_used.queues && feed->queues != NULL; i++)
         count += drop_of_queue(&feed->queues[i], offset);
     rc_feed_advance(feed);

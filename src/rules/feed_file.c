@@ -27,6 +27,7 @@ int rc_feed_save(struct rc_feed *feed)
     rc_json_put_int(&json, "dropped", (int64_t)feed->dropped_lost);
     rc_json_put_int(&json, "droppedByOperator", (int64_t)feed->dropped_settled);
     rc_json_put_int(&json, "dropTo", (int64_t)feed->drop_to);
+    rc_json_put_bool(&json, "failover", feed->fails_over);
     rc_json_key(&json, "brokers");
     rc_json_array_begin(&json);
     for (uint32_t i = 0; i < feed->layout.count; i++) {
@@ -96,6 +97,7 @@ int rc_feed_parse(struct rc_feed *feed, struct rc_slice text)
                     (take_number(root, "droppedByOperator", &feed->dropped_settled) &&
                      take_number(root, "dropTo", &feed->drop_to))) &&
                    take_brokers(json_object_get(root, "brokers"), &feed->layout);
+    feed->fails_over = json_is_true(json_object_get(root, "failover")); /* an older version's file: no */
     json_decref(root);
     feed->dropped_by_operator = feed->dropped_settled;
     atomic_store(&feed->saved_cursor, feed->cursor);

@@ -131,6 +131,7 @@ static int ensure_feed(struct rc_rules *rules, const struct rc_instance *instanc
     put(feed->instance, sizeof(feed->instance), instance->id);
     put(feed->target, sizeof(feed->target), rule->target->name);
     put(feed->target_topic, sizeof(feed->target_topic), rule->target_topic);
+    feed->fails_over = rule->fails_over;
     int err = rc_feed_open(feed, error);
     if (err == RC_OK && (err = rc_feed_save(feed)) != RC_OK)
         rc_error_set(error, err, "rule %s: its file cannot be written: %s", feed->rule, rc_err_text(err));
@@ -148,6 +149,7 @@ static int mark_current(struct rc_rules *rules, const struct rc_instance *instan
     if (feed == NULL)
         return RC_OK;
     feed->is_current = true;
+    feed->is_dirty = feed->is_dirty || feed->fails_over != rule->fails_over;
     feed->fails_over = rule->fails_over;
     return RC_OK;
 }
@@ -259,14 +261,11 @@ uint64_t rc_rules_keep_from(void *arg, uint64_t target)
     const struct rc_feed *held_by = NULL;
     pthread_mutex_lock(&rules->mutex);
     for (uint32_t i = 0; i < rules->feeds_count; i++) {
-        struct rc_queue_entry entry;
         struct rc_feed *feed = rules->feeds[i];
-        /* At its end nothing waits; what comes is behind the target. */
-        if (rc_queue_read(feed->queue, atomic_load(&feed->saved_cursor), &entry, 1) != 1 ||
-            entry.physical_offset >= keep)
-            continue;
-        keep = entry.physical_offset;
-        held_by = feed;
+        uint64_t from = rc_queue_holds(feed->queue, atomic_load(&feed->saved_cursor), keep);
+        if (from < keep)
+            held_by = feed;
+        keep = from;
     }
     pthread_mutex_unlock(&rules->mutex);
     uint64_t now = rc_clock_mono_ms();

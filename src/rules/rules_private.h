@@ -125,7 +125,7 @@ struct rc_feed {
     int64_t retrying_since_ms; /* wall clock; 0: it runs */
     uint64_t told_ms;          /* when it was last said in the log that it does not */
     char error[RC_RULES_ERROR_MAX];
-    bool is_dirty, is_route_bad, is_retrying;
+    bool is_dirty, is_route_bad, is_log_bad, is_retrying;
     struct rc_rule_stats stats; /* under the rules' mutex */
 };
 
@@ -133,7 +133,7 @@ struct rc_feed {
 struct rc_feed *rc_feed_create(struct rc_rules *rules);
 int rc_feed_open(struct rc_feed *feed, struct rc_error *error);
 void rc_feed_destroy(struct rc_feed *feed);
-/* Connects it with a cluster (or none), forgetting what was under way. */
+/* Connects it with a cluster (or none), forgetting what was under way, but not what was delivered. */
 void rc_feed_set_cluster(struct rc_feed *feed, struct rc_cluster *cluster);
 /* The log's queue has grown, or something changed. */
 void rc_feed_pump(struct rc_feed *feed);

@@ -5,6 +5,8 @@
 #include "rules/rules_private.h"
 #include "store/fs.h"
 
+#include <sys/resource.h>
+
 #define LOG_TOPIC RC_RULE_TOPIC_PREFIX "one_0123456789abcdef"
 
 struct world {
@@ -90,6 +92,55 @@ static void retention_goes_no_further_than_what_was_sent(void **state)
     assert_int_equal(rc_rules_keep_from(world->rules, end), end);
 }
 
+/* From here on no file can be opened, and so none of the first 100 entries of the rule's queue be read. */
+static void make_log_unreadable(struct world *world, struct rlimit *ret_before)
+{
+    append(world, 110);
+    assert_true(rc_queue_store_ms(world->rules->feeds[0]->queue, 105) > 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, ret_before), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = ret_before->rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+/* A log that cannot be asked is not one in which nothing waits. */
+static void retention_deletes_nothing_while_the_log_cannot_be_read(void **state)
+{
+    struct world *world = *state;
+    struct rlimit limit;
+    make_log_unreadable(world, &limit);
+    uint64_t end = rc_store_max_physical(world->store);
+    uint64_t keep = rc_rules_keep_from(world->rules, end);
+    uint64_t held = rc_feed_held_bytes(world->rules->feeds[0]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(keep, 0);
+    assert_int_equal(held, end);
+    assert_int_equal(rc_feed_held_bytes(world->rules->feeds[0]), end);
+}
+
+static void a_cursor_behind_the_end_of_the_log_is_brought_back_for_good(void **state)
+{
+    struct world *world = *state;
+    struct rc_feed *feed = world->rules->feeds[0];
+    append(world, 10);
+    feed->cursor = 20; /* sent, and the log's end went with the power */
+    feed->drop_to = 18;
+    feed->dropped_settled = 12;
+    assert_int_equal(rc_feed_save(feed), RC_OK);
+    close_rules(world);
+    open_rules(world, true);
+    assert_int_equal(world->rules->feeds[0]->cursor, 10);
+    append(world, 20); /* the cluster stays away meanwhile */
+    close_rules(world);
+    open_rules(world, true);
+    feed = world->rules->feeds[0];
+    assert_int_equal(feed->cursor, 10);
+    assert_int_equal(feed->drop_to, 10);
+    assert_int_equal(feed->dropped_by_operator, 10);
+    rc_feed_tick(feed);
+    assert_int_equal(feed->stats.delivered, 0);
+    assert_int_equal(feed->stats.waiting, 20);
+}
+
 static void the_cursor_and_the_queues_are_there_after_a_restart_also_of_a_disabled_rule(void **state)
 {
     struct world *world = *state;
@@ -98,6 +149,7 @@ static void the_cursor_and_the_queues_are_there_after_a_restart_also_of_a_disabl
     feed->cursor = 7;
     feed->dropped_lost = 2;
     feed->dropped_settled = 3;
+    feed->fails_over = true;
     rc_layout_take_route(
         &feed->layout,
         rc_slice_str("{\"brokerDatas\":[{\"brokerAddrs\":{0:\"127.0.0.1:1\"},\"brokerName\":\"a\"}],"
@@ -115,6 +167,7 @@ static void the_cursor_and_the_queues_are_there_after_a_restart_also_of_a_disabl
     assert_int_equal(feed->dropped_by_operator, 3);
     assert_int_equal(feed->layout.queues, 5);
     assert_string_equal(feed->layout.brokers[0].name, "a");
+    assert_true(feed->fails_over); /* as its rule last said */
 }
 
 /* The feed learns of one broker with one queue, and sends what it may. */
@@ -174,6 +227,72 @@ static void a_crash_amid_an_operators_drop_counts_nothing_twice(void **state)
     assert_int_equal(feed->cursor, 7);
     assert_int_equal(feed->dropped_by_operator, 5);
     assert_int_equal(feed->queues[0].head, 7);
+}
+
+/* Two messages of two queues; the second was delivered. */
+static struct rc_feed *deliver_ahead(struct world *world)
+{
+    struct rc_feed *feed = world->rules->feeds[0];
+    append(world, 2);
+    pump_to_one_queue(world, feed);
+    feed->window[1].is_done = true;
+    feed->window[0].next = RC_FEED_NONE;
+    feed->queues[0].tail = 0;
+    feed->queues[0].in_flight = 1;
+    feed->done_ahead = 1;
+    return feed;
+}
+
+static void another_connection_takes_nothing_back_that_was_delivered(void **state)
+{
+    struct world *world = *state;
+    struct rc_feed *feed = deliver_ahead(world);
+    struct rc_cluster *cluster = feed->cluster;
+    rc_feed_tick(feed);
+    assert_int_equal(feed->stats.delivered, 1);
+    rc_feed_set_cluster(feed, NULL);
+    rc_feed_tick(feed);
+    assert_int_equal(feed->stats.delivered, 1);
+    assert_int_equal(feed->stats.waiting, 1);
+    assert_non_null(strstr(feed->stats.error, "no RocketMQ instance of this name"));
+    rc_feed_set_cluster(feed, cluster);
+    rc_feed_tick(feed);
+    assert_string_equal(feed->stats.error, "");
+    pump_to_one_queue(world, feed);
+    assert_int_equal(feed->queues[0].head, 0);
+    assert_int_equal(feed->queues[0].tail, 0);
+}
+
+static void an_operator_drops_also_while_there_is_no_cluster(void **state)
+{
+    struct world *world = *state;
+    struct rc_feed *feed = deliver_ahead(world);
+    rc_feed_set_cluster(feed, NULL);
+    append(world, 3);
+    assert_int_equal(rc_feed_drop(feed, 4), 3); /* 0, 2 and 3: 1 was delivered */
+    assert_int_equal(feed->cursor, 4);
+    rc_feed_tick(feed);
+    assert_int_equal(feed->stats.delivered, 1);
+    assert_int_equal(feed->stats.dropped_by_operator, 3);
+    assert_int_equal(feed->stats.waiting, 1);
+}
+
+static void a_log_that_cannot_be_read_is_told_of(void **state)
+{
+    struct world *world = *state;
+    struct rc_feed *feed = world->rules->feeds[0];
+    struct rlimit limit;
+    while (rc_loop_drain(world->rules->loop))
+        ;
+    make_log_unreadable(world, &limit);
+    pump_to_one_queue(world, feed);
+    rc_feed_tick(feed);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(feed->stats.state, RC_RULE_RETRYING);
+    assert_non_null(strstr(feed->stats.error, "the log: "));
+    rc_feed_pump(feed);
+    rc_feed_tick(feed);
+    assert_int_equal(feed->stats.state, RC_RULE_RUNNING);
 }
 
 static void a_damaged_file_is_refused_by_name(void **state)
@@ -239,6 +358,14 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_crash_amid_an_operators_drop_counts_nothing_twice, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(retention_deletes_nothing_while_the_log_cannot_be_read, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_cursor_behind_the_end_of_the_log_is_brought_back_for_good, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(another_connection_takes_nothing_back_that_was_delivered, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_operator_drops_also_while_there_is_no_cluster, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_log_that_cannot_be_read_is_told_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_refused_by_name, set_up, tear_down),
         cmocka_unit_test(a_broker_that_the_name_server_forgets_keeps_its_queues),
         cmocka_unit_test(only_writable_queues_of_sane_brokers_count),

@@ -77,6 +77,20 @@ uint64_t rc_queue_search(struct rc_queue *queue, int64_t ms)
     return lo;
 }
 
+uint64_t rc_queue_holds(struct rc_queue *queue, uint64_t offset, uint64_t limit)
+{
+    struct rc_queue_entry entry = {.physical_offset = 0};
+    for (;;) {
+        uint64_t min = rc_queue_min(queue);
+        int got = rc_queue_read(queue, offset > min ? offset : min, &entry, 1);
+        if (got == RC_ERR_RANGE && rc_queue_min(queue) != min)
+            continue; /* retention went on in between */
+        if (got == 0 || (got == RC_ERR_RANGE && offset >= rc_queue_end(queue)))
+            return limit;
+        return got < 0 ? 0 : entry.physical_offset < limit ? entry.physical_offset : limit;
+    }
+}
+
 uint64_t rc_queue_seek(struct rc_queue *queue, uint64_t physical)
 {
     uint64_t lo = rc_queue_min(queue), hi = rc_queue_end(queue);

@@ -150,6 +150,11 @@ void rc_segment_release(struct rc_segment *segment); /* any thread; NULL is fine
 uint64_t rc_queue_search(struct rc_queue *queue, int64_t ms);
 /* First offset whose message stands at `physical` or behind it (or the end). */
 uint64_t rc_queue_seek(struct rc_queue *queue, uint64_t physical);
+/*
+ * Where in the log the messages from `offset` on begin, for who must not let them go: `limit` when there are
+ * none before that, 0 when it cannot be told (the queue cannot be read).
+ */
+uint64_t rc_queue_holds(struct rc_queue *queue, uint64_t offset, uint64_t limit);
 /* storeTimestamp of the message at `offset`, -1 when it is gone. */
 int64_t rc_queue_store_ms(struct rc_queue *queue, uint64_t offset);
 

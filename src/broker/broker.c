@@ -110,6 +110,7 @@ static void on_sweep(struct rc_timer *timer)
     rc_presence_on_room(broker->presence);
     rc_inflow_retry(broker);
     rc_wills_retry(broker);
+    rc_forward_sweep(broker);
     rc_retained_sweep(&broker->retained, rc_loop_now_ms(broker->options.loop));
     rc_timer_start(broker->options.loop, timer, RC_SWEEP_MS);
 }

@@ -1,3 +1,9 @@
+/*
+ * Design notes
+ * - A parcel goes back to its sender when it is delivered, with the small publications in it: they are let go
+ * on the shard that made them, whose next ones take their memory. Nobody is woken for that; the sender looks
+ * when it needs a parcel, and once a second.
+ */
 #include "broker/forward.h"
 
 #include "base/alloc.h"
@@ -15,7 +21,8 @@ struct forward {
 
 struct rc_parcel {
     struct rc_mail mail;
-    struct rc_broker *to;
+    struct rc_parcel *next; /* among those that came back */
+    struct rc_broker *from, *to;
     uint32_t count;
     struct forward forwards[PARCEL_MAX];
 };
@@ -26,7 +33,19 @@ static void deliver(struct rc_broker *broker, struct forward *forward)
     rc_persist_begin_errand(broker, forward->turn);
     rc_route_arrived(broker, rc_slice(forward->instance, forward->instance_len), publication);
     rc_persist_end_errand(broker, forward->turn, publication->origin != 0);
+    if (publication->is_small)
+        return; /* it goes back */
     rc_publication_unref(publication);
+    forward->publication = NULL;
+}
+
+static void give_back(struct rc_parcel *parcel)
+{
+    struct rc_parcel *head = atomic_load_explicit(&parcel->from->returned, memory_order_relaxed);
+    do {
+        parcel->next = head;
+    } while (!atomic_compare_exchange_weak_explicit(&parcel->from->returned, &head, parcel,
+                                                    memory_order_release, memory_order_relaxed));
 }
 
 static void on_parcel(struct rc_mail *mail, struct rc_loop *loop)
@@ -35,7 +54,31 @@ static void on_parcel(struct rc_mail *mail, struct rc_loop *loop)
     atomic_fetch_sub_explicit(&parcel->to->forwards_in, parcel->count, memory_order_relaxed);
     for (uint32_t i = 0; i < parcel->count; i++)
         deliver(parcel->to, &parcel->forwards[i]);
-    free(parcel);
+    give_back(parcel);
+}
+
+static void let_go(struct rc_broker *broker, struct rc_parcel *parcel)
+{
+    for (uint32_t i = 0; i < parcel->count; i++)
+        if (parcel->forwards[i].publication != NULL)
+            rc_publication_unref_to(&broker->publications, parcel->forwards[i].publication);
+    parcel->count = 0;
+}
+
+/* An empty parcel out of those that came back; NULL: there were none. */
+static struct rc_parcel *take_back(struct rc_broker *broker)
+{
+    if (atomic_load_explicit(&broker->returned, memory_order_relaxed) == NULL)
+        return NULL;
+    struct rc_parcel *parcel = atomic_exchange_explicit(&broker->returned, NULL, memory_order_acquire);
+    for (;;) {
+        struct rc_parcel *next = parcel->next;
+        let_go(broker, parcel);
+        if (next == NULL)
+            return parcel;
+        free(parcel);
+        parcel = next;
+    }
 }
 
 static void post(struct rc_parcel **place)
@@ -51,12 +94,14 @@ static struct rc_parcel **place_for(struct rc_broker *from, struct rc_broker *to
     if (from->parcels == NULL)
         from->parcels = rc_calloc(from->options.shards, sizeof(*from->parcels));
     struct rc_parcel **place = &from->parcels[to->options.shard];
-    if (*place == NULL) {
-        *place = rc_malloc(sizeof(**place));
-        (*place)->mail.deliver = on_parcel;
-        (*place)->to = to;
-        (*place)->count = 0;
-    }
+    if (*place != NULL)
+        return place;
+    struct rc_parcel *parcel = take_back(from);
+    *place = parcel != NULL ? parcel : rc_malloc(sizeof(*parcel));
+    (*place)->mail.deliver = on_parcel;
+    (*place)->from = from;
+    (*place)->to = to;
+    (*place)->count = 0;
     return place;
 }
 
@@ -93,14 +138,20 @@ void rc_forward_post(struct rc_broker *from)
             post(&from->parcels[i]);
 }
 
+void rc_forward_sweep(struct rc_broker *from)
+{
+    free(take_back(from));
+}
+
 void rc_forward_free(struct rc_broker *from)
 {
+    rc_forward_sweep(from);
     for (uint32_t i = 0; from->parcels != NULL && i < from->options.shards; i++) {
-        struct rc_parcel *parcel = from->parcels[i];
-        for (uint32_t k = 0; parcel != NULL && k < parcel->count; k++)
-            rc_publication_unref(parcel->forwards[k].publication);
-        free(parcel);
+        if (from->parcels[i] != NULL)
+            let_go(from, from->parcels[i]);
+        free(from->parcels[i]);
     }
     free(from->parcels);
     from->parcels = NULL;
+    rc_publication_pool_free(&from->publications);
 }

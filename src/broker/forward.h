@@ -19,6 +19,8 @@ void rc_forward(struct rc_broker *from, struct rc_broker *to, struct rc_slice in
                 struct rc_publication *publication);
 /* The turn ends: parcels leave. */
 void rc_forward_post(struct rc_broker *from);
+/* Lets go of what has been delivered meanwhile; called now and then. */
+void rc_forward_sweep(struct rc_broker *from);
 /* The broker ends: what has not left is let go. */
 void rc_forward_free(struct rc_broker *from);
 

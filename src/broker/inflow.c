@@ -27,7 +27,7 @@ static bool deliver_p2p(struct rc_broker *broker, const struct rc_inflow *inflow
     if (session == NULL || (session->conn == NULL && inflow->is_for_present))
         return false;
     struct rc_publication *publication =
-        rc_publication_create(publish, 0, rc_loop_now_ms(broker->options.loop));
+        rc_publication_create(NULL, publish, 0, rc_loop_now_ms(broker->options.loop));
     publication->is_p2p = true;
     struct rc_copy copy = {.publication = publication, .qos = publication->qos};
     rc_delivery_send(broker, session, &copy);

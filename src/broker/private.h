@@ -134,9 +134,11 @@ struct rc_broker {
     struct rc_roll roll;
     struct rc_hook hook;
     struct rc_timer sweep;
-    atomic_uint forwards_in;    /* publishes posted to this broker and not yet delivered */
-    struct rc_parcel **parcels; /* of this turn, by shard; NULL while there were none */
-    size_t queued_bytes;        /* of messages that sessions hold, waiting or under way */
+    atomic_uint forwards_in;              /* publishes posted to this broker and not yet delivered */
+    struct rc_parcel **parcels;           /* of this turn, by shard; NULL while there were none */
+    _Atomic(struct rc_parcel *) returned; /* delivered by others */
+    struct rc_publication_pool publications;
+    size_t queued_bytes; /* of messages that sessions hold, waiting or under way */
     struct rc_retained retained;
     struct rc_persist persist;
     struct rc_shares shares;

@@ -10,11 +10,56 @@ static uint64_t expiry_of(const struct rc_mqtt_props *props, uint64_t now_ms)
     return at_ms > 0 ? at_ms : 1;
 }
 
-struct rc_publication *rc_publication_create(const struct rc_mqtt_publish *publish, uint64_t from,
+/* ---- memory ---- */
+
+struct spare {
+    struct spare *next;
+};
+
+static void *take_small(struct rc_publication_pool *pool)
+{
+    struct spare *spare = pool != NULL ? pool->first : NULL;
+    if (spare == NULL)
+        return rc_malloc(RC_PUBLICATION_SMALL_BYTES);
+    pool->first = spare->next;
+    pool->count--;
+    return spare;
+}
+
+void rc_publication_unref_to(struct rc_publication_pool *pool, struct rc_publication *publication)
+{
+    if (atomic_fetch_sub_explicit(&publication->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (!publication->is_small || pool->count >= RC_PUBLICATION_POOL_MAX) {
+        free(publication);
+        return;
+    }
+    struct spare *spare = (struct spare *)publication;
+    spare->next = pool->first;
+    pool->first = spare;
+    pool->count++;
+}
+
+void rc_publication_pool_free(struct rc_publication_pool *pool)
+{
+    while (pool->first != NULL) {
+        struct spare *spare = pool->first;
+        pool->first = spare->next;
+        free(spare);
+    }
+    pool->count = 0;
+}
+
+/* ---- publications ---- */
+
+struct rc_publication *rc_publication_create(struct rc_publication_pool *pool,
+                                             const struct rc_mqtt_publish *publish, uint64_t from,
                                              uint64_t now_ms)
 {
     size_t topic_len = publish->topic.len, payload_len = publish->payload.len, raw = publish->props.raw.len;
-    struct rc_publication *publication = rc_malloc(sizeof(*publication) + topic_len + payload_len + raw);
+    size_t size = sizeof(struct rc_publication) + topic_len + payload_len + raw;
+    bool is_small = size <= RC_PUBLICATION_SMALL_BYTES;
+    struct rc_publication *publication = is_small ? take_small(pool) : rc_malloc(size);
     uint8_t *props = publication->bytes + topic_len + payload_len;
     struct rc_buf passed_on = {.data = props, .cap = (uint32_t)raw, .max = (uint32_t)raw};
     atomic_init(&publication->refs, 1);
@@ -27,6 +72,7 @@ struct rc_publication *rc_publication_create(const struct rc_mqtt_publish *publi
     publication->qos = publish->qos;
     publication->retain = publish->retain;
     publication->is_p2p = false;
+    publication->is_small = is_small;
     memcpy(publication->bytes, publish->topic.ptr, topic_len);
     if (payload_len > 0)
         memcpy(publication->bytes + topic_len, publish->payload.ptr, payload_len);

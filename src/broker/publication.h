@@ -20,14 +20,30 @@ struct rc_publication {
     uint8_t qos;
     bool retain;
     bool is_p2p;     /* for one client alone, whom the topic names */
+    bool is_small;   /* it fits into a pool */
     uint8_t bytes[]; /* topic, payload, properties */
 };
 
-/* One reference. `now_ms` is monotonic; from the publish's expiry property on it counts. */
-struct rc_publication *rc_publication_create(const struct rc_mqtt_publish *publish, uint64_t from,
+/*
+ * Memory of small publications that have gone, for a shard's next ones: most are made on one shard and let go
+ * by another, and malloc pays for that with locks. For one thread; zeroed is empty.
+ */
+enum { RC_PUBLICATION_SMALL_BYTES = 256, RC_PUBLICATION_POOL_MAX = 1024 };
+struct rc_publication_pool {
+    void *first;
+    uint32_t count;
+};
+void rc_publication_pool_free(struct rc_publication_pool *pool);
+
+/* One reference. `now_ms` is monotonic; from the publish's expiry property on it counts. `pool` may be NULL.
+ */
+struct rc_publication *rc_publication_create(struct rc_publication_pool *pool,
+                                             const struct rc_mqtt_publish *publish, uint64_t from,
                                              uint64_t now_ms);
 struct rc_publication *rc_publication_ref(struct rc_publication *publication);
 void rc_publication_unref(struct rc_publication *publication); /* any thread */
+/* The same; the memory goes to the pool, if it is small and there is room. */
+void rc_publication_unref_to(struct rc_publication_pool *pool, struct rc_publication *publication);
 
 static inline struct rc_slice rc_publication_topic(const struct rc_publication *publication)
 {

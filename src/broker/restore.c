@@ -91,7 +91,7 @@ static struct rc_publication *publication_of(const struct restoring *restoring,
         .payload = message->payload,
         .props = {.raw = message->props},
     };
-    struct rc_publication *publication = rc_publication_create(&publish, 0, 0);
+    struct rc_publication *publication = rc_publication_create(NULL, &publish, 0, 0);
     publication->expires_ms = expiry_of(restoring, broker, message->expires_ms);
     return publication;
 }

@@ -218,7 +218,8 @@ enum rc_routed rc_route(struct rc_broker *broker, const struct rc_instance *inst
         return RC_ROUTED_FULL;
     }
     struct rc_publication *publication =
-        rc_publication_create(publish, from != NULL ? from->number : 0, rc_loop_now_ms(broker->options.loop));
+        rc_publication_create(&broker->publications, publish, from != NULL ? from->number : 0,
+                              rc_loop_now_ms(broker->options.loop));
     publication->retain = is_retained;
     publication->stamp = is_retained ? stamp_now(broker) : 0;
     publication->is_p2p = rc_access_p2p_target(instance, publish->topic, &client_id);
@@ -227,14 +228,14 @@ enum rc_routed rc_route(struct rc_broker *broker, const struct rc_instance *inst
     enum rc_outflow_result outflow =
         from != NULL ? rc_outflow_take(broker, instance, publish, from) : RC_OUTFLOW_NONE;
     if (outflow == RC_OUTFLOW_REFUSED && publish->qos > 0) { /* its publisher is told, and sends it again */
-        rc_publication_unref(publication);
+        rc_publication_unref_to(&broker->publications, publication);
         return RC_ROUTED_LOG_FULL;
     }
     if (is_retained)
         rc_persist_retained(broker, instance->id, publication);
     bool is_wanted = publication->is_p2p ? route_p2p(broker, instance->id, publication)
                                          : route_to_all(broker, instance->id, publication);
-    rc_publication_unref(publication);
+    rc_publication_unref_to(&broker->publications, publication);
     return is_wanted || outflow == RC_OUTFLOW_TAKEN ? RC_ROUTED : RC_ROUTED_TO_NOBODY;
 }
 

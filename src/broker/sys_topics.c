@@ -206,7 +206,7 @@ static void tell_emqxs(struct teller *teller)
 static struct rc_publication *make(struct rc_broker *broker, struct rc_slice topic, struct rc_slice value)
 {
     struct rc_mqtt_publish publish = {.topic = topic, .payload = value};
-    return rc_publication_create(&publish, 0, rc_loop_now_ms(broker->options.loop));
+    return rc_publication_create(NULL, &publish, 0, rc_loop_now_ms(broker->options.loop));
 }
 
 static void publish_here(struct teller *teller, struct rc_slice topic, struct rc_slice value)

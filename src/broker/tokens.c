@@ -63,7 +63,7 @@ static void notify(struct rc_conn *conn, const char *topic, const char *name, in
     rc_json_object_end(&json);
     struct rc_mqtt_publish publish = {.topic = rc_slice_str(topic), .payload = rc_buf_slice(&out)};
     struct rc_publication *publication =
-        rc_publication_create(&publish, 0, rc_loop_now_ms(conn->broker->options.loop));
+        rc_publication_create(NULL, &publish, 0, rc_loop_now_ms(conn->broker->options.loop));
     struct rc_copy copy = {.publication = publication};
     rc_delivery_send(conn->broker, conn->session, &copy);
     rc_publication_unref(publication);

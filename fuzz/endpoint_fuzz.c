@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "net/listener.h"
 #include "rocketmq/endpoint.h"
+#include "rocketmq/owners.h"
 #include "rocketmq/remoting.h"
 
 #include <arpa/inet.h>
@@ -26,6 +27,7 @@ static struct {
     char dir[64];
     struct rc_store *store;
     struct rc_log_writer *writer;
+    struct rc_owners *owners;
     struct rc_endpoint *endpoint;
     uint16_t port;
     int good; /* a client that asks something right after each script */
@@ -56,6 +58,8 @@ static void start_endpoint(struct rc_error *error)
     options.store = world.store;
     options.writer = world.writer;
     options.catalog = rc_catalog_create();
+    check(rc_owners_open(rc_store_own_dir(world.store), &world.owners, error) == RC_OK, "owners");
+    options.owners = world.owners;
     options.store_host = (struct rc_host){.addr = {127, 0, 0, 1}, .port = 9876};
     options.acl = false;
     options.auto_create_topics = true;
@@ -110,6 +114,7 @@ static void end_life(void)
     rc_endpoint_stop(world.endpoint);
     rc_log_writer_stop(world.writer);
     rc_endpoint_free(world.endpoint);
+    rc_owners_close(world.owners);
     rc_store_close(world.store);
     nftw(world.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     world.endpoint = NULL;

@@ -17,7 +17,7 @@ static void run(struct rc_endpoint_job *endpoint_job, struct rc_store *store, st
     struct job *job = rc_container_of(endpoint_job, struct job, job);
     const struct rc_api_call *call = job->work.call;
     job->work.store = store;
-    job->work.tenancy = (struct rc_tenancy){owners, call->catalog, call->instance->id, false};
+    job->work.tenancy = (struct rc_tenancy){owners, call->catalog, store, call->instance->id, false};
     job->err = job->fn(&job->work);
 }
 

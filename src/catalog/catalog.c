@@ -430,6 +430,17 @@ const struct rc_key_pair *rc_catalog_key(const struct rc_catalog *catalog, struc
     return rc_trie_find(&catalog->key_pairs, access_key);
 }
 
+static bool flows_lead_to(const struct rc_trie *rules, struct rc_slice topic)
+{
+    const struct rc_flow_rule *rule;
+    struct rc_trie_walk walk;
+    rc_trie_walk_start(&walk, rules);
+    while ((rule = rc_trie_walk_next(&walk)) != NULL)
+        if (rc_slice_eq(rule->topic_name, topic))
+            return true;
+    return false;
+}
+
 bool rc_instance_leads_to(const struct rc_instance *instance, struct rc_slice topic)
 {
     const struct rc_status_rule *rule;
@@ -437,6 +448,17 @@ bool rc_instance_leads_to(const struct rc_instance *instance, struct rc_slice to
     rc_trie_walk_start(&walk, &instance->status_rules);
     while ((rule = rc_trie_walk_next(&walk)) != NULL)
         if (rc_slice_eq(rule->topic_name, topic))
+            return true;
+    return flows_lead_to(&instance->outflows, topic) || flows_lead_to(&instance->inflows, topic);
+}
+
+bool rc_catalog_leads_elsewhere(const struct rc_catalog *catalog, struct rc_slice id, struct rc_slice topic)
+{
+    const struct rc_instance *instance;
+    struct rc_trie_walk walk;
+    rc_trie_walk_start(&walk, &catalog->instances);
+    while ((instance = rc_trie_walk_next(&walk)) != NULL)
+        if (!rc_slice_eq(instance->id, id) && rc_instance_leads_to(instance, topic))
             return true;
     return false;
 }

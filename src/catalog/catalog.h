@@ -85,6 +85,8 @@ struct rc_target {
 
 /* Topics of the log that hold what is on its way to another cluster; nobody else may send there. */
 #define RC_RULE_TOPIC_PREFIX "RC_RULE_"
+/* The topic for events of groups without a status rule. */
+#define RC_PRESENCE_TOPIC "ROLLCALL_PRESENCE"
 
 /* A status-notice rule: the events of a group's clients go to one RocketMQ topic. */
 struct rc_status_rule {
@@ -323,8 +325,11 @@ const struct rc_key_pair *rc_catalog_instance_key(const struct rc_catalog *catal
                                                   struct rc_slice access_key);
 const struct rc_group *rc_instance_group(const struct rc_instance *instance, struct rc_slice id);
 bool rc_instance_has_topic(const struct rc_instance *instance, struct rc_slice name);
-/* Whether a status rule of the instance names the topic. */
+/* Whether a rule of the instance names this topic of the log: sends there, or takes from there. */
 bool rc_instance_leads_to(const struct rc_instance *instance, struct rc_slice topic);
+/* Whether a rule of any other instance does. */
+bool rc_catalog_leads_elsewhere(const struct rc_catalog *catalog, struct rc_slice instance,
+                                struct rc_slice topic);
 /* The enabled outflow rule that a message to this MQTT topic falls under; NULL: none. */
 const struct rc_flow_rule *rc_instance_outflow(const struct rc_instance *instance, struct rc_slice topic);
 /* Where the events of its clients go: the topic of its status rule, else the system topic. */
@@ -353,6 +358,8 @@ bool rc_catalog_is_group_id(struct rc_slice id);       /* GID_ or GID-, 7..64 of
 bool rc_catalog_is_instance_id(struct rc_slice id);    /* 1..64 of [A-Za-z0-9_-] */
 bool rc_catalog_is_rule_id(struct rc_slice id);        /* 3..64 of [A-Za-z0-9_-], one letter or digit */
 bool rc_catalog_is_parent_topic(struct rc_slice name); /* 3..64 of [A-Za-z0-9_-] */
+/* Topics of the log that the server, or RocketMQ, keeps for itself or for consumer groups: no rule's. */
+bool rc_catalog_is_system_topic(struct rc_slice name);
 /*
  * Splits <group>@@@<device> (at most RC_CATALOG_CLIENT_ID_MAX, device part of [A-Za-z0-9_-], not empty).
  * 0 or RC_ERR_INVALID.

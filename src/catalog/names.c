@@ -43,6 +43,21 @@ bool rc_catalog_is_parent_topic(struct rc_slice name)
     return is_name(name, 3, 64);
 }
 
+bool rc_catalog_is_system_topic(struct rc_slice name)
+{
+    static const char *const prefixes[] = {RC_RULE_TOPIC_PREFIX, "%RETRY%", "%DLQ%", "RMQ_SYS_", "rmq_sys_"};
+    static const char *const names[] = {
+        RC_PRESENCE_TOPIC, "SCHEDULE_TOPIC_XXXX",        "TBW102",        "OFFSET_MOVED_EVENT",
+        "SELF_TEST_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC", "BenchmarkTest", "DefaultCluster"};
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+        if (rc_slice_starts_with(name, rc_slice_str(prefixes[i])))
+            return true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (rc_slice_eq_str(name, names[i]))
+            return true;
+    return false;
+}
+
 int rc_catalog_split_client_id(struct rc_slice client_id, struct rc_slice *ret_group,
                                struct rc_slice *ret_device)
 {

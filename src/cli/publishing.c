@@ -2,18 +2,77 @@
 
 #include "api/api.h"
 #include "base/alloc.h"
+#include "base/log.h"
 #include "control/control.h"
 #include "loop/loop.h"
 #include "registry/registry.h"
 #include "rocketmq/endpoint.h"
+#include "rocketmq/tenancy.h"
 #include "rules/rules.h"
 
 #include <openssl/pem.h>
+
+/* ---- topics that rules lead to ---- */
+
+int rc_publishing_claim_topic(void *arg, const struct rc_catalog *next, struct rc_slice instance,
+                              struct rc_slice topic)
+{
+    struct rc_publishing *publishing = arg;
+    struct rc_tenancy tenancy = {publishing->owners, next, publishing->store, instance, true};
+    char owner[RC_CATALOG_ID_MAX + 1];
+    return rc_tenancy_claim_topic(&tenancy, topic, owner);
+}
+
+/*
+ * One that the file declares may lead to what is another's: the operator says so, and its clients' events go
+ * there. But who reads them is the owner.
+ */
+static void claim(struct rc_publishing *publishing, const struct rc_catalog *next, struct rc_slice instance,
+                  struct rc_slice topic)
+{
+    if (rc_publishing_claim_topic(publishing, next, instance, topic) == RC_ERR_DENIED)
+        rc_log_warn(
+            "rocketmq",
+            "a rule of %.*s leads to the topic %.*s, which is another instance's: keys of %.*s do not "
+            "reach it",
+            RC_SLICE_FMT(instance), RC_SLICE_FMT(topic), RC_SLICE_FMT(instance));
+}
+
+static void claim_flows(struct rc_publishing *publishing, const struct rc_catalog *next,
+                        struct rc_slice instance, const struct rc_trie *rules)
+{
+    const struct rc_flow_rule *rule;
+    struct rc_trie_walk walk;
+    rc_trie_walk_start(&walk, rules);
+    while ((rule = rc_trie_walk_next(&walk)) != NULL)
+        if (rule->target == NULL)
+            claim(publishing, next, instance, rule->topic_name);
+}
+
+static void claim_topics(struct rc_publishing *publishing, const struct rc_catalog *next)
+{
+    struct rc_trie_walk instances, rules;
+    const struct rc_instance *instance;
+    rc_trie_walk_start(&instances, &next->instances);
+    while ((instance = rc_trie_walk_next(&instances)) != NULL) {
+        const struct rc_status_rule *rule;
+        rc_trie_walk_start(&rules, &instance->status_rules);
+        while ((rule = rc_trie_walk_next(&rules)) != NULL)
+            if (rule->target == NULL)
+                claim(publishing, next, instance->id, rule->topic_name);
+        claim_flows(publishing, next, instance->id, &instance->outflows);
+        claim_flows(publishing, next, instance->id, &instance->inflows);
+    }
+}
+
+/* ---- before and when it is published ---- */
 
 int rc_publishing_prepare(void *arg, struct rc_catalog *next, struct rc_error *error)
 {
     struct rc_publishing *publishing = arg;
     int err = rc_control_resolve_topics(next, publishing->store, error);
+    if (err == RC_OK)
+        claim_topics(publishing, next);
     return err ? err : rc_rules_apply(publishing->rules, next, error);
 }
 

@@ -21,6 +21,7 @@
 #include "presence/recovery.h"
 #include "registry/registry.h"
 #include "rocketmq/endpoint.h"
+#include "rocketmq/owners.h"
 #include "rules/rules.h"
 #include "session_store/session_store.h"
 
@@ -43,6 +44,7 @@ struct rc_server {
     struct rc_presence_recovery *recovery;
     struct rc_log_writer *writer;
     struct rc_log_retention retention;
+    struct rc_owners *owners;
     struct rc_endpoint *endpoint;
     struct rc_rules *rules;
     struct rc_password_pool *passwords;
@@ -158,6 +160,7 @@ static int open_registry(struct rc_server *server, struct rc_error *error)
     if (mkdir(dir, 0755) != 0 && errno != EEXIST)
         return rc_error_set(error, rc_err_from_errno(errno), "%s cannot be made: %s", dir, strerror(errno));
     server->publishing.store = server->store;
+    server->publishing.owners = server->owners;
     server->publishing.rules = server->rules;
     server->publishing.brokers = server->brokers;
     server->publishing.shards = server->shards_count;
@@ -165,6 +168,7 @@ static int open_registry(struct rc_server *server, struct rc_error *error)
         .path = path,
         .key_text = key[0] != '\0' ? key : NULL,
         .prepare = rc_publishing_prepare,
+        .claim_topic = rc_publishing_claim_topic,
         .publish = rc_publishing_publish,
         .arg = &server->publishing,
     };
@@ -180,6 +184,7 @@ static int start_log(struct rc_server *server, struct rc_error *error)
 {
     int err = open_store(server, error);
     err = err ? err : rc_rules_create(server->store, &server->rules, error);
+    err = err ? err : rc_owners_open(rc_store_own_dir(server->store), &server->owners, error);
     err = err ? err : open_registry(server, error);
     err = err ? err : recover(server, error);
     server->retention = (struct rc_log_retention){keep_from, server};
@@ -284,6 +289,7 @@ static int start_endpoint(struct rc_server *server, struct rc_error *error)
     options.store = server->store;
     options.writer = server->writer;
     options.catalog = server->catalog;
+    options.owners = server->owners;
     options.broker_name = config->node.text;
     options.advertise = config->rocketmq.advertise.text[0] ? config->rocketmq.advertise.text : NULL;
     options.store_host = server->store_host;
@@ -534,6 +540,7 @@ void rc_server_stop(struct rc_server *server)
     free_shards(server);
     rc_rules_destroy(server->rules); /* shards have counted for it until now */
     rc_registry_close(server->registry);
+    rc_owners_close(server->owners);
     rc_session_store_close(server->sessions);
     rc_presence_recovery_destroy(server->recovery);
     if (server->store != NULL)

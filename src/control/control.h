@@ -11,7 +11,6 @@ struct rc_catalog;
 struct rc_store;
 
 /* Where the events of groups without an enabled status rule go. */
-#define RC_PRESENCE_TOPIC "ROLLCALL_PRESENCE"
 enum { RC_PRESENCE_TOPIC_QUEUES = 8 };
 
 /*

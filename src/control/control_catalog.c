@@ -285,8 +285,8 @@ static bool find_target(struct builder *builder, const struct rc_config_instance
         rc_catalog_name_rule_topic(topic, RC_MESSAGE_TOPIC_MAX + 1, rc_slice_str(instance->id.text),
                                    rc_slice_str(rule->id.text), rc_slice_str(rule->target.instance.text),
                                    rc_slice_str(rule->target.topic.text));
-    } else if (rc_slice_starts_with(rc_slice_str(topic), rc_slice_str(RC_RULE_TOPIC_PREFIX))) {
-        what = "topics that begin with " RC_RULE_TOPIC_PREFIX " are the server's own";
+    } else if (rc_catalog_is_system_topic(rc_slice_str(topic))) {
+        what = RC_CONTROL_SYSTEM_TOPIC;
     }
     if (what != NULL)
         refuse(builder, rule->id.at, "rules", index, what);

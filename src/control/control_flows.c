@@ -7,9 +7,9 @@ static bool is_given(const struct rc_config_text *text)
     return text->text[0] != '\0';
 }
 
-static bool is_own_topic(const struct rc_config_text *topic)
+static bool is_system_topic(const struct rc_config_text *topic)
 {
-    return rc_slice_starts_with(rc_slice_str(topic->text), rc_slice_str(RC_RULE_TOPIC_PREFIX));
+    return rc_catalog_is_system_topic(rc_slice_str(topic->text));
 }
 
 /* What both types ask of their MQTT topic. */
@@ -49,8 +49,7 @@ static const char *check_outflow(const struct rc_config_rule *rule)
     if (has_target == is_given(&rule->topic))
         return has_target ? "`topic` and `target` were given, one of them was expected"
                           : "neither `topic` nor `target` was given, one of them was expected";
-    return is_own_topic(&rule->topic) ? "topics that begin with " RC_RULE_TOPIC_PREFIX " are the server's own"
-                                      : NULL;
+    return is_system_topic(&rule->topic) ? RC_CONTROL_SYSTEM_TOPIC : NULL;
 }
 
 static const char *add_outflow(const struct rc_catalog *catalog, struct rc_instance *instance,
@@ -86,6 +85,7 @@ static const char *add_outflow(const struct rc_catalog *catalog, struct rc_insta
 
 static const char *check_inflow(const struct rc_config_rule *rule)
 {
+    bool is_own = !is_given(&rule->source.instance);
     if (!is_given(&rule->source.topic))
         return "`source.topic` was expected: the RocketMQ topic whose messages come in";
     if (is_given(&rule->source.mqtt_topic))
@@ -94,11 +94,9 @@ static const char *check_inflow(const struct rc_config_rule *rule)
         return "`target.mqtt_topic` was expected: the parent topic below which they are published";
     if (is_given(&rule->target.instance) || is_given(&rule->target.topic) || is_given(&rule->topic))
         return "a RocketMQ topic was given to send to, `target.mqtt_topic` alone was expected";
-    if (is_given(&rule->source.group) && !is_given(&rule->source.instance))
+    if (is_given(&rule->source.group) && is_own)
         return "`source.group` goes with `source.instance`: this server's own topics need none";
-    return is_own_topic(&rule->source.topic) ? "topics that begin with " RC_RULE_TOPIC_PREFIX
-                                               " are the server's own"
-                                             : NULL;
+    return is_own && is_system_topic(&rule->source.topic) ? RC_CONTROL_SYSTEM_TOPIC : NULL;
 }
 
 static const char *add_inflow(const struct rc_catalog *catalog, struct rc_instance *instance,

@@ -88,7 +88,7 @@ static int load_rules(struct rc_registry *registry, struct rc_catalog *next, str
             .is_enabled = sqlite3_column_int(statement, 6) != 0,
             .fails_over = sqlite3_column_int(statement, 7) != 0,
         };
-        if (rc_registry_put_rule(next, instance, &rule, &why) != RC_OK)
+        if (rc_registry_put_rule(registry, next, instance, &rule, &why) != RC_OK)
             rc_log_error("registry", "rule %.*s of %.*s does not work now: %s", RC_SLICE_FMT(rule.id),
                          RC_SLICE_FMT(instance->id), why.text);
     }

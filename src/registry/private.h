@@ -65,9 +65,17 @@ bool rc_registry_page_is_valid(const struct rc_registry_page *page);
 /* Into `next`: what the file does not declare. `from` (NULL: the database) has what is costly to read. */
 int rc_registry_load(struct rc_registry *registry, struct rc_catalog *next, const struct rc_catalog *from,
                      struct rc_error *error);
-/* A status rule into the catalog, with the log's topic that it needs. ---- rules.c ---- */
-int rc_registry_put_rule(struct rc_catalog *next, struct rc_instance *instance,
+/* ---- rules.c ---- */
+/* A status rule into the catalog, with the log's topic that it needs. */
+int rc_registry_put_rule(struct rc_registry *registry, struct rc_catalog *next, struct rc_instance *instance,
                          const struct rc_registry_rule *rule, struct rc_error *error);
+/*
+ * Before a rule of any type that was made here names a topic of the log: it becomes the instance's. Refused
+ * are names that RocketMQ does not take, the server's own, those of another instance, and those to which a
+ * rule of another instance leads.
+ */
+int rc_registry_claim_topic(struct rc_registry *registry, const struct rc_catalog *next,
+                            struct rc_slice instance, struct rc_slice topic, struct rc_error *error);
 /* Reads PEM into the catalog. ---- certificates.c ---- */
 int rc_registry_put_ca(struct rc_instance *instance, struct rc_slice sn, struct rc_slice content,
                        bool is_active, struct rc_error *error);

@@ -41,11 +41,15 @@ struct rc_registry_options {
     bool is_reader;       /* only reads, so another process may have it open; it must be there */
     const char *key_text; /* 64 hexadecimal digits, from the environment; NULL: the file's */
     /*
-     * Both on the registry's thread, may be NULL. `prepare` makes what a catalog with changed rules needs
+     * All on the registry's thread, may be NULL. `prepare` makes what a catalog with changed rules needs
      * before it is published; its failure undoes the change. `publish` returns when all go by it; it takes a
      * reference of its own where it keeps it.
      */
     int (*prepare)(void *arg, struct rc_catalog *next, struct rc_error *error);
+    /* Makes a topic of the log the instance's, for a rule that was made here. RC_ERR_DENIED: it is another's,
+     * RC_ERR_FULL. May be NULL: every topic is free. */
+    int (*claim_topic)(void *arg, const struct rc_catalog *next, struct rc_slice instance,
+                       struct rc_slice topic);
     void (*publish)(void *arg, struct rc_catalog *next, const struct rc_catalog_change *change);
     void *arg;
 };

@@ -153,6 +153,60 @@ static void test_a_catalog_that_cannot_be_prepared_is_not_kept(void **state)
     assert_int_equal(perform(rig, drop_group, "GID_file"), RC_ERR_DENIED);
 }
 
+/* ---- topics of rules ---- */
+
+static int make_rule_to(struct rc_registry *registry, struct rc_error *error, const void *arg)
+{
+    struct rc_registry_rule rule = {
+        .id = S("r-1"), .group = S("GID_file"), .topic = S(arg), .is_enabled = true};
+    return rc_registry_create_rule(registry, S("file"), &rule, error);
+}
+
+static int change_rule_to(struct rc_registry *registry, struct rc_error *error, const void *arg)
+{
+    struct rc_registry_rule rule = {.id = S("r-1"), .topic = S(arg), .is_enabled = true};
+    return rc_registry_update_rule(registry, S("file"), &rule, error);
+}
+
+static int make_other_instance(struct rc_registry *registry, struct rc_error *error, const void *arg)
+{
+    struct rc_registry_rule rule = {
+        .id = S("r-1"), .group = S("GID_other"), .topic = S("others-rule"), .is_enabled = true};
+    assert_int_equal(rc_registry_create_instance(registry, S("other"), S(""), NULL, error), 0);
+    assert_int_equal(rc_registry_create_group(registry, S("other"), S("GID_other"), error), 0);
+    return rc_registry_create_rule(registry, S("other"), &rule, error);
+}
+
+static const struct rc_status_rule *rule_of_file(const struct rig *rig)
+{
+    return rc_instance_group(instance_of(rig, "file"), S("GID_file"))->status_rule;
+}
+
+static void test_a_rule_takes_no_topic_that_is_the_servers_or_anothers(void **state)
+{
+    static const char *const wrong[] = {
+        "SCHEDULE_TOPIC_XXXX", "TBW102",   "%RETRY%GID_file",    "%DLQ%GID_file",
+        "ROLLCALL_PRESENCE",   "RC_RULE_", "RMQ_SYS_TRACE_TOPIC"};
+    static const char *const others[] = {"others-rule", "others"};
+    struct rig *rig = *state;
+    rig->others_topic = "others";
+    assert_int_equal(perform(rig, make_other_instance, NULL), 0);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_int_equal(perform(rig, make_rule_to, wrong[i]), RC_ERR_INVALID);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(perform(rig, make_rule_to, others[i]), RC_ERR_DENIED);
+    assert_int_equal(perform(rig, make_rule_to, "own"), 0);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_int_equal(perform(rig, change_rule_to, wrong[i]), RC_ERR_INVALID);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(perform(rig, change_rule_to, others[i]), RC_ERR_DENIED);
+    assert_true(rc_slice_eq_str(rule_of_file(rig)->topic_name, "own"));
+    assert_int_equal(perform(rig, change_rule_to, "own"), 0);
+    rig->others_topic = "own"; /* a database of before: what is another's is not led to */
+    rig_restart(rig);
+    assert_null(rule_of_file(rig));
+}
+
 /* ---- credentials ---- */
 
 struct kept {
@@ -569,6 +623,7 @@ int main(void)
         IN_RIG(test_an_instance_that_nothing_hangs_on_goes_with_its_line),
         IN_RIG(test_a_job_that_fails_leaves_nothing_behind),
         IN_RIG(test_a_catalog_that_cannot_be_prepared_is_not_kept),
+        IN_RIG(test_a_rule_takes_no_topic_that_is_the_servers_or_anothers),
         IN_RIG(test_device_credentials_are_kept_refreshed_and_dropped),
         IN_RIG(test_a_group_goes_with_its_credentials_and_with_no_others),
         IN_RIG(test_a_token_counts_until_it_is_revoked_also_after_a_restart),

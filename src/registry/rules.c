@@ -6,8 +6,7 @@ enum { TOPIC_MAX = 127, QUEUES_MAX = 1024, QUEUES_DEFAULT = 8 };
 
 static bool is_topic(struct rc_slice topic)
 {
-    if (topic.len == 0 || topic.len > TOPIC_MAX ||
-        rc_slice_starts_with(topic, rc_slice_str(RC_RULE_TOPIC_PREFIX)))
+    if (topic.len == 0 || topic.len > TOPIC_MAX || rc_catalog_is_system_topic(topic))
         return false;
     for (size_t i = 0; i < topic.len; i++) { /* what RocketMQ takes */
         uint8_t c = topic.ptr[i];
@@ -18,7 +17,22 @@ static bool is_topic(struct rc_slice topic)
     return true;
 }
 
-int rc_registry_put_rule(struct rc_catalog *next, struct rc_instance *instance,
+int rc_registry_claim_topic(struct rc_registry *registry, const struct rc_catalog *next,
+                            struct rc_slice instance, struct rc_slice topic, struct rc_error *error)
+{
+    const struct rc_registry_options *options = &registry->options;
+    if (!is_topic(topic))
+        return rc_registry_refuse(error, RC_ERR_INVALID, "topic", topic);
+    bool is_others = rc_catalog_leads_elsewhere(next, instance, topic);
+    int err = is_others                      ? RC_ERR_DENIED
+              : options->claim_topic == NULL ? RC_OK
+                                             : options->claim_topic(options->arg, next, instance, topic);
+    if (err == RC_ERR_DENIED)
+        return rc_error_set(error, err, "The topic belongs to another instance: choose another name.");
+    return err ? rc_registry_refuse(error, err, "topic", topic) : RC_OK;
+}
+
+int rc_registry_put_rule(struct rc_registry *registry, struct rc_catalog *next, struct rc_instance *instance,
                          const struct rc_registry_rule *rule, struct rc_error *error)
 {
     char name[TOPIC_MAX + 1];
@@ -31,15 +45,20 @@ int rc_registry_put_rule(struct rc_catalog *next, struct rc_instance *instance,
         (rule->target_instance.len > 0) != (rule->target_topic.len > 0))
         return rc_error_set(error, RC_ERR_INVALID,
                             "A rule needs a topic, or a target instance and its topic.");
-    if (!is_topic(rule->topic.len > 0 ? rule->topic : rule->target_topic))
-        return rc_registry_refuse(error, RC_ERR_INVALID, "topic", rule->topic);
     if (rule->target_instance.len > 0) {
+        if (!is_topic(rule->target_topic))
+            return rc_registry_refuse(error, RC_ERR_INVALID, "topic", rule->target_topic);
         target = rc_trie_find(&next->targets, rule->target_instance);
         if (target == NULL)
             return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "RocketMQ instance", rule->target_instance);
         rc_catalog_name_rule_topic(name, sizeof(name), instance->id, rule->id, rule->target_instance,
                                    rule->target_topic);
         topic = rc_slice_str(name);
+    }
+    if (target == NULL) {
+        int err = rc_registry_claim_topic(registry, next, instance->id, topic, error);
+        if (err != RC_OK)
+            return err;
     }
     uint32_t queues = target != NULL ? 1 : rule->queues > 0 ? rule->queues : QUEUES_DEFAULT;
     if (queues > QUEUES_MAX)
@@ -76,7 +95,7 @@ int rc_registry_create_rule(struct rc_registry *registry, struct rc_slice instan
 {
     struct rc_instance *instance;
     int err = rc_registry_edit(registry, instance_id, &instance, error);
-    err = err ? err : rc_registry_put_rule(registry->next, instance, rule, error);
+    err = err ? err : rc_registry_put_rule(registry, registry->next, instance, rule, error);
     return err ? err : store_rule(registry, instance_id, rule, error);
 }
 
@@ -97,7 +116,7 @@ int rc_registry_update_rule(struct rc_registry *registry, struct rc_slice instan
     memcpy(group, old->group_id.ptr, old->group_id.len);
     changed.group = rc_slice(group, old->group_id.len);
     rc_catalog_remove_status_rule(instance, rule->id);
-    err = rc_registry_put_rule(registry->next, instance, &changed, error);
+    err = rc_registry_put_rule(registry, registry->next, instance, &changed, error);
     return err ? err : store_rule(registry, instance_id, &changed, error);
 }
 

@@ -20,11 +20,19 @@ struct rig {
     struct rc_catalog_change change; /* the last that was published */
     atomic_int published;
     int prepare_err;
+    const char *others_topic; /* which another instance has */
 };
 
 static inline int rig_prepare(void *arg, struct rc_catalog *next, struct rc_error *error)
 {
     return ((struct rig *)arg)->prepare_err;
+}
+
+static inline int rig_claim_topic(void *arg, const struct rc_catalog *next, struct rc_slice instance,
+                                  struct rc_slice topic)
+{
+    const struct rig *rig = arg;
+    return rig->others_topic != NULL && rc_slice_eq_str(topic, rig->others_topic) ? RC_ERR_DENIED : RC_OK;
 }
 
 static inline void rig_publish(void *arg, struct rc_catalog *next, const struct rc_catalog_change *change)
@@ -63,8 +71,11 @@ static inline int rig_set_up(void **state)
     assert_non_null(mkdtemp(rig->dir));
     snprintf(rig->path, sizeof(rig->path), "%s/registry.db", rig->dir);
     snprintf(rig->key, sizeof(rig->key), "%s/registry.db.key", rig->dir);
-    rig->options = (struct rc_registry_options){
-        .path = rig->path, .prepare = rig_prepare, .publish = rig_publish, .arg = rig};
+    rig->options = (struct rc_registry_options){.path = rig->path,
+                                                .prepare = rig_prepare,
+                                                .claim_topic = rig_claim_topic,
+                                                .publish = rig_publish,
+                                                .arg = rig};
     rig->declared = rig_declared();
     assert_int_equal(rig_open(rig, &error), 0);
     *state = rig;

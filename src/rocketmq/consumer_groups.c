@@ -253,7 +253,7 @@ static struct rc_consumer_group *find_or_make(struct rc_endpoint *endpoint, stru
 static void consumer_beats(const struct rc_request *request, const struct rc_heartbeat_consumer *consumer,
                            struct rc_slice client_id)
 {
-    if (!rc_tenancy_may_group(request->endpoint, request->key, consumer->group)) {
+    if (!rc_tenancy_may_group(request, consumer->group)) {
         RC_COUNTER(request->endpoint, denied);
         return;
     }
@@ -271,7 +271,8 @@ static void consumer_beats(const struct rc_request *request, const struct rc_hea
         has_changed |= subscribe(group, &data);
     if (!has_changed)
         return;
-    rc_endpoint_make_retry_topic(request->endpoint, consumer->group);
+    if (!rc_tenancy_is_reader(request)) /* who leaves nothing behind */
+        rc_endpoint_make_retry_topic(request->endpoint, consumer->group);
     notify_change(group);
 }
 

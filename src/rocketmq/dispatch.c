@@ -71,7 +71,7 @@ void rc_endpoint_dispatch(struct rc_peer *peer, const struct rc_remoting *comman
         return;
     }
     rc_peer_set_known(peer);
-    why = rc_tenancy_refusal(peer->endpoint, request.key, command);
+    why = rc_tenancy_refusal(&request);
     if (why != NULL) {
         refuse(&request, why);
         return;

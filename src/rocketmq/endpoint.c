@@ -65,7 +65,6 @@ void rc_endpoint_free(struct rc_endpoint *endpoint)
     rc_hold_free(endpoint);
     rc_locks_free(endpoint);
     rc_delay_free(endpoint);
-    rc_owners_close(endpoint->owners);
     rc_catalog_unref(endpoint->catalog);
     free(endpoint);
 }
@@ -153,8 +152,7 @@ int rc_endpoint_start(const struct rc_endpoint_options *options, const int *fds,
                       struct rc_endpoint **ret, struct rc_error *error)
 {
     struct rc_endpoint *endpoint = make_endpoint(options);
-    int err = rc_owners_open(rc_store_own_dir(options->store), &endpoint->owners, error);
-    err = err ? err : start_loop(endpoint, error);
+    int err = start_loop(endpoint, error);
     if (err == RC_OK)
         err = listen_all(endpoint, fds, count, error);
     else

@@ -50,6 +50,7 @@ enum {
 #define RC_ENDPOINT_FRESH_BYTES (1ull << 30)
 
 struct rc_endpoint;
+struct rc_owners;
 
 /* In ms. The defaults are those of real brokers, which clients count on. */
 struct rc_endpoint_times {
@@ -64,6 +65,7 @@ struct rc_endpoint_options {
     struct rc_store *store;
     struct rc_log_writer *writer;
     struct rc_catalog *catalog; /* the endpoint takes a reference of its own */
+    struct rc_owners *owners;   /* outlives the endpoint */
     const char *broker_name;
     const char *advertise; /* host:port in routes; NULL: the address that the client connected to */
     struct rc_host store_host;

@@ -26,7 +26,6 @@ struct rc_endpoint {
     struct rc_loop *loop;
     struct rc_worker *worker;
     struct rc_catalog *catalog;
-    struct rc_owners *owners;
     struct rc_log_sender *sender;
     struct rc_log_reader *reader;
     struct rc_listener listeners[RC_ENDPOINT_LISTENERS_MAX];

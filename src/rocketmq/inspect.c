@@ -40,7 +40,7 @@ static void deliver_done(struct rc_mail *mail, struct rc_loop *loop)
 static void deliver_job(struct rc_mail *mail, struct rc_loop *loop)
 {
     struct rc_endpoint_job *job = rc_container_of(mail, struct rc_endpoint_job, mail);
-    job->run(job, job->endpoint->options.store, job->endpoint->owners);
+    job->run(job, job->endpoint->options.store, job->endpoint->options.owners);
     job->mail.deliver = deliver_done;
     rc_loop_post(job->reply_to, &job->mail);
 }

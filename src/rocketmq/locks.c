@@ -145,8 +145,7 @@ void rc_locks_handle_lock(const struct rc_request *request)
     rc_json_object_begin(&json);
     rc_json_key(&json, "lockOKMQSet");
     rc_json_array_begin(&json);
-    bool is_ours =
-        rc_tenancy_may_group(request->endpoint, request->key, rc_slice_str(text_of(root, "consumerGroup")));
+    bool is_ours = rc_tenancy_may_group(request, rc_slice_str(text_of(root, "consumerGroup")));
     json_array_foreach(json_object_get(root, "mqSet"), i, queue)
     {
         if (is_ours && make_key(request->endpoint, key, text_of(root, "consumerGroup"), queue) &&
@@ -168,8 +167,7 @@ void rc_locks_handle_unlock(const struct rc_request *request)
     struct rc_slice in = request->command->body;
     json_t *root = json_loadb((const char *)in.ptr, in.len, 0, NULL), *queue;
     const char *group = text_of(root, "consumerGroup");
-    bool is_wanted = false,
-         is_ours = rc_tenancy_may_group(request->endpoint, request->key, rc_slice_str(group));
+    bool is_wanted = false, is_ours = rc_tenancy_may_group(request, rc_slice_str(group));
     char key[LOCK_KEY_MAX];
     size_t i;
     json_array_foreach(json_object_get(root, "mqSet"), i, queue)

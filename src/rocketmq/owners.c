@@ -28,9 +28,16 @@ struct owned {
     char key[]; /* kind, then the name */
 };
 
+/* How many an instance has; stays when there are none. */
+struct share {
+    char instance[RC_CATALOG_ID_MAX + 1];
+    uint32_t count;
+};
+
 struct rc_owners {
     pthread_mutex_t mutex;
     struct rc_map map;
+    struct rc_map shares;
     int fd; /* appended to */
 };
 
@@ -38,6 +45,22 @@ static struct rc_slice key_of(const void *item)
 {
     const struct owned *owned = item;
     return rc_slice(owned->key, owned->key_len);
+}
+
+static struct rc_slice share_key(const void *item)
+{
+    return rc_slice_str(((const struct share *)item)->instance);
+}
+
+static struct share *share_of(struct rc_owners *owners, struct rc_slice instance)
+{
+    struct share *share = rc_map_find(&owners->shares, instance);
+    if (share == NULL) {
+        share = rc_new(struct share);
+        memcpy(share->instance, instance.ptr, instance.len);
+        rc_map_insert(&owners->shares, share);
+    }
+    return share;
 }
 
 static struct rc_slice make_key(char out[RC_OWNERS_NAME_MAX + 1], enum rc_owned kind, struct rc_slice name)
@@ -57,7 +80,7 @@ static bool is_name(struct rc_slice name)
     return name.len > 0 && name.len <= RC_OWNERS_NAME_MAX;
 }
 
-static struct owned *put(struct rc_owners *owners, struct rc_slice key, struct rc_slice instance)
+static void put(struct rc_owners *owners, struct rc_slice key, struct rc_slice instance)
 {
     struct owned *owned = rc_map_find(&owners->map, key);
     if (owned == NULL) {
@@ -65,10 +88,23 @@ static struct owned *put(struct rc_owners *owners, struct rc_slice key, struct r
         owned->key_len = (uint32_t)key.len;
         memcpy(owned->key, key.ptr, key.len);
         rc_map_insert(&owners->map, owned);
+    } else {
+        share_of(owners, rc_slice_str(owned->instance))->count--;
     }
+    share_of(owners, instance)->count++;
     memcpy(owned->instance, instance.ptr, instance.len);
     owned->instance[instance.len] = '\0';
-    return owned;
+}
+
+/* False when it was nobody's. */
+static bool take_out(struct rc_owners *owners, struct rc_slice key)
+{
+    struct owned *owned = rc_map_remove(&owners->map, key);
+    if (owned == NULL)
+        return false;
+    share_of(owners, rc_slice_str(owned->instance))->count--;
+    free(owned);
+    return true;
 }
 
 /* ---- the file ---- */
@@ -91,7 +127,7 @@ static bool take_line(struct rc_owners *owners, struct rc_slice line)
         return false;
     struct rc_slice whole = make_key(key, (enum rc_owned)kind.ptr[0], name);
     if (rc_slice_eq_str(instance, "-"))
-        free(rc_map_remove(&owners->map, whole));
+        take_out(owners, whole);
     else if (rc_catalog_is_instance_id(instance) && owners->map.count < RC_OWNERS_MAX)
         put(owners, whole, instance);
     else
@@ -156,6 +192,7 @@ int rc_owners_open(int own_dir, struct rc_owners **ret, struct rc_error *error)
     struct rc_owners *owners = rc_new(struct rc_owners);
     pthread_mutex_init(&owners->mutex, NULL);
     rc_map_init(&owners->map, key_of);
+    rc_map_init(&owners->shares, share_key);
     owners->fd = -1;
     int err = read_file(owners, own_dir);
     err = err ? err : rewrite_file(owners, own_dir);
@@ -176,10 +213,13 @@ void rc_owners_close(struct rc_owners *owners)
 {
     if (owners == NULL)
         return;
-    void *owned;
-    for (uint32_t cursor = 0; (owned = rc_map_next(&owners->map, &cursor)) != NULL;)
-        free(owned);
+    void *item;
+    for (uint32_t cursor = 0; (item = rc_map_next(&owners->map, &cursor)) != NULL;)
+        free(item);
+    for (uint32_t cursor = 0; (item = rc_map_next(&owners->shares, &cursor)) != NULL;)
+        free(item);
     rc_map_free(&owners->map);
+    rc_map_free(&owners->shares);
     if (owners->fd != -1)
         close(owners->fd);
     pthread_mutex_destroy(&owners->mutex);
@@ -210,22 +250,32 @@ static int append(struct rc_owners *owners, struct rc_slice key, struct rc_slice
     return write(owners->fd, line, (size_t)len) == len ? RC_OK : RC_ERR_IO;
 }
 
+/* With the mutex held. */
+static int claim(struct rc_owners *owners, struct rc_slice key, struct rc_slice instance, const char *from)
+{
+    const struct owned *known = rc_map_find(&owners->map, key);
+    if (known != NULL && rc_slice_eq_str(instance, known->instance))
+        return RC_OK;
+    if (known != NULL && (from == NULL || strcmp(known->instance, from) != 0))
+        return RC_ERR_DENIED;
+    if ((known == NULL && owners->map.count >= RC_OWNERS_MAX) ||
+        share_of(owners, instance)->count >= RC_OWNERS_EACH_MAX)
+        return RC_ERR_FULL;
+    int err = append(owners, key, instance);
+    if (err == RC_OK)
+        put(owners, key, instance);
+    return err;
+}
+
 int rc_owners_claim(struct rc_owners *owners, enum rc_owned kind, struct rc_slice name,
-                    struct rc_slice instance)
+                    struct rc_slice instance, const char *from)
 {
     char bytes[RC_OWNERS_NAME_MAX + 1];
     if (!is_name(name) || !rc_catalog_is_instance_id(instance))
         return RC_ERR_INVALID;
     struct rc_slice key = make_key(bytes, kind, name);
     pthread_mutex_lock(&owners->mutex);
-    const struct owned *known = rc_map_find(&owners->map, key);
-    int err = RC_OK;
-    if (known == NULL || !rc_slice_eq_str(instance, known->instance)) {
-        err =
-            known == NULL && owners->map.count >= RC_OWNERS_MAX ? RC_ERR_FULL : append(owners, key, instance);
-        if (err == RC_OK)
-            put(owners, key, instance);
-    }
+    int err = claim(owners, key, instance, from);
     pthread_mutex_unlock(&owners->mutex);
     return err;
 }
@@ -235,10 +285,8 @@ void rc_owners_drop(struct rc_owners *owners, enum rc_owned kind, struct rc_slic
     char bytes[RC_OWNERS_NAME_MAX + 1];
     struct rc_slice key = make_key(bytes, kind, name);
     pthread_mutex_lock(&owners->mutex);
-    void *owned = rc_map_remove(&owners->map, key);
-    if (owned != NULL && append(owners, key, rc_slice_str("-")) != RC_OK)
+    if (take_out(owners, key) && append(owners, key, rc_slice_str("-")) != RC_OK)
         rc_log_error("rocketmq", "rollcall/" FILE_NAME " cannot be written");
-    free(owned);
     pthread_mutex_unlock(&owners->mutex);
 }
 

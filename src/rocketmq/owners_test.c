@@ -49,7 +49,7 @@ static const char *owner_of(struct rc_owners *owners, enum rc_owned kind, const 
 static void claim(struct rc_owners *owners, enum rc_owned kind, const char *name, const char *instance,
                   int want)
 {
-    assert_int_equal(rc_owners_claim(owners, kind, rc_slice_str(name), rc_slice_str(instance)), want);
+    assert_int_equal(rc_owners_claim(owners, kind, rc_slice_str(name), rc_slice_str(instance), NULL), want);
 }
 
 static void count(struct rc_slice name, void *arg)
@@ -64,7 +64,11 @@ static void test_what_was_claimed_is_known_after_a_restart(void **state)
     claim(owners, RC_OWNED_TOPIC, "T", "one", RC_OK);
     claim(owners, RC_OWNED_GROUP, "T", "two", RC_OK); /* topics and groups are apart */
     claim(owners, RC_OWNED_TOPIC, "U", "one", RC_OK);
-    claim(owners, RC_OWNED_TOPIC, "U", "two", RC_OK); /* its owner was deleted */
+    claim(owners, RC_OWNED_TOPIC, "U", "two", RC_ERR_DENIED);
+    assert_int_equal(rc_owners_claim(owners, RC_OWNED_TOPIC, rc_slice_str("U"), rc_slice_str("two"), "three"),
+                     RC_ERR_DENIED);
+    assert_int_equal(rc_owners_claim(owners, RC_OWNED_TOPIC, rc_slice_str("U"), rc_slice_str("two"), "one"),
+                     RC_OK); /* its owner was deleted */
     claim(owners, RC_OWNED_TOPIC, "V", "one", RC_OK);
     rc_owners_drop(owners, RC_OWNED_TOPIC, rc_slice_str("V"));
     for (int restarts = 0; restarts < 3; restarts++) {
@@ -110,11 +114,32 @@ static void test_a_damaged_file_costs_the_damaged_lines_alone(void **state)
     rc_owners_close(owners);
 }
 
+static void test_one_instance_takes_no_more_than_its_share(void **state)
+{
+    struct rc_owners *owners = open_owners();
+    char name[16];
+    for (int i = 0; i < RC_OWNERS_EACH_MAX; i++) {
+        snprintf(name, sizeof(name), "n%d", i);
+        claim(owners, i % 2 ? RC_OWNED_TOPIC : RC_OWNED_GROUP, name, "one", RC_OK);
+    }
+    for (int restarts = 0; restarts < 2; restarts++) {
+        claim(owners, RC_OWNED_TOPIC, "more", "one", RC_ERR_FULL);
+        claim(owners, RC_OWNED_TOPIC, "n1", "one", RC_OK); /* it has that */
+        rc_owners_close(owners);
+        owners = open_owners();
+    }
+    claim(owners, RC_OWNED_TOPIC, "more", "two", RC_OK);
+    rc_owners_drop(owners, RC_OWNED_GROUP, rc_slice_str("n0"));
+    claim(owners, RC_OWNED_TOPIC, "again", "one", RC_OK);
+    rc_owners_close(owners);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_what_was_claimed_is_known_after_a_restart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names_that_would_break_the_file_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_instance_takes_no_more_than_its_share, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_damaged_file_costs_the_damaged_lines_alone, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -232,7 +232,7 @@ void rc_pull_handle(const struct rc_request *request)
         return;
     if (messages >= 1 && messages < RC_ENDPOINT_PULL_MESSAGES_MAX)
         pull.messages_max = (uint32_t)messages;
-    if (sys_flag & SYSFLAG_COMMIT)
+    if ((sys_flag & SYSFLAG_COMMIT) && !rc_tenancy_is_reader(request))
         commit_offset(request, pull.queue);
     rc_later_take(&pull.to, request);
     carry_out(request, &pull, suspend_ms(request, sys_flag));

@@ -20,7 +20,7 @@ void rc_query_handle_view(const struct rc_request *request)
         rc_request_reply(request, RC_RES_SYSTEM_ERROR, "can not find message by the offset");
         return;
     }
-    if (rc_tenancy_may_topic(request->endpoint, request->key, message.topic))
+    if (rc_tenancy_may_topic(request, message.topic))
         rc_request_reply_with(request, &response);
     else
         rc_request_reply(request, RC_RES_SYSTEM_ERROR, "can not find message by the offset");

@@ -109,7 +109,7 @@ void rc_send_back_handle(const struct rc_request *request)
         rc_request_reply(request, RC_RES_SYSTEM_ERROR, "look message by offset failed");
         return;
     }
-    if (!rc_tenancy_may_topic(request->endpoint, request->key, message.topic)) {
+    if (!rc_tenancy_may_topic(request, message.topic)) {
         rc_request_reply(request, RC_RES_SYSTEM_ERROR, "look message by offset failed");
         rc_segment_release(segment);
         return;

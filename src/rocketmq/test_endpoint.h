@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "net/listener.h"
 #include "rocketmq/endpoint.h"
+#include "rocketmq/owners.h"
 #include "rocketmq/remoting.h"
 
 #include <arpa/inet.h>
@@ -54,6 +55,7 @@ static inline void rig_start(struct rig *rig)
     rig->options.store = rig->store;
     rig->options.writer = rig->writer;
     rig->options.catalog = rig->catalog;
+    assert_int_equal(rc_owners_open(rc_store_own_dir(rig->store), &rig->options.owners, &error), RC_OK);
     if (rc_endpoint_start(&rig->options, &fd, 1, &rig->endpoint, &error) != RC_OK)
         fail_msg("%s", error.text);
 }
@@ -63,6 +65,7 @@ static inline void rig_stop(struct rig *rig)
     rc_endpoint_stop(rig->endpoint);
     rc_log_writer_stop(rig->writer);
     rc_endpoint_free(rig->endpoint);
+    rc_owners_close(rig->options.owners);
     rc_store_close(rig->store);
 }
 

@@ -159,6 +159,7 @@ def test_a_disabled_rule_takes_nothing_and_a_reload_brings_it_back(tmp_path):
     ("{id: r-1, type: outflow, source: {mqtt_topic: other}, topic: GID_a}", "is none of the instance's `topics`"),
     ("{id: r-1, type: outflow, source: {mqtt_topic: sensors}}", "neither `topic` nor `target` was given"),
     ("{id: r-1, type: outflow, source: {mqtt_topic: sensors}, topic: RC_RULE_x}", "are the server's own"),
+    ("{id: r-1, type: inflow, source: {topic: ROLLCALL_PRESENCE}, target: {mqtt_topic: sensors}}", "are the server's own"),
     ("{id: r-1, type: outflow, source: {mqtt_topic: sensors}, group: GID_test, topic: GID_a}", "goes with `type: status-notice`"),
     (f"{OUT}, {OUT.replace('out-1', 'out-2')}", "the MQTT topic has a rule of this type already"),
     ("{id: r-1, type: inflow, target: {mqtt_topic: sensors}}", "`source.topic` was expected"),

@@ -325,6 +325,8 @@ def test_without_a_cluster_the_words_say_so(tmp_path):
     ("topic: GID_a, target: {instance: apache, topic: GID_b}", "`topic` and `target` were given"),
     ("enabled: true", "neither `topic` nor `target` was given"),
     ("topic: RC_RULE_mine", "are the server's own"),
+    ("topic: SCHEDULE_TOPIC_XXXX", "are the server's own"),
+    ("topic: '%RETRY%GID_any'", "are the server's own"),
 ])
 def test_a_rule_that_leads_nowhere_is_refused_with_words(rule, words, tmp_path):
     class Nobody:

@@ -248,6 +248,40 @@ def test_the_topic_of_a_rule_is_read_and_written_by_its_own_tenant(ours, theirs)
     assert not refused(pull(theirs, B_TOPIC, "GID_backend_b"))
 
 
+@pytest.fixture
+def rules_group(server):
+    """A group of the first tenant without a rule; its rule goes after the test."""
+    assert call(server, "CreateGroupId", InstanceId=INSTANCE, GroupId="GID_ruled")[0] is None
+    yield "GID_ruled"
+    call(server, "DeleteClientStatusNotifyRule", RuleId="cross")
+    assert call(server, "DeleteGroupId", InstanceId=INSTANCE, GroupId="GID_ruled")[0] is None
+
+
+SYSTEM_TOPICS = ("SCHEDULE_TOPIC_XXXX", "TBW102", "%RETRY%GID_b_consumers", "%DLQ%GID_b_consumers", "ROLLCALL_PRESENCE",
+                 "RC_RULE_x")
+
+
+def test_a_rule_made_by_the_api_opens_no_topic_of_another(server, rules_group, ours, theirs):
+    assert send(theirs, "b-of-a-client")[0] == 0
+    theirs.ask(COMMIT, consumerGroup="GID_b_consumers", topic="b-of-a-client", queueId=0, commitOffset=0)
+    for topic in (B_TOPIC, "b-of-a-client", *SYSTEM_TOPICS):
+        rule = {"RuleId": "cross", "GroupId": rules_group, "Topic": topic}
+        time.sleep(0.2)  # of these calls 10 a second are let through
+        assert call(server, "CreateClientStatusNotifyRule", **rule)[0] in CROSSING | {"ParameterCheckFailed"}, topic
+        assert call(server, "CreateClientStatusNotifyRule", **{**rule, "Topic": "a-of-a-rule"})[0] is None
+        assert call(server, "UpdateClientStatusNotifyRule", **rule)[0] in CROSSING | {"ParameterCheckFailed"}, topic
+        assert call(server, "DeleteClientStatusNotifyRule", RuleId="cross")[0] is None
+        assert refused(ours.ask(ROUTE, topic=topic)) or topic == "TBW102", topic
+        assert refused(pull(ours, topic, "GID_ours")) and refused(send(ours, topic)), topic
+
+
+def test_a_rules_topic_stays_its_instances_when_the_rule_goes(server, rules_group, ours, theirs):
+    assert call(server, "CreateClientStatusNotifyRule", RuleId="cross", GroupId=rules_group, Topic="a-was-a-rules")[0] is None
+    assert call(server, "DeleteClientStatusNotifyRule", RuleId="cross")[0] is None
+    assert refused(send(theirs, "a-was-a-rules")) and refused(pull(theirs, "a-was-a-rules", "GID_backend_b"))
+    assert send(ours, "a-was-a-rules")[0] == 0
+
+
 def test_topics_and_groups_belong_to_who_used_them_first(server, ours, theirs):
     assert send(theirs, "b-made")[0] == 0
     assert refused(send(ours, "b-made")) and refused(pull(ours, "b-made", "GID_ours"))
@@ -288,6 +322,49 @@ def test_a_read_only_key_sends_nothing(server):
     reader = Remoting(server.rocketmq_port, key["AccessKey"], key["SecretKey"])
     assert refused(send(reader, "anything"))
     assert reader.ask(ROUTE, topic=TOPIC)[0] == 0
+
+
+def test_to_look_at_a_name_or_with_a_read_only_key_is_no_claim(server, ours, theirs):
+    key = call(server, "CreateKey", Role="read-only")[1]
+    reader = Remoting(server.rocketmq_port, key["AccessKey"], key["SecretKey"])
+    for connection in (reader, ours):
+        assert not refused(connection.ask(ROUTE, topic="free-name"))
+        assert not refused(pull(connection, "free-name", "GID_free_name"))
+        assert not refused(connection.ask(MEMBERS, consumerGroup="GID_free_name"))
+    assert refused(reader.ask(COMMIT, consumerGroup="GID_free_name", topic=TOPIC, queueId=0, commitOffset=9))
+    assert send(theirs, "free-name")[0] == 0
+    assert not refused(theirs.ask(COMMIT, consumerGroup="GID_free_name", topic="free-name", queueId=0, commitOffset=1))
+    assert refused(ours.ask(ROUTE, topic="free-name"))
+    assert refused(ours.ask(MEMBERS, consumerGroup="GID_free_name"))
+
+
+def test_a_read_only_key_commits_nothing(server, ours):
+    assert send(ours, "a-to-read")[0] == 0
+    key = call(server, "CreateKey", Role="read-only")[1]
+    reader = Remoting(server.rocketmq_port, key["AccessKey"], key["SecretKey"])
+    where = {"consumerGroup": "GID_to_read", "topic": "a-to-read", "queueId": 0}
+    assert ours.ask(COMMIT, **where, commitOffset=0)[0] == 0
+    found = reader.ask(PULL, **where, queueOffset=0, maxMsgNums=32, sysFlag=5, commitOffset=1, suspendTimeoutMillis=1000,
+                       subscription="*", subVersion=0, expressionType="TAG")
+    assert found[0] == 0  # it reads, but its offset is not kept
+    assert ours.ask(OFFSET, **where)[1]["offset"] == "0"
+
+
+def test_a_deleted_instances_messages_go_to_nobody(server, ours):
+    admin = {"ak": "AdminKey", "sk": "AdminSecret"}
+    assert call(server, "CreateInstance", **admin, NewInstanceId="tenant-gone")[0] is None
+    key = call(server, "CreateKey", **admin, InstanceId="tenant-gone")[1]
+    gone = Remoting(server.rocketmq_port, key["AccessKey"], key["SecretKey"])
+    assert send(gone, "gone-made")[0] == 0
+    assert call(server, "CreateGroupId", **admin, InstanceId="tenant-gone", GroupId="GID_gone")[0] is None
+    assert call(server, "CreateClientStatusNotifyRule", **admin, InstanceId="tenant-gone", RuleId="gone-rule",
+                GroupId="GID_gone", Topic="gone-events")[0] is None
+    assert send(gone, "gone-events")[0] == 0
+    assert call(server, "DeleteInstance", **admin, InstanceId="tenant-gone", Cascade="true")[0] is None
+    for topic in ("gone-made", "gone-events"):
+        assert refused(ours.ask(ROUTE, topic=topic)) and refused(pull(ours, topic, "GID_ours")), topic
+        assert call(server, "CreateRocketMqTopic", Topic=topic)[0] in CROSSING | {"InvalidParameter.Exists"}
+        assert call(server, "CreateClientStatusNotifyRule", RuleId="cross", GroupId="GID_other", Topic=topic)[0] is not None
 
 
 def test_who_owns_what_outlives_a_restart(server, theirs):

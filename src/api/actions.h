@@ -62,7 +62,10 @@ void rc_action_trace_device(struct rc_api_call *call);
 void rc_action_trace_message(struct rc_api_call *call);
 
 /* ---- actions_rule.c ---- */
-void rc_action_list_rules(struct rc_api_call *call);
+void rc_action_list_rules(struct rc_api_call *call); /* of all types */
+void rc_action_list_status_rules(struct rc_api_call *call);
+void rc_action_list_outflows(struct rc_api_call *call);
+void rc_action_list_inflows(struct rc_api_call *call);
 void rc_action_replay_rule(struct rc_api_call *call);
 
 /* ---- actions_rule_drop.c ---- */
@@ -116,6 +119,8 @@ void rc_action_query_token(struct rc_api_call *call);
 rc_registry_work_fn rc_work_revoke_token;
 
 /* ---- actions_rule_change.c ---- */
-rc_registry_work_fn rc_work_create_rule, rc_work_update_rule, rc_work_delete_rule;
+rc_registry_work_fn rc_work_create_status_rule, rc_work_update_status_rule, rc_work_delete_status_rule,
+    rc_work_create_outflow, rc_work_update_outflow, rc_work_delete_outflow, rc_work_create_inflow,
+    rc_work_update_inflow, rc_work_delete_inflow;
 
 #endif

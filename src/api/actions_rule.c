@@ -1,8 +1,8 @@
 /* Rules: what they have sent, and telling the roll again. */
 #include "api/actions.h"
+#include "api/rule_stats.h"
 #include "base/alloc.h"
 #include "broker/roll.h"
-#include "rules/rules.h"
 
 enum {
     REPLAYS_MAX = 4,         /* at once */
@@ -10,28 +10,39 @@ enum {
     REPLAY_STALLS_MAX = 200, /* then it is given up */
 };
 
-/* ---- ListRules ---- */
+/* ---- lists ---- */
 
-static const char *state_text(const struct rc_rule_stats *stats)
+enum { LISTS_STATUS = 1, LISTS_OUTFLOW = 2, LISTS_INFLOW = 4 };
+
+static void set_number(json_t *item, const char *name, uint64_t value)
 {
-    static const char *const texts[] = {
-        [RC_RULE_RUNNING] = "running", [RC_RULE_RETRYING] = "retrying", [RC_RULE_STOPPED] = "stopped"};
-    return texts[stats->state];
+    json_object_set_new(item, name, json_integer((json_int_t)value));
 }
 
 static json_t *describe_stats(const struct rc_rule_stats *stats)
 {
+    static const char *const states[] = {
+        [RC_RULE_RUNNING] = "running", [RC_RULE_RETRYING] = "retrying", [RC_RULE_STOPPED] = "stopped"};
+    static const char *const reasons[] = {[RC_RULE_DROP_UNFIT] = "DroppedUnfit",
+                                          [RC_RULE_DROP_LOG_FULL] = "DroppedLogFull",
+                                          [RC_RULE_DROP_EXPIRED] = "DroppedExpired",
+                                          [RC_RULE_DROP_ECHO] = "DroppedEcho",
+                                          [RC_RULE_DROP_NO_CLIENT] = "DroppedNoClient"};
     json_t *item = json_object();
-    json_object_set_new(item, "State", json_string(state_text(stats)));
-    json_object_set_new(item, "Matched", json_integer((json_int_t)stats->matched));
-    json_object_set_new(item, "Delivered", json_integer((json_int_t)stats->delivered));
-    json_object_set_new(item, "Waiting", json_integer((json_int_t)stats->waiting));
-    json_object_set_new(item, "Dropped", json_integer((json_int_t)stats->dropped));
-    json_object_set_new(item, "Retries", json_integer((json_int_t)stats->retries));
-    json_object_set_new(item, "DroppedByOperator", json_integer((json_int_t)stats->dropped_by_operator));
-    json_object_set_new(item, "Uncertain", json_integer((json_int_t)stats->uncertain));
+    json_object_set_new(item, "State", json_string(states[stats->state]));
+    set_number(item, "Matched", stats->matched);
+    set_number(item, "Delivered", stats->delivered);
+    set_number(item, "Waiting", stats->waiting);
+    set_number(item, "Dropped", stats->dropped);
+    set_number(item, "DroppedByOperator", stats->dropped_by_operator);
+    set_number(item, "DroppedLost", stats->dropped_lost);
+    for (size_t i = 0; i < RC_RULE_DROP_REASONS; i++)
+        set_number(item, reasons[i], stats->dropped_for[i]);
+    set_number(item, "Refused", stats->refused);
+    set_number(item, "Retries", stats->retries);
+    set_number(item, "Uncertain", stats->uncertain);
+    set_number(item, "HeldBytes", stats->held_bytes);
     json_object_set_new(item, "RetryingSince", json_integer(stats->retrying_since_ms));
-    json_object_set_new(item, "HeldBytes", json_integer((json_int_t)stats->held_bytes));
     json_object_set_new(item, "LagAlarm", json_boolean(stats->is_lag_alarm));
     json_object_set_new(item, "RetentionAlarm", json_boolean(stats->is_retention_alarm));
     json_object_set_new(item, "LagMs", json_integer(stats->lag_ms));
@@ -39,81 +50,112 @@ static json_t *describe_stats(const struct rc_rule_stats *stats)
     return item;
 }
 
-/* Where a rule leads to the log itself, what is in its topic was delivered. */
-static json_t *describe_own(const struct rc_status_rule *rule)
+/* What all types have. */
+static json_t *describe(const struct rc_api_call *call, const struct rc_api_rules *rules, struct rc_slice id,
+                        const char *type, struct rc_slice description, bool is_enabled)
 {
-    uint64_t count = 0;
-    for (uint32_t i = 0; rule->topic != NULL && i < rc_topic_queue_count(rule->topic); i++)
-        count += rc_queue_end(rc_topic_queue(rule->topic, i));
-    json_t *item = json_object();
-    json_object_set_new(item, "State", json_string(rule->is_enabled ? "running" : "stopped"));
-    json_object_set_new(item, "Matched", json_integer((json_int_t)count));
-    json_object_set_new(item, "Delivered", json_integer((json_int_t)count));
-    json_object_set_new(item, "Waiting", json_integer(0));
-    json_object_set_new(item, "Dropped", json_integer(0));
-    json_object_set_new(item, "Retries", json_integer(0));
-    json_object_set_new(item, "LagMs", json_integer(0));
-    json_object_set_new(item, "Error", json_string(""));
+    static const struct rc_rule_stats nothing = {.state = RC_RULE_STOPPED};
+    const struct rc_rule_stats *stats = rc_api_rules_find(rules, call->instance->id, id);
+    json_t *item = describe_stats(stats != NULL ? stats : &nothing);
+    if (!is_enabled)
+        json_object_set_new(item, "State", json_string("stopped"));
+    json_object_set_new(item, "RuleId", rc_api_text(id));
+    json_object_set_new(item, "Type", json_string(type));
+    json_object_set_new(item, "Description", rc_api_text(description));
+    json_object_set_new(item, "Enabled", json_boolean(is_enabled));
     return item;
 }
 
-static const struct rc_rule_stats *find_stats(const struct rc_rule_stats *stats, uint32_t count,
-                                              struct rc_slice instance, const struct rc_status_rule *rule)
+static void put_place(json_t *item, const char *instance, const struct rc_target *target,
+                      struct rc_slice topic, struct rc_slice topic_there)
 {
-    for (uint32_t i = 0; i < count; i++)
-        if (stats[i].is_current && rc_slice_eq_str(rule->id, stats[i].rule) &&
-            rc_slice_eq_str(instance, stats[i].instance))
-            return &stats[i];
-    return NULL;
+    json_object_set_new(item, "Topic", rc_api_text(target == NULL ? topic : topic_there));
+    json_object_set_new(item, instance, target == NULL ? json_string("") : rc_api_text(target->name));
 }
 
-static json_t *describe_rule(const struct rc_status_rule *rule, const struct rc_rule_stats *stats)
+static void list_status(const struct rc_api_call *call, const struct rc_api_rules *rules, json_t *list)
 {
-    json_t *item = stats != NULL ? describe_stats(stats) : describe_own(rule);
-    bool is_own = rule->target == NULL;
-    json_object_set_new(item, "RuleId", rc_api_text(rule->id));
-    json_object_set_new(item, "Type", json_string("status-notice"));
-    json_object_set_new(item, "GroupId", rc_api_text(rule->group_id));
-    json_object_set_new(item, "Enabled", json_boolean(rule->is_enabled));
-    json_object_set_new(item, "Topic", rc_api_text(is_own ? rule->topic_name : rule->target_topic));
-    json_object_set_new(item, "TargetInstance", is_own ? json_string("") : rc_api_text(rule->target->name));
-    return item;
+    const struct rc_status_rule *rule;
+    struct rc_trie_walk walk;
+    rc_trie_walk_start(&walk, &call->instance->status_rules);
+    while ((rule = rc_trie_walk_next(&walk)) != NULL) {
+        json_t *item = describe(call, rules, rule->id, "status-notice", rule->description, rule->is_enabled);
+        json_object_set_new(item, "GroupId", rc_api_text(rule->group_id));
+        put_place(item, "TargetInstance", rule->target, rule->topic_name, rule->target_topic);
+        json_array_append_new(list, item);
+    }
+}
+
+static void list_flows(const struct rc_api_call *call, const struct rc_api_rules *rules, bool is_inflow,
+                       json_t *list)
+{
+    const struct rc_flow_rule *rule;
+    struct rc_trie_walk walk;
+    rc_trie_walk_start(&walk, is_inflow ? &call->instance->inflows : &call->instance->outflows);
+    while ((rule = rc_trie_walk_next(&walk)) != NULL) {
+        json_t *item = describe(call, rules, rule->id, is_inflow ? "inflow" : "outflow", rule->description,
+                                rule->is_enabled);
+        json_object_set_new(item, "MqttTopic", rc_api_text(rule->mqtt_topic));
+        put_place(item, is_inflow ? "SourceInstance" : "TargetInstance", rule->target, rule->topic_name,
+                  rule->target_topic);
+        if (is_inflow)
+            json_object_set_new(item, "ConsumerGroup", rc_api_text(rule->group));
+        json_array_append_new(list, item);
+    }
 }
 
 /* Where rules led before, as long as something may still go there. */
-static json_t *list_former(const struct rc_api_call *call, const struct rc_rule_stats *stats, uint32_t count)
+static json_t *list_former(const struct rc_api_rules *rules)
 {
     json_t *list = json_array();
-    for (uint32_t i = 0; i < count; i++) {
-        if (stats[i].is_current || !rc_slice_eq_str(call->instance->id, stats[i].instance))
+    for (uint32_t i = 0; i < rules->count; i++) {
+        const struct rc_rule_stats *stats = &rules->list[i];
+        if (stats->is_current)
             continue;
-        json_t *item = describe_stats(&stats[i]);
-        json_object_set_new(item, "RuleId", json_string(stats[i].rule));
-        json_object_set_new(item, "TargetInstance", json_string(stats[i].target));
-        json_object_set_new(item, "Topic", json_string(stats[i].target_topic));
+        json_t *item = describe_stats(stats);
+        json_object_set_new(item, "RuleId", json_string(stats->rule));
+        json_object_set_new(item, "TargetInstance", json_string(stats->target));
+        json_object_set_new(item, "Topic", json_string(stats->target_topic));
         json_array_append_new(list, item);
     }
     return list;
 }
 
+static void list_rules(struct rc_api_call *call, int types)
+{
+    struct rc_api_rules rules;
+    json_t *list = json_array();
+    rc_api_rules_read(call->api, call->catalog, call->instance, &rules);
+    if (types & LISTS_STATUS)
+        list_status(call, &rules, list);
+    if (types & LISTS_OUTFLOW)
+        list_flows(call, &rules, false, list);
+    if (types & LISTS_INFLOW)
+        list_flows(call, &rules, true, list);
+    json_object_set_new(call->answer, "FormerTargets", list_former(&rules));
+    json_object_set_new(call->answer, "Rules", list);
+    rc_api_rules_free(&rules);
+    rc_api_call_finish(call);
+}
+
 void rc_action_list_rules(struct rc_api_call *call)
 {
-    struct rc_rule_stats *stats = rc_calloc(RC_RULES_MAX, sizeof(*stats));
-    uint32_t count = 0;
-    if (call->api->options.rules != NULL)
-        count = rc_rules_stats(call->api->options.rules, stats, RC_RULES_MAX);
-    if (count > RC_RULES_MAX)
-        count = RC_RULES_MAX;
-    const struct rc_status_rule *rule;
-    struct rc_trie_walk walk;
-    json_t *list = json_array();
-    rc_trie_walk_start(&walk, &call->instance->status_rules);
-    while ((rule = rc_trie_walk_next(&walk)) != NULL)
-        json_array_append_new(list, describe_rule(rule, find_stats(stats, count, call->instance->id, rule)));
-    json_object_set_new(call->answer, "FormerTargets", list_former(call, stats, count));
-    free(stats);
-    json_object_set_new(call->answer, "Rules", list);
-    rc_api_call_finish(call);
+    list_rules(call, LISTS_STATUS | LISTS_OUTFLOW | LISTS_INFLOW);
+}
+
+void rc_action_list_status_rules(struct rc_api_call *call)
+{
+    list_rules(call, LISTS_STATUS);
+}
+
+void rc_action_list_outflows(struct rc_api_call *call)
+{
+    list_rules(call, LISTS_OUTFLOW);
+}
+
+void rc_action_list_inflows(struct rc_api_call *call)
+{
+    list_rules(call, LISTS_INFLOW);
 }
 
 /* ---- ReplayRule: shard after shard, page after page ---- */

@@ -1,6 +1,6 @@
 #include "api/api_private.h"
+#include "api/rule_stats.h"
 #include "base/alloc.h"
-#include "rules/rules.h"
 #include "session_store/session_store.h"
 
 #include <stdio.h>
@@ -63,6 +63,18 @@ static const struct rule_metric rule_metrics[] = {
     {"rule_dropped_by_operator_total", "counter", "of those: by an operator's order",
      RULE(dropped_by_operator), false},
     {"rule_dropped_lost_total", "counter", "of those: the log had them no more", RULE(dropped_lost), false},
+    {"rule_dropped_unfit_total", "counter", "of those: too large, or a topic that is none",
+     RULE(dropped_for[RC_RULE_DROP_UNFIT]), false},
+    {"rule_dropped_log_full_total", "counter", "of those: QoS 0, and the log took nothing",
+     RULE(dropped_for[RC_RULE_DROP_LOG_FULL]), false},
+    {"rule_dropped_expired_total", "counter", "of those: expired", RULE(dropped_for[RC_RULE_DROP_EXPIRED]),
+     false},
+    {"rule_dropped_echo_total", "counter", "of those: an outflow rule had sent them",
+     RULE(dropped_for[RC_RULE_DROP_ECHO]), false},
+    {"rule_dropped_no_client_total", "counter", "of those: for a client without a session, or away",
+     RULE(dropped_for[RC_RULE_DROP_NO_CLIENT]), false},
+    {"rule_refused_total", "counter", "messages not taken, which their publishers send again", RULE(refused),
+     false},
     {"rule_waiting", "gauge", "messages to be sent yet", RULE(waiting), false},
     {"rule_retries_total", "counter", "messages sent again", RULE(retries), false},
     {"rule_uncertain_total", "counter", "messages stored by a broker that had not flushed or copied them yet",
@@ -84,10 +96,10 @@ static void put_rule_value(struct rc_buf *out, const struct rc_rule_stats *rule,
 /* Names are of letters, digits, - _ % and |: nothing that would need a backslash. */
 static void put_rules(const struct rc_api *api, struct rc_buf *out)
 {
-    if (api->options.rules == NULL)
-        return;
-    struct rc_rule_stats *rules = rc_calloc(RC_RULES_MAX, sizeof(*rules));
-    uint32_t count = rc_rules_stats(api->options.rules, rules, RC_RULES_MAX);
+    struct rc_api_rules read;
+    rc_api_rules_read(api, api->catalog, NULL, &read);
+    const struct rc_rule_stats *rules = read.list;
+    uint32_t count = read.count;
     for (size_t m = 0; count > 0 && m < sizeof(rule_metrics) / sizeof(rule_metrics[0]); m++) {
         const struct rule_metric *metric = &rule_metrics[m];
         rc_buf_printf(out, "# HELP rollcall_%s %s\n# TYPE rollcall_%s %s\n", metric->name, metric->help,
@@ -109,7 +121,8 @@ static void put_rules(const struct rc_api *api, struct rc_buf *out)
                            "# TYPE rollcall_rule_alarm gauge\n");
     for (uint32_t i = 0; i < count; i++)
         put_rule_value(out, &rules[i], "rule_alarm", rules[i].is_retention_alarm ? 2 : rules[i].is_lag_alarm);
-    free(rules);
+    put(out, "gauge", "rules_left_out", "rules that are not told here: there are too many", read.left_out);
+    rc_api_rules_free(&read);
 }
 
 static void put_sessions(const struct rc_session_store *store, struct rc_buf *out)

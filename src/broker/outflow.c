@@ -147,6 +147,21 @@ static int stage(struct rc_broker *broker, const struct rc_flow_rule *rule,
     return err;
 }
 
+static void count(struct rc_rule_tally *tally, int err, bool was_refused, uint8_t qos)
+{
+    if (tally == NULL)
+        return;
+    if (was_refused && qos > 0) {
+        RC_COUNT(tally, refused);
+        return;
+    }
+    RC_COUNT(tally, matched);
+    if (err == RC_OK)
+        RC_COUNT(tally, delivered);
+    else
+        RC_COUNT(tally, dropped[was_refused ? RC_RULE_DROP_LOG_FULL : RC_RULE_DROP_UNFIT]);
+}
+
 enum rc_outflow_result rc_outflow_take(struct rc_broker *broker, const struct rc_instance *instance,
                                        const struct rc_mqtt_publish *publish, const struct rc_session *from)
 {
@@ -154,23 +169,17 @@ enum rc_outflow_result rc_outflow_take(struct rc_broker *broker, const struct rc
     broker->outflow.was_refused = false;
     if (rule == NULL || rule->topic == NULL)
         return RC_OUTFLOW_NONE;
-    if (rule->tally != NULL)
-        RC_COUNT(rule->tally, matched);
     int err = rc_log_writer_is_blocked(broker->options.writer) ? RC_ERR_NO_SPACE
                                                                : stage(broker, rule, publish, from);
-    if (err == RC_OK) {
-        if (rule->tally != NULL)
-            RC_COUNT(rule->tally, delivered);
+    broker->outflow.was_refused = err != RC_OK && err != RC_ERR_TOO_LARGE && err != RC_ERR_INVALID;
+    count(rule->tally, err, broker->outflow.was_refused, publish->qos);
+    if (err == RC_OK)
         return RC_OUTFLOW_TAKEN;
-    }
     RC_COUNT(&broker->counters, outflow_refused);
-    if (rule->tally != NULL)
-        RC_COUNT(rule->tally, dropped);
     uint64_t now = rc_loop_now_ms(broker->options.loop);
     if (now - broker->outflow.told_ms >= TELL_MS) {
         broker->outflow.told_ms = now;
         rc_log_warn("rules", "%.*s: a message is refused: %s", RC_SLICE_FMT(rule->id), rc_err_text(err));
     }
-    broker->outflow.was_refused = err != RC_ERR_TOO_LARGE && err != RC_ERR_INVALID;
     return broker->outflow.was_refused ? RC_OUTFLOW_REFUSED : RC_OUTFLOW_NONE;
 }

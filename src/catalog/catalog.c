@@ -334,21 +334,27 @@ bool rc_catalog_remove_status_rule(struct rc_instance *instance, struct rc_slice
     return rc_trie_remove(&instance->status_rules, id);
 }
 
+void rc_catalog_describe_rule(struct rc_status_rule *rule, struct rc_slice description)
+{
+    rule->description = rc_slice(rc_strndup(description.ptr, description.len), description.len);
+}
+
 int rc_catalog_add_flow_rule(struct rc_trie *rules, const struct rc_flow_rule *from)
 {
     if (!rc_catalog_is_rule_id(from->id) || from->mqtt_topic.len == 0)
         return RC_ERR_INVALID;
     if (rc_trie_find(rules, from->mqtt_topic) != NULL)
         return RC_ERR_EXISTS;
-    struct rc_flow_rule *rule =
-        rc_item_create(sizeof(*rule), from->mqtt_topic.len + from->id.len + from->topic_name.len +
-                                          from->target_topic.len + from->group.len + 5);
+    struct rc_flow_rule *rule = rc_item_create(
+        sizeof(*rule), from->mqtt_topic.len + from->id.len + from->topic_name.len + from->target_topic.len +
+                           from->group.len + from->description.len + 6);
     uint8_t *at = (uint8_t *)(rule + 1);
     rule->mqtt_topic = rc_item_text(&at, from->mqtt_topic);
     rule->id = rc_item_text(&at, from->id);
     rule->topic_name = rc_item_text(&at, from->topic_name);
     rule->target_topic = rc_item_text(&at, from->target_topic);
     rule->group = rc_item_text(&at, from->group);
+    rule->description = rc_item_text(&at, from->description);
     rule->queues = from->queues;
     rule->is_enabled = from->is_enabled;
     rule->fails_over = from->fails_over;
@@ -358,6 +364,24 @@ int rc_catalog_add_flow_rule(struct rc_trie *rules, const struct rc_flow_rule *f
         rc_trie_item_ref((void *)(uintptr_t)rule->target);
     rc_trie_put(rules, rule);
     return RC_OK;
+}
+
+bool rc_catalog_remove_flow_rule(struct rc_trie *rules, struct rc_slice id)
+{
+    struct rc_flow_rule *rule = (struct rc_flow_rule *)(uintptr_t)rc_instance_flow(rules, id);
+    if (rule == NULL)
+        return false;
+    rc_trie_item_ref(rule); /* its key is needed until it is out */
+    rc_trie_remove(rules, rule->mqtt_topic);
+    rc_trie_item_unref(&rc_flow_rule_type, rule);
+    return true;
+}
+
+void rc_catalog_name_inflow_group(char out[RC_CATALOG_GROUP_NAME_MAX + 1], struct rc_slice instance,
+                                  struct rc_slice rule)
+{
+    snprintf(out, RC_CATALOG_GROUP_NAME_MAX + 1, "GID_rollcall_%.*s_%.*s", RC_SLICE_FMT(instance),
+             RC_SLICE_FMT(rule));
 }
 
 int rc_catalog_add_target(struct rc_catalog *catalog, const struct rc_target *target)
@@ -460,6 +484,52 @@ bool rc_catalog_leads_elsewhere(const struct rc_catalog *catalog, struct rc_slic
     while ((instance = rc_trie_walk_next(&walk)) != NULL)
         if (!rc_slice_eq(instance->id, id) && rc_instance_leads_to(instance, topic))
             return true;
+    return false;
+}
+
+const struct rc_flow_rule *rc_instance_flow(const struct rc_trie *rules, struct rc_slice id)
+{
+    const struct rc_flow_rule *rule;
+    struct rc_trie_walk walk;
+    rc_trie_walk_start(&walk, rules);
+    while ((rule = rc_trie_walk_next(&walk)) != NULL)
+        if (rc_slice_eq(rule->id, id))
+            return rule;
+    return NULL;
+}
+
+bool rc_instance_has_rule(const struct rc_instance *instance, struct rc_slice id)
+{
+    return rc_trie_find(&instance->status_rules, id) != NULL ||
+           rc_instance_flow(&instance->outflows, id) != NULL ||
+           rc_instance_flow(&instance->inflows, id) != NULL;
+}
+
+uint32_t rc_instance_rules_count(const struct rc_instance *instance)
+{
+    return (uint32_t)(instance->status_rules.count + instance->outflows.count + instance->inflows.count);
+}
+
+/* One cluster may be configured under two names. */
+static bool is_same_cluster(const struct rc_target *a, const struct rc_target *b)
+{
+    return a == b || (a != NULL && b != NULL && rc_slice_eq(a->nameservers, b->nameservers) &&
+                      rc_slice_eq(a->name_space, b->name_space));
+}
+
+bool rc_catalog_has_inflow_group(const struct rc_catalog *catalog, const struct rc_target *target,
+                                 struct rc_slice group)
+{
+    const struct rc_instance *instance;
+    const struct rc_flow_rule *rule;
+    struct rc_trie_walk instances, rules;
+    rc_trie_walk_start(&instances, &catalog->instances);
+    while ((instance = rc_trie_walk_next(&instances)) != NULL) {
+        rc_trie_walk_start(&rules, &instance->inflows);
+        while ((rule = rc_trie_walk_next(&rules)) != NULL)
+            if (is_same_cluster(rule->target, target) && rc_slice_eq(rule->group, group))
+                return true;
+    }
     return false;
 }
 

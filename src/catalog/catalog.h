@@ -28,7 +28,10 @@ enum {
     RC_CATALOG_PERMISSIONS_MAX = 1000, /* of one custom identity */
     RC_CATALOG_TOKEN_KEY_LEN = 32,
     RC_CATALOG_TOKEN_ID_LEN = 16,
-    RC_CATALOG_SN_MAX = 64, /* a certificate's serial number, as hexadecimal digits */
+    RC_CATALOG_RULES_MAX = 100,       /* of an instance, all types */
+    RC_CATALOG_DESCRIPTION_MAX = 256, /* of a rule */
+    RC_CATALOG_GROUP_NAME_MAX = 255,  /* a consumer group's */
+    RC_CATALOG_SN_MAX = 64,           /* a certificate's serial number, as hexadecimal digits */
 };
 
 /* All that may be in a catalog begins with its references (base/trie.h); they are nobody's business here. */
@@ -99,7 +102,18 @@ struct rc_status_rule {
     const struct rc_target *target; /* NULL: the log's topic is the target itself; else a reference */
     struct rc_slice target_topic;   /* there, without its namespace */
     bool fails_over;                /* order is given up for queues that are out of reach */
+    struct rc_slice description;    /* for people; may be empty */
     struct rc_topic *topic;         /* resolved by the control plane before publication; NULL when disabled */
+};
+
+/* Why a flow rule's message goes nowhere. */
+enum rc_rule_drop {
+    RC_RULE_DROP_UNFIT,     /* it cannot be a message there: too large, or a topic that is none */
+    RC_RULE_DROP_LOG_FULL,  /* outflow, QoS 0: the log took nothing */
+    RC_RULE_DROP_EXPIRED,   /* inflow */
+    RC_RULE_DROP_ECHO,      /* inflow: an outflow rule of the MQTT topic had sent it */
+    RC_RULE_DROP_NO_CLIENT, /* inflow, P2P: nobody gets it */
+    RC_RULE_DROP_REASONS,
 };
 
 /*
@@ -107,8 +121,9 @@ struct rc_status_rule {
  * counts in it.
  */
 struct rc_rule_tally {
-    atomic_uint_fast64_t matched, delivered;
-    atomic_uint_fast64_t dropped; /* those that could not be taken, whatever the reason */
+    atomic_uint_fast64_t matched, delivered, dropped[RC_RULE_DROP_REASONS];
+    atomic_uint_fast64_t
+        refused; /* outflow, QoS 1 and 2: the log took nothing, its publisher sends it again */
 };
 
 /*
@@ -125,7 +140,8 @@ struct rc_flow_rule {
     const struct rc_target *target; /* the other cluster, a reference; NULL: the log's topic itself */
     struct rc_slice target_topic;   /* there, without its namespace */
     bool fails_over;                /* outflow */
-    struct rc_slice group;          /* inflow from another cluster: the consumer group */
+    struct rc_slice group;          /* inflow: the consumer group, without a namespace */
+    struct rc_slice description;    /* for people; may be empty */
     bool is_from_first;             /* inflow: what is there when the rule begins is taken too */
     struct rc_topic *topic;         /* resolved before publication; NULL when disabled, or not in the log */
     struct rc_rule_tally *tally;    /* set before publication; NULL when nobody counts */
@@ -284,11 +300,18 @@ int rc_catalog_set_status_rule(struct rc_instance *instance, struct rc_group *gr
 void rc_catalog_name_rule_topic(char *out, size_t size, struct rc_slice instance, struct rc_slice rule,
                                 struct rc_slice target, struct rc_slice topic);
 bool rc_catalog_remove_status_rule(struct rc_instance *instance, struct rc_slice id);
+/* The rule was just set. */
+void rc_catalog_describe_rule(struct rc_status_rule *rule, struct rc_slice description);
 /*
  * Adds a copy to instance->outflows or ->inflows; item, topic and tally are its own. RC_ERR_EXISTS: the topic
  * has one.
  */
 int rc_catalog_add_flow_rule(struct rc_trie *rules, const struct rc_flow_rule *rule);
+/* False when there is none of this id. */
+bool rc_catalog_remove_flow_rule(struct rc_trie *rules, struct rc_slice id);
+/* The consumer group of an inflow rule that names none. */
+void rc_catalog_name_inflow_group(char out[RC_CATALOG_GROUP_NAME_MAX + 1], struct rc_slice instance,
+                                  struct rc_slice rule);
 /* RC_ERR_EXISTS for a name that is there already. */
 int rc_catalog_add_target(struct rc_catalog *catalog, const struct rc_target *target);
 /* The rule's events go on from its topic in the log to a topic of that cluster. The rule was just set. */
@@ -330,6 +353,15 @@ bool rc_instance_leads_to(const struct rc_instance *instance, struct rc_slice to
 /* Whether a rule of any other instance does. */
 bool rc_catalog_leads_elsewhere(const struct rc_catalog *catalog, struct rc_slice instance,
                                 struct rc_slice topic);
+/* The flow rule of this id, NULL: none. */
+const struct rc_flow_rule *rc_instance_flow(const struct rc_trie *rules, struct rc_slice id);
+/* Whether a rule of any type has this id. */
+bool rc_instance_has_rule(const struct rc_instance *instance, struct rc_slice id);
+/* Of all types. */
+uint32_t rc_instance_rules_count(const struct rc_instance *instance);
+/* Whether an inflow rule of any instance reads that cluster (NULL: this server's endpoint) as this group. */
+bool rc_catalog_has_inflow_group(const struct rc_catalog *catalog, const struct rc_target *target,
+                                 struct rc_slice group);
 /* The enabled outflow rule that a message to this MQTT topic falls under; NULL: none. */
 const struct rc_flow_rule *rc_instance_outflow(const struct rc_instance *instance, struct rc_slice topic);
 /* Where the events of its clients go: the topic of its status rule, else the system topic. */

@@ -102,6 +102,7 @@ static void free_status_rule(void *item)
     struct rc_status_rule *rule = item;
     rc_trie_item_unref(&rc_target_type, (void *)(uintptr_t)rule->target);
     free((void *)(uintptr_t)rule->target_topic.ptr);
+    free((void *)(uintptr_t)rule->description.ptr);
     free(rule);
 }
 

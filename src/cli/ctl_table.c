@@ -20,15 +20,42 @@
     }
 #define MQTT_INSTANCE "MqttInstanceId"
 
+#define DESCRIPTION_OPTION                                                                                   \
+    {                                                                                                        \
+        "description", "Description", "TEXT", "for people", false, false                                     \
+    }
+
 #define RULE_OPTIONS                                                                                         \
-    GROUP_OPTION,                                                                                            \
-        {"topic", "Topic", "TOPIC", "where its events go, at the embedded endpoint", false, false},          \
+    DESCRIPTION_OPTION,                                                                                      \
+        {"topic", "Topic", "TOPIC", "where messages go, at the embedded endpoint", false, false},            \
         {"queues", "Queues", "N", "of a topic that is made (default: 4)", false, false},                     \
         {"target", "TargetInstance", "NAME", "a cluster of rocketmq.instances instead", false, false},       \
         {"target-topic", "TargetTopic", "TOPIC", "the topic there", false, false},                           \
         {"enabled", "Enabled", "BOOL", "false: it sends nothing", false, false},                             \
     {                                                                                                        \
         "failover", "Failover", "BOOL", "order is given up for queues out of reach", false, false            \
+    }
+
+#define PARENT_OPTION                                                                                        \
+    {                                                                                                        \
+        "mqtt-topic", "MqttTopic", "TOPIC", "the parent topic", false, false                                 \
+    }
+
+#define INFLOW_OPTIONS                                                                                       \
+    PARENT_OPTION, DESCRIPTION_OPTION,                                                                       \
+        {"topic", "Topic", "TOPIC", "where messages come from, at the embedded endpoint", false, false},     \
+        {"queues", "Queues", "N", "of a topic that is made (default: 4)", false, false},                     \
+        {"source", "SourceInstance", "NAME", "a cluster of rocketmq.instances instead", false, false},       \
+        {"source-topic", "SourceTopic", "TOPIC", "the topic there", false, false},                           \
+        {"consumer-group",                                                                                   \
+         "ConsumerGroup",                                                                                    \
+         "GROUP",                                                                                            \
+         "there (default: one that bears its name)",                                                         \
+         false,                                                                                              \
+         false},                                                                                             \
+        {"from", "From", "WHERE", "of a new rule: last (default) or first", false, false},                   \
+    {                                                                                                        \
+        "enabled", "Enabled", "BOOL", "false: it takes nothing", false, false                                \
     }
 
 static const struct rc_ctl_row rows[] = {
@@ -156,17 +183,38 @@ static const struct rc_ctl_row rows[] = {
                 {"key", "TagKey.1", "KEY", "the tag", false, false},
                 {"all", "All", NULL, "all of them", false, true}}},
 
-    {"rule", LIST, "ListClientStatusNotifyRules", "lists status rules and what they have sent", NO_OPERAND,
+    {"rule", LIST, "ListRules", "lists rules of all types and what they have sent", NO_OPERAND,
      .list = "Rules",
-     .columns = "RuleId GroupId Topic TargetInstance State Matched Delivered Waiting Dropped LagMs"},
-    {"rule", "create", "CreateClientStatusNotifyRule", "makes one", "RULE", "RuleId", true,
-     .params = {RULE_OPTIONS}},
-    {"rule", "update", "UpdateClientStatusNotifyRule", "changes one", "RULE", "RuleId", true,
-     .params = {RULE_OPTIONS}},
+     .columns = "RuleId GroupId MqttTopic Topic TargetInstance SourceInstance State Type Matched Delivered "
+                "Waiting Dropped LagMs"},
+    {"rule", "create", "CreateClientStatusNotifyRule", "makes a status rule", "RULE", "RuleId", true,
+     .params = {GROUP_OPTION, RULE_OPTIONS}},
+    {"rule", "update", "UpdateClientStatusNotifyRule", "changes one; what is left out stays", "RULE",
+     "RuleId", true, .params = {RULE_OPTIONS}},
     {"rule", "delete", "DeleteClientStatusNotifyRule", "deletes one", "RULE", "RuleId", true,
      .paging = RC_CTL_WHOLE},
     {"rule", "replay", "ReplayClientStatusNotifyRule",
      "tells the connect of each online client of its group again", "RULE", "RuleId", true,
+     .paging = RC_CTL_WHOLE},
+
+    {"outflow", LIST, "ListMqttOutboundRules", "lists rules from MQTT to RocketMQ", NO_OPERAND,
+     .list = "Rules",
+     .columns =
+         "RuleId MqttTopic Topic TargetInstance State Matched Delivered Waiting Dropped Refused LagMs"},
+    {"outflow", "create", "CreateMqttOutboundRule", "makes one", "RULE", "RuleId", true,
+     .params = {PARENT_OPTION, RULE_OPTIONS}},
+    {"outflow", "update", "UpdateMqttOutboundRule", "changes one; what is left out stays", "RULE", "RuleId",
+     true, .params = {PARENT_OPTION, RULE_OPTIONS}},
+    {"outflow", "delete", "DeleteMqttOutboundRule", "deletes one", "RULE", "RuleId", true,
+     .paging = RC_CTL_WHOLE},
+
+    {"inflow", LIST, "ListMqttInboundRules", "lists rules from RocketMQ to MQTT", NO_OPERAND, .list = "Rules",
+     .columns = "RuleId SourceInstance Topic MqttTopic State Matched Delivered Waiting Dropped LagMs"},
+    {"inflow", "create", "CreateMqttInboundRule", "makes one", "RULE", "RuleId", true,
+     .params = {INFLOW_OPTIONS}},
+    {"inflow", "update", "UpdateMqttInboundRule", "changes one; what is left out stays", "RULE", "RuleId",
+     true, .params = {INFLOW_OPTIONS}},
+    {"inflow", "delete", "DeleteMqttInboundRule", "deletes one", "RULE", "RuleId", true,
      .paging = RC_CTL_WHOLE},
 
     {"rocketmq-topic", LIST, "ListRocketMqTopics", "lists topics of the embedded RocketMQ endpoint",

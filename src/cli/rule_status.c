@@ -126,7 +126,9 @@ static bool print_rule(const json_t *item, bool is_former)
     bool lags = json_is_true(json_object_get(item, "LagAlarm")),
          is_held = json_is_true(json_object_get(item, "RetentionAlarm"));
     bool is_disabled = json_is_false(json_object_get(item, "Enabled"));
-    printf("%s -> %s%s%s%s: %s", text_of(item, "RuleId"), target, target[0] ? "/" : "",
+    bool is_inflow = strcmp(text_of(item, "Type"), "inflow") == 0;
+    const char *place = is_inflow ? text_of(item, "SourceInstance") : target;
+    printf("%s %s %s%s%s%s: %s", text_of(item, "RuleId"), is_inflow ? "<-" : "->", place, place[0] ? "/" : "",
            text_of(item, "Topic"), is_former ? " (former target)" : "", is_disabled ? "disabled" : state);
     if (number_of(item, "RetryingSince") > 0)
         print_since(number_of(item, "RetryingSince"));
@@ -137,6 +139,9 @@ static bool print_rule(const json_t *item, bool is_former)
            " retries=%" PRId64 " lag=%.1fs\n",
            number_of(item, "Matched"), number_of(item, "Delivered"), number_of(item, "Waiting"),
            number_of(item, "Dropped"), number_of(item, "Retries"), (double)number_of(item, "LagMs") / 1000);
+    if (number_of(item, "Refused") > 0)
+        printf("  refused=%" PRId64 ": the log took nothing, their publishers send them again\n",
+               number_of(item, "Refused"));
     if (error[0] != '\0')
         printf("  %s: %s\n", strcmp(state, "running") == 0 ? "last error" : "error", error);
     if (lags)
@@ -178,7 +183,7 @@ int rc_rule_list(int argc, char **argv)
         code = load_keys(&list_usage, &options);
     if (code != RC_CLI_GO_ON)
         return code;
-    code = ask(&list_usage, &options, "ListClientStatusNotifyRules", &answer);
+    code = ask(&list_usage, &options, "ListRules", &answer);
     if (code == RC_EXIT_OK && options.json)
         print_json(answer);
     else if (code == RC_EXIT_OK)

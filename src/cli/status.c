@@ -116,20 +116,38 @@ static void print_events(const json_t *answer)
     }
 }
 
+/* A RocketMQ topic, with its cluster in front where it is another's. */
+static void print_topic(const json_t *rule, const char *instance)
+{
+    const char *cluster = text_or_empty(rule, instance);
+    printf("%s%s%s", cluster, cluster[0] ? "/" : "", text_or_empty(rule, "Topic"));
+}
+
+static void print_rule(const json_t *rule)
+{
+    bool is_inflow = strcmp(text_or_empty(rule, "Type"), "inflow") == 0;
+    const char *error = text_or_empty(rule, "Error");
+    printf("rule %s: %s, ", text_or_empty(rule, "RuleId"), text_or_empty(rule, "State"));
+    if (is_inflow)
+        print_topic(rule, "SourceInstance");
+    else
+        printf("%s%s", text_or_empty(rule, "GroupId"), text_or_empty(rule, "MqttTopic"));
+    printf(" -> ");
+    if (is_inflow)
+        printf("%s", text_or_empty(rule, "MqttTopic"));
+    else
+        print_topic(rule, "TargetInstance");
+    printf(", delivered %" JSON_INTEGER_FORMAT ", waiting %" JSON_INTEGER_FORMAT
+           ", dropped %" JSON_INTEGER_FORMAT ", lag %.1f s%s%s\n",
+           number(rule, "Delivered"), number(rule, "Waiting"), number(rule, "Dropped"),
+           (double)number(rule, "LagMs") / 1000, error[0] ? ": " : "", error);
+}
+
 static void print_rules(const json_t *answer)
 {
     const json_t *rule;
     size_t i;
-    json_array_foreach(json_object_get(answer, "Rules"), i, rule)
-    {
-        printf("rule %s: %s, %s -> %s%s%s, delivered %" JSON_INTEGER_FORMAT ", waiting %" JSON_INTEGER_FORMAT
-               ", dropped %" JSON_INTEGER_FORMAT "%s%s\n",
-               text_or_empty(rule, "RuleId"), text_or_empty(rule, "State"), text_or_empty(rule, "GroupId"),
-               text_or_empty(rule, "TargetInstance"), text_or_empty(rule, "TargetInstance")[0] ? "/" : "",
-               text_or_empty(rule, "Topic"), number(rule, "Delivered"), number(rule, "Waiting"),
-               number(rule, "Dropped"), text_or_empty(rule, "Error")[0] ? ": " : "",
-               text_or_empty(rule, "Error"));
-    }
+    json_array_foreach(json_object_get(answer, "Rules"), i, rule) print_rule(rule);
 }
 
 /* "A=1&B=2" and what the options name. */
@@ -164,8 +182,7 @@ static int ask(const struct status_options *options)
         return result;
     bool has_more = options->client != NULL || options->group == NULL;
     if (has_more) {
-        result =
-            call(options, options->client != NULL ? events : "Action=ListClientStatusNotifyRules", &more);
+        result = call(options, options->client != NULL ? events : "Action=ListRules", &more);
         if (result == RC_EXIT_OK && options->json)
             json_object_update_missing(answer, more);
     }

@@ -137,6 +137,12 @@ static void rebalance_later(struct rc_consumer *consumer, uint64_t ms)
     rc_timer_start(consumer->loop, &consumer->rebalance, ms);
 }
 
+static void lose(struct rc_consumer *consumer)
+{
+    atomic_store(&consumer->is_lost, true);
+    atomic_fetch_add(&consumer->retries, 1);
+}
+
 static void on_members(void *arg, const struct rc_remoting *answer, const char *error)
 {
     struct rc_consumer *consumer = arg;
@@ -149,10 +155,12 @@ static void on_members(void *arg, const struct rc_remoting *answer, const char *
         else
             rc_consumer_tell_refusal(consumer, "the group's members", answer);
         consumer->broker_at++;
+        lose(consumer);
         rebalance_later(consumer, REBALANCE_SOON_MS);
         return;
     }
     rc_consumer_assign(consumer, answer->body);
+    atomic_store(&consumer->is_lost, false);
     if (consumer->is_group_changed)
         rebalance_later(consumer, 0);
     else
@@ -205,6 +213,7 @@ static void on_route(void *arg, const struct rc_remoting *answer, const char *er
         else
             rc_consumer_tell_refusal(consumer, "no route to the topic", answer);
         consumer->namesrv_at++;
+        lose(consumer);
         rebalance_later(consumer, REBALANCE_SOON_MS);
         return;
     }
@@ -214,6 +223,7 @@ static void on_route(void *arg, const struct rc_remoting *answer, const char *er
         return;
     }
     rc_consumer_assign(consumer, rc_slice(NULL, 0));
+    atomic_store(&consumer->is_lost, false);
     rebalance_later(consumer, consumer->brokers_count ? REBALANCE_MS : REBALANCE_SOON_MS);
 }
 
@@ -308,6 +318,8 @@ static void free_consumer(struct rc_consumer *consumer)
     free((char *)(uintptr_t)consumer->options.access_key);
     free((char *)(uintptr_t)consumer->options.secret_key);
     free((char *)(uintptr_t)consumer->options.offset_file);
+    free(consumer->tls_name);
+    rc_tls_unref(consumer->link_options.tls);
     rc_consumer_free_offsets(consumer);
     free(consumer);
 }
@@ -329,6 +341,12 @@ static const char *refusal(const struct rc_consumer_options *options)
 int rc_consumer_start(const struct rc_consumer_options *options, struct rc_consumer **ret, char *error,
                       size_t error_size)
 {
+    return rc_consumer_start_tls(options, NULL, NULL, ret, error, error_size);
+}
+
+int rc_consumer_start_tls(const struct rc_consumer_options *options, struct rc_tls *tls, const char *tls_name,
+                          struct rc_consumer **ret, char *error, size_t error_size)
+{
     const char *why = refusal(options);
     if (why != NULL) {
         snprintf(error, error_size, "%s", why);
@@ -345,7 +363,10 @@ int rc_consumer_start(const struct rc_consumer_options *options, struct rc_consu
     make_names(consumer);
     rc_list_init(&consumer->queues);
     rc_list_init(&consumer->dropped);
+    consumer->tls_name = copy_or_null(tls_name);
     consumer->link_options = (struct rc_link_options){.loop = consumer->loop,
+                                                      .tls = tls != NULL ? rc_tls_ref(tls) : NULL,
+                                                      .tls_name = consumer->tls_name,
                                                       .access_key = consumer->options.access_key,
                                                       .secret_key = consumer->options.secret_key,
                                                       .on_request = on_broker_request,
@@ -412,6 +433,13 @@ void rc_consumer_stop(struct rc_consumer *consumer)
 uint32_t rc_consumer_queues(const struct rc_consumer *consumer)
 {
     return atomic_load_explicit(&consumer->queues_count, memory_order_relaxed);
+}
+
+void rc_consumer_state(const struct rc_consumer *consumer, struct rc_consumer_state *ret)
+{
+    ret->behind = atomic_load(&consumer->behind);
+    ret->retries = atomic_load(&consumer->retries);
+    ret->is_failing = atomic_load(&consumer->is_lost) || atomic_load(&consumer->queues_failing) > 0;
 }
 
 int rc_consumer_property(const struct rc_consumer_message *message, const char *name, char *out, size_t size)

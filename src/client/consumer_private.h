@@ -3,6 +3,7 @@
 #define RC_CLIENT_CONSUMER_PRIVATE_H
 
 #include "base/error.h"
+#include "client/consumer_state.h"
 #include "client/link.h"
 #include "rollcall/consumer.h"
 
@@ -42,6 +43,11 @@ struct rc_consumer {
     struct rc_list queues;  /* those that are mine: struct rc_consumer_queue */
     struct rc_list dropped; /* let go, while an answer is to come */
     atomic_uint queues_count;
+    atomic_uint queues_failing;  /* whose last request failed */
+    atomic_bool is_lost;         /* route or members could not be had the last time */
+    atomic_uint_fast64_t behind; /* of all queues of the topic */
+    atomic_uint_fast64_t retries;
+    char *tls_name;
     struct rc_timer heartbeat, rebalance, commit;
     struct rc_mail stop;
     char *client_id;

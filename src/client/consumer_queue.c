@@ -29,7 +29,9 @@ struct rc_consumer_queue {
     uint64_t done;                          /* all before it were dealt with */
     uint64_t committed;                     /* last told to the broker; UINT64_MAX: never */
     bool is_wanted, is_dropped, is_waiting; /* waiting: an answer is to come */
-    bool has_offset;
+    bool has_offset, is_failing;
+    uint64_t end; /* of the queue, as the broker told last; 0: not yet */
+    uint64_t behind;
 };
 
 static void step(struct rc_consumer_queue *queue);
@@ -37,6 +39,33 @@ static void step(struct rc_consumer_queue *queue);
 static const char *topic_of(const struct rc_consumer_queue *queue)
 {
     return queue->consumer->topics[queue->topic];
+}
+
+/* ---- what is told of it ---- */
+
+static void set_behind(struct rc_consumer_queue *queue, uint64_t behind)
+{
+    if (queue->topic != 0)
+        return;
+    atomic_fetch_add(&queue->consumer->behind, behind - queue->behind); /* it may wrap: it is a difference */
+    queue->behind = behind;
+}
+
+static void set_failing(struct rc_consumer_queue *queue, bool is_failing)
+{
+    if (is_failing)
+        atomic_fetch_add(&queue->consumer->retries, 1);
+    if (is_failing && !queue->is_failing)
+        atomic_fetch_add(&queue->consumer->queues_failing, 1);
+    if (!is_failing && queue->is_failing)
+        atomic_fetch_sub(&queue->consumer->queues_failing, 1);
+    queue->is_failing = is_failing;
+}
+
+static void advance(struct rc_consumer_queue *queue, uint64_t done)
+{
+    queue->done = done;
+    set_behind(queue, queue->end > done ? queue->end - done : 0);
 }
 
 static void free_queue(struct rc_consumer_queue *queue)
@@ -99,6 +128,7 @@ static void on_edge_offset(void *arg, const struct rc_remoting *answer, const ch
         return;
     int64_t offset =
         answer && answer->code == RC_RES_SUCCESS ? rc_remoting_get_number(answer, "offset", -1) : -1;
+    set_failing(queue, offset < 0);
     if (offset >= 0)
         start_at(queue, (uint64_t)offset);
     else
@@ -130,9 +160,11 @@ static void on_offset(void *arg, const struct rc_remoting *answer, const char *e
         return;
     int64_t offset =
         answer && answer->code == RC_RES_SUCCESS ? rc_remoting_get_number(answer, "offset", -1) : -1;
+    bool is_new = offset < 0 && answer != NULL && answer->code == RC_RES_QUERY_NOT_FOUND;
+    set_failing(queue, offset < 0 && !is_new);
     if (offset >= 0)
         start_at(queue, (uint64_t)offset);
-    else if (answer != NULL && answer->code == RC_RES_QUERY_NOT_FOUND)
+    else if (is_new)
         ask_edge(queue);
     else
         again(queue, RETRY_MS);
@@ -251,7 +283,7 @@ static enum rc_consume_result consume(struct rc_consumer_queue *queue, const str
 /* The message at the front of the batch is dealt with. */
 static void finish_first(struct rc_consumer_queue *queue, const struct rc_message *message, size_t size)
 {
-    queue->done = message->queue_offset + 1;
+    advance(queue, message->queue_offset + 1);
     rc_buf_consume(&queue->batch, size);
 }
 
@@ -323,21 +355,31 @@ static void on_pulled(void *arg, const struct rc_remoting *answer, const char *e
     if (!answered(queue))
         return;
     if (answer == NULL) {
+        set_failing(queue, true);
         rc_consumer_tell(queue->consumer, "pull", error);
         again(queue, RETRY_MS);
         return;
     }
     int64_t next = rc_remoting_get_number(answer, "nextBeginOffset", -1);
+    int64_t end = rc_remoting_get_number(answer, "maxOffset", -1);
+    if (end >= 0) {
+        queue->end = (uint64_t)end;
+        advance(queue, queue->done);
+    }
     if (answer->code == RC_RES_SUCCESS && next >= 0 &&
         rc_buf_put_slice(&queue->batch, answer->body) == RC_OK) {
         queue->next = (uint64_t)next;
+        set_failing(queue, false);
         step(queue);
     } else if (next >= 0 &&
                (answer->code == RC_RES_PULL_NOT_FOUND || answer->code == RC_RES_PULL_RETRY_IMMEDIATELY ||
                 answer->code == RC_RES_PULL_OFFSET_MOVED)) {
-        queue->next = queue->done = (uint64_t)next;
+        queue->next = (uint64_t)next;
+        advance(queue, queue->next);
+        set_failing(queue, false);
         step(queue);
     } else {
+        set_failing(queue, true);
         rc_consumer_tell_refusal(queue->consumer, "pull refused", answer);
         again(queue, RETRY_MS);
     }
@@ -367,7 +409,7 @@ static void step(struct rc_consumer_queue *queue)
     if (!queue->has_offset) {
         ask_offset(queue);
     } else if (consume_batch(queue)) {
-        queue->done = queue->next;
+        advance(queue, queue->next);
         pull(queue);
     }
 }
@@ -378,6 +420,8 @@ static void let_go(struct rc_consumer_queue *queue)
 {
     rc_list_remove(&queue->node);
     atomic_fetch_sub(&queue->consumer->queues_count, 1);
+    set_behind(queue, 0);
+    set_failing(queue, false);
     rc_timer_stop(&queue->timer);
     queue->is_dropped = true;
     if (queue->is_waiting)

@@ -337,9 +337,11 @@ static void add_status_rule(struct builder *builder, const struct rc_config_inst
     int err =
         rc_catalog_set_status_rule(builder->instance, group, rc_slice_str(rule->id.text), rc_slice_str(topic),
                                    target ? 1 : (uint32_t)rule->queues, rule->is_enabled);
-    if (err == RC_OK)
+    if (err == RC_OK) {
         rc_catalog_set_rule_target(group->status_rule, target, rc_slice_str(rule->target.topic.text),
                                    rule->target.fails_over);
+        rc_catalog_describe_rule(group->status_rule, rc_slice_str(rule->description.text));
+    }
     if (err == RC_ERR_EXISTS)
         refuse(builder, rule->group.at, "rules", i,
                "the group has a status-notice rule already, one was expected");

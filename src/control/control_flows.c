@@ -1,7 +1,5 @@
 #include "control/control_flows.h"
 
-#include <stdio.h>
-
 static bool is_given(const struct rc_config_text *text)
 {
     return text->text[0] != '\0';
@@ -63,6 +61,7 @@ static const char *add_outflow(const struct rc_catalog *catalog, struct rc_insta
         .queues = (uint32_t)rule->queues,
         .is_enabled = rule->is_enabled,
         .fails_over = rule->target.fails_over,
+        .description = rc_slice_str(rule->description.text),
     };
     const char *what = check_outflow(rule);
     what = what ? what : check_mqtt_topic(instance, &rule->source.mqtt_topic);
@@ -102,28 +101,35 @@ static const char *check_inflow(const struct rc_config_rule *rule)
 static const char *add_inflow(const struct rc_catalog *catalog, struct rc_instance *instance,
                               const struct rc_config_rule *rule)
 {
-    char group[2 * RC_CATALOG_ID_MAX + 32];
+    char group[RC_CATALOG_GROUP_NAME_MAX + 1];
     struct rc_flow_rule flow = {
         .id = rc_slice_str(rule->id.text),
         .mqtt_topic = rc_slice_str(rule->target.mqtt_topic.text),
         .queues = (uint32_t)rule->queues,
         .is_enabled = rule->is_enabled,
         .is_from_first = rule->source.from == RC_CONFIG_FROM_FIRST,
+        .description = rc_slice_str(rule->description.text),
     };
     const char *what = check_inflow(rule);
     what = what ? what : check_mqtt_topic(instance, &rule->target.mqtt_topic);
     if (what != NULL)
         return what;
+    rc_catalog_name_inflow_group(group, instance->id, flow.id);
+    flow.group = rc_slice_str(is_given(&rule->source.group) ? rule->source.group.text : group);
     if (is_given(&rule->source.instance)) {
         flow.target = rc_trie_find(&catalog->targets, rc_slice_str(rule->source.instance.text));
         flow.target_topic = rc_slice_str(rule->source.topic.text);
-        snprintf(group, sizeof(group), "GID_rollcall_%.*s_%s", RC_SLICE_FMT(instance->id), rule->id.text);
-        flow.group = rc_slice_str(is_given(&rule->source.group) ? rule->source.group.text : group);
         if (flow.target == NULL)
             return "`source.instance` names none of `rocketmq.instances`";
     } else {
         flow.topic_name = rc_slice_str(rule->source.topic.text);
     }
+    if (rc_catalog_has_inflow_group(catalog, flow.target, flow.group))
+        return is_given(&rule->source.group) ? "another inflow rule reads that cluster with its "
+                                               "`source.group`, a group of its own was expected"
+                                             : "another inflow rule's consumer group is called as this one's "
+                                               "would be: give it another `id`, "
+                                               "or a `source.group` where it has a `source.instance`";
     return add(&instance->inflows, &flow);
 }
 

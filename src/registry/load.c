@@ -2,7 +2,6 @@
  * The catalog from what the file declares and what the database holds. Names, keys and rules are read each
  * time; what there may be a million of is read at the start, and taken over from the catalog before later on.
  */
-#include "base/log.h"
 #include "registry/private.h"
 
 #define EACH_ROW(registry, statement, err, error)                                                            \
@@ -61,36 +60,6 @@ static int load_keys(struct rc_registry *registry, struct rc_catalog *next, stru
         /* EXISTS: the file has taken the name; then its secret counts. */
         rc_catalog_add_role_key(next, instance, access_key, secret,
                                 (enum rc_key_role)sqlite3_column_int(statement, 2));
-    }
-    return err;
-}
-
-/* A rule that cannot be any more (its group or cluster is gone from the file) must not keep the rest away. */
-static int load_rules(struct rc_registry *registry, struct rc_catalog *next, struct rc_instance *instance,
-                      struct rc_error *error)
-{
-    int err;
-    sqlite3_stmt *statement = rc_sql_bind(
-        &registry->sql,
-        "SELECT id, group_id, topic, target_instance, target_topic, queues, is_enabled, fails_over FROM rules"
-        " WHERE instance = ?",
-        "t", instance->id);
-    EACH_ROW(registry, statement, err, error)
-    {
-        struct rc_error why = {0};
-        struct rc_registry_rule rule = {
-            .id = rc_sql_text(statement, 0),
-            .group = rc_sql_text(statement, 1),
-            .topic = rc_sql_text(statement, 2),
-            .target_instance = rc_sql_text(statement, 3),
-            .target_topic = rc_sql_text(statement, 4),
-            .queues = (uint32_t)sqlite3_column_int(statement, 5),
-            .is_enabled = sqlite3_column_int(statement, 6) != 0,
-            .fails_over = sqlite3_column_int(statement, 7) != 0,
-        };
-        if (rc_registry_put_rule(registry, next, instance, &rule, &why) != RC_OK)
-            rc_log_error("registry", "rule %.*s of %.*s does not work now: %s", RC_SLICE_FMT(rule.id),
-                         RC_SLICE_FMT(instance->id), why.text);
     }
     return err;
 }
@@ -160,7 +129,7 @@ static int load_one(struct rc_registry *registry, struct rc_catalog *next, struc
         rc_catalog_take_registered(instance, old);
     else if (err == RC_OK)
         err = load_registered(registry, instance, error);
-    return err ? err : load_rules(registry, next, instance, error);
+    return err ? err : rc_registry_load_rules(registry, next, instance, error);
 }
 
 int rc_registry_load(struct rc_registry *registry, struct rc_catalog *next, const struct rc_catalog *from,

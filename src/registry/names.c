@@ -141,6 +141,8 @@ int rc_registry_delete_topic(struct rc_registry *registry, struct rc_slice insta
     int err = rc_registry_edit(registry, instance_id, &instance, error);
     if (err != RC_OK)
         return err;
+    if (rc_trie_find(&instance->outflows, name) != NULL || rc_trie_find(&instance->inflows, name) != NULL)
+        return rc_registry_refuse(error, RC_ERR_BUSY, "topic", name);
     if (!rc_catalog_remove_parent_topic(instance, name))
         return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "topic", name);
     registry->change.all = true;

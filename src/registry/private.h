@@ -65,8 +65,11 @@ bool rc_registry_page_is_valid(const struct rc_registry_page *page);
 /* Into `next`: what the file does not declare. `from` (NULL: the database) has what is costly to read. */
 int rc_registry_load(struct rc_registry *registry, struct rc_catalog *next, const struct rc_catalog *from,
                      struct rc_error *error);
-/* ---- rules.c ---- */
-/* A status rule into the catalog, with the log's topic that it needs. */
+/* Of an instance, from the database; one that cannot be any more is left out, and told of. ---- rules.c ----
+ */
+int rc_registry_load_rules(struct rc_registry *registry, struct rc_catalog *next,
+                           struct rc_instance *instance, struct rc_error *error);
+/* Into the catalog, with the log's topic that it needs. ---- rules_catalog.c ---- */
 int rc_registry_put_rule(struct rc_registry *registry, struct rc_catalog *next, struct rc_instance *instance,
                          const struct rc_registry_rule *rule, struct rc_error *error);
 /*

@@ -141,6 +141,7 @@ int rc_registry_list_groups(struct rc_registry *registry, struct rc_slice instan
                             uint64_t *ret_total);
 int rc_registry_create_topic(struct rc_registry *registry, struct rc_slice instance, struct rc_slice name,
                              struct rc_error *error);
+/* RC_ERR_BUSY while an outflow or inflow rule has it. */
 int rc_registry_delete_topic(struct rc_registry *registry, struct rc_slice instance, struct rc_slice name,
                              struct rc_error *error);
 int rc_registry_list_topics(struct rc_registry *registry, struct rc_slice instance,
@@ -308,20 +309,34 @@ int rc_registry_list_tags(struct rc_registry *registry, const struct rc_registry
                           const struct rc_registry_page *page, rc_registry_tag_fn visit, void *arg,
                           uint64_t *ret_total);
 
-/* ---- rules made here (status notices); the file's are listed too ---- */
+/* ---- rules made here; all are listed from the catalog, the file's too ---- */
+enum rc_rule_type { RC_RULE_STATUS_NOTICE, RC_RULE_OUTFLOW, RC_RULE_INFLOW }; /* kept on disk */
 struct rc_registry_rule {
-    struct rc_slice id, group;
+    enum rc_rule_type type;
+    struct rc_slice id, description;
+    struct rc_slice group;                         /* status notice */
+    struct rc_slice mqtt_topic;                    /* outflow and inflow: the parent topic */
     struct rc_slice topic;                         /* of the endpoint; or */
-    struct rc_slice target_instance, target_topic; /* of another cluster */
+    struct rc_slice target_instance, target_topic; /* of another cluster; inflow: where messages come from */
+    struct rc_slice consumer_group; /* inflow from another cluster; empty: one that bears the rule's name */
     uint32_t queues;
-    bool is_enabled, fails_over, is_declared;
+    bool is_enabled, fails_over, is_from_first;
 };
+/* One with room for its texts. */
+struct rc_registry_kept_rule {
+    struct rc_registry_rule rule;
+    uint8_t texts[2048];
+};
+/* RC_ERR_FULL: the instance has RC_CATALOG_RULES_MAX. An id is one rule's, whatever its type. */
 int rc_registry_create_rule(struct rc_registry *registry, struct rc_slice instance,
                             const struct rc_registry_rule *rule, struct rc_error *error);
-/* All but the id and the group may change. */
+/* One that was made here, as it is. RC_ERR_NOT_FOUND, also for one of another type. */
+int rc_registry_find_rule(struct rc_registry *registry, struct rc_slice instance, enum rc_rule_type type,
+                          struct rc_slice id, struct rc_registry_kept_rule *ret, struct rc_error *error);
+/* Puts it in the place of the one with its id and type; a status rule's group stays. */
 int rc_registry_update_rule(struct rc_registry *registry, struct rc_slice instance,
                             const struct rc_registry_rule *rule, struct rc_error *error);
-int rc_registry_delete_rule(struct rc_registry *registry, struct rc_slice instance, struct rc_slice id,
-                            struct rc_error *error);
+int rc_registry_delete_rule(struct rc_registry *registry, struct rc_slice instance, enum rc_rule_type type,
+                            struct rc_slice id, struct rc_error *error);
 
 #endif

@@ -7,38 +7,11 @@
 
 #include "auth/token.h"
 #include "base/clock.h"
-#include "registry/private.h"
 #include "registry/test_registry.h"
 #include "registry/transfer.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-
-/* ---- doing something as a job does it, without a thread ---- */
-
-struct doing {
-    struct rc_registry_job job;
-    int (*body)(struct rc_registry *registry, struct rc_error *error, const void *arg);
-    const void *arg;
-};
-
-static int run_body(struct rc_registry *registry, struct rc_registry_job *job)
-{
-    struct doing *doing = rc_container_of(job, struct doing, job);
-    return doing->body(registry, &job->error, doing->arg);
-}
-
-static int perform(struct rig *rig, int (*body)(struct rc_registry *, struct rc_error *, const void *),
-                   const void *arg)
-{
-    struct doing doing = {.job.run = run_body, .body = body, .arg = arg};
-    return rc_registry_run(rig->registry, &doing.job);
-}
-
-static const struct rc_instance *instance_of(const struct rig *rig, const char *id)
-{
-    return rc_catalog_instance(rc_registry_catalog(rig->registry), S(id));
-}
 
 /* ---- names ---- */
 

@@ -43,6 +43,12 @@ static const char *const versions[RC_REGISTRY_VERSION] = {
     " target_instance TEXT NOT NULL, target_topic TEXT NOT NULL, queues INTEGER NOT NULL,"
     " is_enabled INTEGER NOT NULL, fails_over INTEGER NOT NULL, PRIMARY KEY (instance, id))"
     " STRICT, WITHOUT ROWID;",
+    /* Outflow and inflow rules (target_*: of an inflow's source), descriptions. */
+    "ALTER TABLE rules ADD COLUMN type INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rules ADD COLUMN description TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE rules ADD COLUMN mqtt_topic TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE rules ADD COLUMN consumer_group TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE rules ADD COLUMN is_from_first INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int execute(struct rc_sql *sql, const char *text, struct rc_error *error)

@@ -3,7 +3,7 @@
 #define RC_REGISTRY_TEST_REGISTRY_H
 
 #include "base/alloc.h"
-#include "registry/registry.h"
+#include "registry/private.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -104,6 +104,32 @@ static inline int rig_tear_down(void **state)
     nftw(rig->dir, rig_remove, 8, FTW_DEPTH | FTW_PHYS);
     free(rig);
     return 0;
+}
+
+/* ---- doing something as a job does it, without a thread ---- */
+
+struct doing {
+    struct rc_registry_job job;
+    int (*body)(struct rc_registry *registry, struct rc_error *error, const void *arg);
+    const void *arg;
+};
+
+static inline int run_body(struct rc_registry *registry, struct rc_registry_job *job)
+{
+    struct doing *doing = rc_container_of(job, struct doing, job);
+    return doing->body(registry, &job->error, doing->arg);
+}
+
+static inline int perform(struct rig *rig, int (*body)(struct rc_registry *, struct rc_error *, const void *),
+                          const void *arg)
+{
+    struct doing doing = {.job.run = run_body, .body = body, .arg = arg};
+    return rc_registry_run(rig->registry, &doing.job);
+}
+
+static inline const struct rc_instance *instance_of(const struct rig *rig, const char *id)
+{
+    return rc_catalog_instance(rc_registry_catalog(rig->registry), S(id));
 }
 
 #endif

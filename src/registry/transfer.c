@@ -9,8 +9,9 @@
 #include <stdlib.h>
 
 /* How a column stands in the file. Secrets are bound to their row by its first columns (`context`). */
-enum column_type { TEXT, NUMBER, BYTES, SECRET, SECRET_BYTES };
-enum { COLUMNS_MAX = 10 };
+/* *_NEW: empty or 0 in exports of versions that had no such column. */
+enum column_type { TEXT, NUMBER, BYTES, SECRET, SECRET_BYTES, TEXT_NEW, NUMBER_NEW };
+enum { COLUMNS_MAX = 14 };
 
 struct table {
     const char *name, *kind; /* of its secrets */
@@ -141,10 +142,9 @@ static const struct table tables[] = {
      {-1, -1}},
     {"rules",
      NULL,
-     "SELECT instance, id, group_id, topic, target_instance, target_topic, queues, is_enabled, fails_over "
-     "FROM"
-     " rules",
-     "INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+     "SELECT instance, id, group_id, topic, target_instance, target_topic, queues, is_enabled, fails_over,"
+     " type, description, mqtt_topic, consumer_group, is_from_first FROM rules",
+     "INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
      {{"instance", TEXT},
       {"id", TEXT},
       {"group_id", TEXT},
@@ -153,11 +153,26 @@ static const struct table tables[] = {
       {"target_topic", TEXT},
       {"queues", NUMBER},
       {"is_enabled", NUMBER},
-      {"fails_over", NUMBER}},
+      {"fails_over", NUMBER},
+      {"type", NUMBER_NEW},
+      {"description", TEXT_NEW},
+      {"mqtt_topic", TEXT_NEW},
+      {"consumer_group", TEXT_NEW},
+      {"is_from_first", NUMBER_NEW}},
      0,
      {-1, -1}},
 };
 enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
+
+static bool is_text(enum column_type type)
+{
+    return type == TEXT || type == TEXT_NEW;
+}
+
+static bool is_number(enum column_type type)
+{
+    return type == NUMBER || type == NUMBER_NEW;
+}
 
 static bool is_secret(enum column_type type)
 {
@@ -206,7 +221,7 @@ static int put_row(struct rc_registry *registry, const struct table *table, sqli
     struct context context;
     int err = RC_OK;
     for (int i = 0; i < COLUMNS_MAX && table->columns[i].name != NULL; i++)
-        texts[i] = table->columns[i].type == TEXT ? rc_sql_text(row, i) : rc_slice(NULL, 0);
+        texts[i] = is_text(table->columns[i].type) ? rc_sql_text(row, i) : rc_slice(NULL, 0);
     set_context(table, texts, &context);
     rc_json_object_begin(json);
     rc_json_put_str(json, "kind", table->name);
@@ -218,9 +233,9 @@ static int put_row(struct rc_registry *registry, const struct table *table, sqli
                                      rc_sql_bytes(row, i), &secret, error);
         if (err != RC_OK)
             break;
-        if (type == TEXT)
+        if (is_text(type))
             rc_json_put_string(json, name, texts[i]);
-        else if (type == NUMBER)
+        else if (is_number(type))
             rc_json_put_int(json, name, sqlite3_column_int64(row, i));
         else if (type == SECRET)
             rc_json_put_string(json, name, secret);
@@ -332,9 +347,13 @@ static bool read_row(const struct table *table, const json_t *line, struct row *
     for (int i = 0; i < COLUMNS_MAX && table->columns[i].name != NULL; i++) {
         const json_t *value = json_object_get(line, table->columns[i].name);
         enum column_type type = table->columns[i].type;
-        if (type == NUMBER ? !json_is_integer(value) : !json_is_string(value))
+        if (value == NULL && (type == TEXT_NEW || type == NUMBER_NEW)) {
+            ret->texts[i] = rc_slice("", 0);
+            continue;
+        }
+        if (is_number(type) ? !json_is_integer(value) : !json_is_string(value))
             return false;
-        if (type == NUMBER) {
+        if (is_number(type)) {
             ret->numbers[i] = json_integer_value(value);
             continue;
         }
@@ -361,9 +380,9 @@ static int insert_row(struct rc_registry *registry, const struct table *table, s
                                   : RC_OK;
         if (err != RC_OK)
             return err;
-        if (type == NUMBER)
+        if (is_number(type))
             sqlite3_bind_int64(statement, i + 1, row->numbers[i]);
-        else if (type == TEXT)
+        else if (is_text(type))
             sqlite3_bind_text(statement, i + 1, (const char *)value.ptr, (int)value.len, SQLITE_STATIC);
         else
             rc_sql_bind_bytes(statement, i + 1, is_secret(type) ? sealed : value);

@@ -16,14 +16,15 @@ static void split_nameservers(struct rc_cluster *cluster)
         cluster->nameservers[cluster->nameservers_count++] = one;
 }
 
-static int use_tls(struct rc_cluster *cluster, const struct rc_target *target, struct rc_error *error)
+int rc_cluster_tls(const struct rc_target *target, struct rc_tls **ret, struct rc_error *error)
 {
+    *ret = NULL;
+    if (!target->has_tls)
+        return RC_OK;
     char *ca = text_of(target->tls_ca), *certificate = text_of(target->tls_certificate),
          *key = text_of(target->tls_key);
     struct rc_tls_client_settings settings = {ca, certificate, key, target->is_tls_unverified};
-    int err = rc_tls_create_client(&settings, &cluster->options.tls, error);
-    if (cluster->tls_name[0] != '\0')
-        cluster->options.tls_name = cluster->tls_name;
+    int err = rc_tls_create_client(&settings, ret, error);
     free(ca);
     free(certificate);
     free(key);
@@ -48,10 +49,12 @@ struct rc_cluster *rc_cluster_create(struct rc_loop *loop, const struct rc_targe
         cluster->options.access_key = cluster->access_key;
         cluster->options.secret_key = cluster->secret_key;
     }
-    if (target->has_tls && use_tls(cluster, target, error) != RC_OK) {
+    if (rc_cluster_tls(target, &cluster->options.tls, error) != RC_OK) {
         rc_cluster_destroy(cluster);
         return NULL;
     }
+    if (target->has_tls && cluster->tls_name[0] != '\0')
+        cluster->options.tls_name = cluster->tls_name;
     return cluster;
 }
 

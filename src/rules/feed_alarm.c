@@ -8,8 +8,7 @@
 
 enum { AGAIN_MS = 600000 };
 
-/* True when it is to be told now: at first, and now and then while it lasts. */
-static bool is_due(struct rc_feed_alarm *alarm, bool is_on)
+bool rc_feed_alarm_is_due(struct rc_feed_alarm *alarm, bool is_on)
 {
     uint64_t now = rc_clock_mono_ms();
     bool is_told = is_on && (!alarm->is_on || now - alarm->told_ms >= AGAIN_MS);
@@ -40,14 +39,14 @@ void rc_feed_look(struct rc_feed *feed, const struct rc_rule_stats *stats)
     bool is_near = stats->waiting > 0 && (is_most(stats->held_bytes, limits->retain_bytes) ||
                                           is_most(stats->held_bytes, limits->quota_bytes) ||
                                           is_most((uint64_t)stats->lag_ms, limits->retain_ms));
-    if (is_due(&feed->lag_alarm, stats->lag_ms > RC_RULES_LAG_ALARM_MS))
+    if (rc_feed_alarm_is_due(&feed->lag_alarm, stats->lag_ms > RC_RULES_LAG_ALARM_MS))
         rc_log_error("rules", "ALARM: %s -> %s/%s lags: lag_ms=%" PRId64 " waiting=%" PRIu64 ": %s",
                      feed->rule, feed->target, feed->target_topic, stats->lag_ms, stats->waiting,
                      feed->error);
     else if (had_lag && !feed->lag_alarm.is_on)
         rc_log_info("rules", "alarm over: %s -> %s/%s lags no more", feed->rule, feed->target,
                     feed->target_topic);
-    if (is_due(&feed->retention_alarm, is_near))
+    if (rc_feed_alarm_is_due(&feed->retention_alarm, is_near))
         rc_log_error("rules",
                      "ALARM: retention reaches what %s -> %s/%s has not sent: held_bytes=%" PRIu64
                      " lag_ms=%" PRId64 " waiting=%" PRIu64

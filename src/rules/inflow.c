@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/semaphore.h"
 #include "broker/inflow.h"
-#include "rollcall/consumer.h"
+#include "client/consumer_state.h"
 #include "rules/inflow_map.h"
 #include "rules/rules_private.h"
 #include "store/fs.h"
@@ -38,6 +38,8 @@ struct settings {
     char namesrv[RC_RULES_NAMESERVERS_MAX * 257];
     char topic[2 * RC_MESSAGE_TOPIC_MAX], group[512];
     char access_key[RC_CATALOG_ID_MAX + 1], secret_key[RC_CATALOG_SECRET_MAX + 1];
+    char tls_name[RC_DIAL_TARGET_MAX];
+    uint64_t tls_fingerprint; /* of what its files hold */
     bool is_from_first, has_tls;
 };
 
@@ -51,8 +53,9 @@ struct rc_inflow_rule {
     bool is_wanted;
     pthread_mutex_t mutex; /* of those below */
     char error[RC_RULES_ERROR_MAX];
-    int64_t failing_since_ms; /* 0: since then a message came */
+    int64_t failing_since_ms; /* 0: the cluster answers */
     int64_t waiting_born_ms;  /* of the message under way; 0: none */
+    struct rc_feed_alarm lag_alarm;
 };
 
 /* ---- one message ---- */
@@ -119,7 +122,6 @@ static void note_under_way(struct rc_inflow_rule *in, int64_t born_ms)
 {
     pthread_mutex_lock(&in->mutex);
     in->waiting_born_ms = born_ms;
-    in->failing_since_ms = 0;
     pthread_mutex_unlock(&in->mutex);
 }
 
@@ -131,49 +133,50 @@ static void tell(struct rc_inflow_rule *in, const char *what)
     rc_log_warn("rules", "%s: %s", in->settings.id, what);
 }
 
+static void drop(struct rc_inflow_rule *in, enum rc_rule_drop reason)
+{
+    static const char *const why[] = {
+        [RC_RULE_DROP_UNFIT] =
+            "a message is dropped: its topic is none, or it or its size is more than the instance allows",
+        [RC_RULE_DROP_EXPIRED] = "a message is dropped: it has expired",
+        [RC_RULE_DROP_NO_CLIENT] = "a message is dropped: its client has no session, or is away",
+    };
+    atomic_fetch_add(&in->tally->dropped[reason], 1);
+    if (reason != RC_RULE_DROP_ECHO)
+        tell(in, why[reason]);
+}
+
 static enum rc_consume_result on_message(const struct rc_consumer_message *message, void *arg)
 {
-    static const char *const why[] = {[RC_INFLOW_EXPIRED] = "a message is dropped: it has expired",
-                                      [RC_INFLOW_BAD] =
-                                          "a message is dropped: its mqttSecondTopic makes no topic"};
+    static const enum rc_rule_drop reasons[] = {[RC_INFLOW_EXPIRED] = RC_RULE_DROP_EXPIRED,
+                                                [RC_INFLOW_ECHO] = RC_RULE_DROP_ECHO,
+                                                [RC_INFLOW_BAD] = RC_RULE_DROP_UNFIT};
     struct rc_inflow_rule *in = arg;
-    struct rc_rule_tally *tally = in->tally;
     enum rc_inflow_verdict verdict = rc_inflow_map_take(
         &in->map, rc_slice_str(in->settings.instance), rc_slice_str(in->settings.mqtt_topic),
         rc_slice(message->properties, message->properties_len), message->born_ms, rc_clock_wall_ms());
-    atomic_fetch_add(&tally->matched, 1);
     if (verdict != RC_INFLOW_GOOD) {
-        atomic_fetch_add(&tally->dropped, 1);
-        if (verdict != RC_INFLOW_ECHO)
-            tell(in, why[verdict]);
+        drop(in, reasons[verdict]);
         return RC_CONSUME_COMMIT;
     }
     struct errand *errand = make_errand(in, rc_slice(message->body, message->body_len));
     note_under_way(in, message->born_ms);
     rc_inflow_post(in->rules->brokers, in->rules->brokers_count, &errand->inflow);
-    bool is_done = wait_for(in, errand) && errand->result != RC_INFLOW_GIVEN_UP;
-    bool is_taken = is_done && errand->result == RC_INFLOW_TAKEN;
-    bool is_refused = is_done && errand->result == RC_INFLOW_REFUSED;
+    enum rc_inflow_result result = wait_for(in, errand) ? errand->result : RC_INFLOW_GIVEN_UP;
     note_under_way(in, 0);
     unref_errand(errand);
-    if (!is_done) { /* it comes again */
-        atomic_fetch_sub(&tally->matched, 1);
-        return RC_CONSUME_LATER;
-    }
-    atomic_fetch_add(is_taken ? &tally->delivered : &tally->dropped, 1);
-    if (is_refused)
-        tell(in, "a message is dropped: its topic or its size is more than the instance allows");
+    if (result == RC_INFLOW_GIVEN_UP)
+        return RC_CONSUME_LATER; /* it comes again */
+    if (result == RC_INFLOW_TAKEN)
+        atomic_fetch_add(&in->tally->delivered, 1);
+    else
+        drop(in, result == RC_INFLOW_NO_CLIENT ? RC_RULE_DROP_NO_CLIENT : RC_RULE_DROP_UNFIT);
     return RC_CONSUME_COMMIT;
 }
 
 static void on_error(const char *text, void *arg)
 {
-    struct rc_inflow_rule *in = arg;
-    pthread_mutex_lock(&in->mutex);
-    if (in->failing_since_ms == 0)
-        in->failing_since_ms = rc_clock_wall_ms();
-    pthread_mutex_unlock(&in->mutex);
-    tell(in, text);
+    tell(arg, text);
 }
 
 /* ---- since when ---- */
@@ -258,7 +261,7 @@ static void settle(struct rc_rules *rules, const struct rc_catalog *catalog,
         put_text(ret->source_topic, sizeof(ret->source_topic), rule->topic_name);
         put_text(ret->topic, sizeof(ret->topic), rule->topic_name);
         put_text(ret->namesrv, sizeof(ret->namesrv), rc_slice_str(rules->own_endpoint));
-        snprintf(ret->group, sizeof(ret->group), "GID_rollcall_%s_%s", ret->instance, ret->id);
+        put_text(ret->group, sizeof(ret->group), rule->group);
         put_own_key(ret, catalog);
         return;
     }
@@ -269,10 +272,12 @@ static void settle(struct rc_rules *rules, const struct rc_catalog *catalog,
     put_text(ret->namesrv, sizeof(ret->namesrv), target->nameservers);
     put_text(ret->access_key, sizeof(ret->access_key), target->access_key);
     put_text(ret->secret_key, sizeof(ret->secret_key), target->secret_key);
+    put_text(ret->tls_name, sizeof(ret->tls_name), target->tls_name);
+    ret->tls_fingerprint = target->tls_fingerprint;
     ret->has_tls = target->has_tls;
 }
 
-static void start(struct rc_inflow_rule *in)
+static void start(struct rc_inflow_rule *in, const struct rc_target *target)
 {
     const struct settings *settings = &in->settings;
     char error[RC_RULES_ERROR_MAX];
@@ -290,10 +295,14 @@ static void start(struct rc_inflow_rule *in)
     };
     int64_t since = begun_ms(in);
     options.from_ms = settings->is_from_first ? 0 : since;
-    if (settings->has_tls)
-        tell(in, "inflow from a cluster with TLS is not supported");
-    else if (rc_consumer_start(&options, &in->consumer, error, sizeof(error)) != RC_OK)
+    struct rc_tls *tls = NULL;
+    struct rc_error why;
+    if (target != NULL && rc_cluster_tls(target, &tls, &why) != RC_OK) /* then nothing goes out unencrypted */
+        tell(in, why.text);
+    else if (rc_consumer_start_tls(&options, tls, settings->tls_name[0] != '\0' ? settings->tls_name : NULL,
+                                   &in->consumer, error, sizeof(error)) != RC_OK)
         tell(in, error);
+    rc_tls_unref(tls);
 }
 
 static void stop(struct rc_inflow_rule *in)
@@ -332,27 +341,23 @@ static void remove_unwanted(struct rc_rules *rules)
     }
 }
 
-static void add(struct rc_rules *rules, const struct settings *settings, struct rc_rule_tally *tally)
+static void add(struct rc_rules *rules, const struct settings *settings, const struct rc_flow_rule *rule)
 {
-    if (rules->inflows_count == RC_RULES_INFLOWS_MAX) {
-        rc_log_error("rules", "%s: more than %d inflow rules", settings->id, RC_RULES_INFLOWS_MAX);
-        return;
-    }
     struct rc_inflow_rule *in = rc_new(struct rc_inflow_rule);
     in->rules = rules;
     in->settings = *settings;
-    in->tally = tally;
+    in->tally = rule->tally;
     in->is_wanted = true;
     pthread_mutex_init(&in->mutex, NULL);
     rc_inflow_map_init(&in->map);
-    start(in);
+    start(in, rule->target);
     pthread_mutex_lock(&rules->mutex);
     rules->inflows[rules->inflows_count++] = in;
     pthread_mutex_unlock(&rules->mutex);
 }
 
 typedef void (*inflow_fn)(struct rc_rules *rules, const struct settings *settings,
-                          struct rc_rule_tally *tally);
+                          const struct rc_flow_rule *rule);
 
 static void each(struct rc_rules *rules, const struct rc_catalog *catalog, inflow_fn visit)
 {
@@ -367,22 +372,39 @@ static void each(struct rc_rules *rules, const struct rc_catalog *catalog, inflo
             if (!rule->is_enabled)
                 continue;
             settle(rules, catalog, instance, rule, settings);
-            visit(rules, settings, rule->tally);
+            visit(rules, settings, rule);
         }
     }
     explicit_bzero(settings, sizeof(*settings));
     free(settings);
 }
 
-static void want(struct rc_rules *rules, const struct settings *settings, struct rc_rule_tally *tally)
+static void want(struct rc_rules *rules, const struct settings *settings, const struct rc_flow_rule *rule)
 {
     find(rules, settings);
 }
 
-static void ensure(struct rc_rules *rules, const struct settings *settings, struct rc_rule_tally *tally)
+static void ensure(struct rc_rules *rules, const struct settings *settings, const struct rc_flow_rule *rule)
 {
     if (!find(rules, settings))
-        add(rules, settings, tally);
+        add(rules, settings, rule);
+}
+
+int rc_inflows_check(const struct rc_catalog *catalog, struct rc_error *error)
+{
+    const struct rc_instance *instance;
+    const struct rc_flow_rule *rule;
+    struct rc_trie_walk instances, flows;
+    uint32_t count = 0;
+    rc_trie_walk_start(&instances, &catalog->instances);
+    while ((instance = rc_trie_walk_next(&instances)) != NULL) {
+        rc_trie_walk_start(&flows, &instance->inflows);
+        while ((rule = rc_trie_walk_next(&flows)) != NULL)
+            count += rule->is_enabled;
+    }
+    return count <= RC_RULES_INFLOWS_MAX
+               ? RC_OK
+               : rc_error_set(error, RC_ERR_FULL, "more than %d enabled inflow rules", RC_RULES_INFLOWS_MAX);
 }
 
 void rc_inflows_apply(struct rc_rules *rules, const struct rc_catalog *catalog)
@@ -396,25 +418,55 @@ void rc_inflows_apply(struct rc_rules *rules, const struct rc_catalog *catalog)
         each(rules, catalog, ensure);
 }
 
+/* The consumer's own word, and since when; `retries` of it. */
+static bool is_failing(struct rc_inflow_rule *in, struct rc_consumer_state *ret)
+{
+    *ret = (struct rc_consumer_state){.is_failing = true};
+    if (in->consumer != NULL)
+        rc_consumer_state(in->consumer, ret);
+    if (!ret->is_failing)
+        in->failing_since_ms = 0;
+    else if (in->failing_since_ms == 0)
+        in->failing_since_ms = rc_clock_wall_ms();
+    return ret->is_failing;
+}
+
 void rc_inflow_stats(struct rc_inflow_rule *in, struct rc_rule_stats *ret)
 {
+    struct rc_consumer_state state;
+    int64_t now = rc_clock_wall_ms();
     memset(ret, 0, sizeof(*ret));
     pthread_mutex_lock(&in->mutex);
+    bool fails = is_failing(in, &state);
     put_text(ret->error, sizeof(ret->error), rc_slice_str(in->error));
     ret->retrying_since_ms = in->failing_since_ms;
-    ret->waiting = in->waiting_born_ms != 0;
-    ret->lag_ms = in->waiting_born_ms != 0 ? rc_clock_wall_ms() - in->waiting_born_ms : 0;
+    ret->waiting = state.behind > 0 ? state.behind : in->waiting_born_ms != 0;
+    ret->lag_ms = in->waiting_born_ms != 0 ? now - in->waiting_born_ms : 0;
+    ret->is_lag_alarm =
+        ret->lag_ms > RC_RULES_LAG_ALARM_MS || (fails && now - in->failing_since_ms > RC_RULES_LAG_ALARM_MS);
     pthread_mutex_unlock(&in->mutex);
     put_text(ret->topic, sizeof(ret->topic), rc_slice_str(in->settings.source_topic));
     put_text(ret->rule, sizeof(ret->rule), rc_slice_str(in->settings.id));
     put_text(ret->instance, sizeof(ret->instance), rc_slice_str(in->settings.instance));
     put_text(ret->target, sizeof(ret->target), rc_slice_str(in->settings.source));
     put_text(ret->target_topic, sizeof(ret->target_topic), rc_slice_str(in->settings.mqtt_topic));
-    ret->state = in->consumer == NULL          ? RC_RULE_STOPPED
-                 : ret->retrying_since_ms != 0 ? RC_RULE_RETRYING
-                                               : RC_RULE_RUNNING;
+    ret->state = in->consumer == NULL ? RC_RULE_STOPPED : fails ? RC_RULE_RETRYING : RC_RULE_RUNNING;
     ret->is_current = true;
+    ret->retries = state.retries;
     ret->delivered = atomic_load(&in->tally->delivered);
-    ret->dropped = atomic_load(&in->tally->dropped);
-    ret->matched = ret->delivered + ret->dropped + ret->waiting;
+    ret->matched = ret->delivered + ret->waiting;
+    rc_tally_add_drops(in->tally, ret);
+}
+
+void rc_inflow_look(struct rc_inflow_rule *in)
+{
+    struct rc_rule_stats stats;
+    bool had_lag = in->lag_alarm.is_on;
+    rc_inflow_stats(in, &stats);
+    if (rc_feed_alarm_is_due(&in->lag_alarm, stats.is_lag_alarm))
+        rc_log_error("rules", "ALARM: %s <- %s/%s lags: lag_ms=%lld waiting=%llu: %s", stats.rule,
+                     stats.target, stats.topic, (long long)stats.lag_ms, (unsigned long long)stats.waiting,
+                     stats.error);
+    else if (had_lag && !in->lag_alarm.is_on)
+        rc_log_info("rules", "alarm over: %s <- %s/%s lags no more", stats.rule, stats.target, stats.topic);
 }

@@ -231,7 +231,8 @@ static void on_catalog(struct rc_mail *mail, struct rc_loop *loop)
 
 int rc_rules_apply(struct rc_rules *rules, struct rc_catalog *catalog, struct rc_error *error)
 {
-    int err = rc_tallies_give(rules, catalog, error);
+    int err = rc_inflows_check(catalog, error);
+    err = err ? err : rc_tallies_give(rules, catalog, error);
     err = err ? err : each_rule(rules, catalog, ensure_feed, error);
     if (err != RC_OK)
         return err;
@@ -298,6 +299,10 @@ static void on_save(struct rc_timer *timer)
     struct rc_rules *rules = rc_container_of(timer, struct rc_rules, save);
     for (uint32_t i = 0; i < rules->known; i++)
         rc_feed_tick(rules->feeds[i]);
+    pthread_mutex_lock(&rules->mutex);
+    for (uint32_t i = 0; i < rules->inflows_count; i++)
+        rc_inflow_look(rules->inflows[i]);
+    pthread_mutex_unlock(&rules->mutex);
     rc_timer_start(rules->loop, &rules->save, RC_FEED_SAVE_MS);
 }
 
@@ -435,8 +440,10 @@ uint32_t rc_rules_stats(struct rc_rules *rules, struct rc_rule_stats *ret, uint3
 {
     pthread_mutex_lock(&rules->mutex);
     uint32_t count = rules->feeds_count;
-    for (uint32_t i = 0; i < count && i < max; i++)
+    for (uint32_t i = 0; i < count && i < max; i++) {
         ret[i] = rules->feeds[i]->stats;
+        rc_tally_add(rules, &ret[i]);
+    }
     for (uint32_t i = 0; i < rules->tallies_count && count < max; i++)
         count += rc_tally_stats(rules->tallies[i], &ret[count]);
     for (uint32_t i = 0; i < rules->inflows_count && count < max; i++)

@@ -66,8 +66,11 @@ struct rc_rule_stats {
     enum rc_rule_state state;
     bool is_current; /* an enabled rule sends there */
     uint64_t matched, delivered, waiting, dropped;
-    uint64_t dropped_by_operator, dropped_lost; /* the same by reason; lost: the log had them no more */
-    uint64_t retries, uncertain; /* since the start; uncertain: stored, but the broker had not flushed */
+    /* The same by reason; lost: the log had them no more. Those of enum rc_rule_drop since the start. */
+    uint64_t dropped_by_operator, dropped_lost, dropped_for[RC_RULE_DROP_REASONS];
+    uint64_t refused;            /* not matched: publishers send them again */
+    uint64_t retries, uncertain; /* since the start; uncertain: stored, but the broker had not flushed.
+                                  * Inflow: requests to the cluster that were made again */
     int64_t lag_ms;              /* age of the oldest that waits; 0: none */
     int64_t retrying_since_ms;   /* wall clock; 0 while it runs */
     uint64_t held_bytes;         /* of the log, from the oldest that waits to the end */

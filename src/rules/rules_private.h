@@ -45,6 +45,8 @@ struct rc_cluster {
 struct rc_cluster *rc_cluster_create(struct rc_loop *loop, const struct rc_target *target,
                                      struct rc_error *error);
 void rc_cluster_destroy(struct rc_cluster *cluster);
+/* What a consumer of it needs; RC_OK and NULL without TLS. The reference is the caller's. */
+int rc_cluster_tls(const struct rc_target *target, struct rc_tls **ret, struct rc_error *error);
 /* Whether it was made from the same. */
 bool rc_cluster_is_as(const struct rc_cluster *cluster, const struct rc_target *target);
 /* The connection to an address, NULL at RC_RULES_LINKS_MAX. */
@@ -93,6 +95,11 @@ struct rc_feed_queue {
     uint32_t batch_max; /* messages: smaller after the broker found a batch too large */
 };
 
+struct rc_feed_alarm {
+    bool is_on;
+    uint64_t told_ms;
+};
+
 struct rc_feed {
     struct rc_rules *rules;
     char topic[RC_MESSAGE_TOPIC_MAX + 1];
@@ -118,10 +125,7 @@ struct rc_feed {
     uint64_t dropped_by_operator, dropped_lost, retries, uncertain;
     uint64_t dropped_settled; /* of those by an operator, the ones before the cursor: what is saved */
     uint64_t drop_to;         /* what is before it and comes back, or was not read yet, is dropped */
-    struct rc_feed_alarm {
-        bool is_on;
-        uint64_t told_ms;
-    } lag_alarm, retention_alarm;
+    struct rc_feed_alarm lag_alarm, retention_alarm;
     int64_t retrying_since_ms; /* wall clock; 0: it runs */
     uint64_t told_ms;          /* when it was last said in the log that it does not */
     char error[RC_RULES_ERROR_MAX];
@@ -169,6 +173,8 @@ uint64_t rc_feed_drop(struct rc_feed *feed, uint64_t offset);
 void rc_feed_drop_returned(struct rc_feed_queue *queue);
 
 /* ---- feed_alarm.c ---- */
+/* True when an alarm is to be told now: at first, and now and then while it lasts. */
+bool rc_feed_alarm_is_due(struct rc_feed_alarm *alarm, bool is_on);
 /* Says in the log when lag or the log's room becomes, or is no longer, a matter for somebody. */
 void rc_feed_look(struct rc_feed *feed, const struct rc_rule_stats *stats);
 /* Bytes of the log from the oldest that waits on. */
@@ -187,17 +193,27 @@ struct rc_tally_name {
 struct rc_named_tally {
     struct rc_rule_tally tally;
     struct rc_tally_name name;
+    bool is_used; /* by a rule of the catalog that was given tallies last */
 };
-/* Gives every flow rule of a catalog that is not published yet its tally. */
+/* Gives every flow rule of a catalog that is not published yet its tally. Places of rules that are no more
+ * are used again. */
 int rc_tallies_give(struct rc_rules *rules, const struct rc_catalog *catalog, struct rc_error *error);
-/* False when others tell of that rule. */
+/* Adds what was dropped to `matched` and `dropped`, and by reason; takes over `refused`. */
+void rc_tally_add_drops(const struct rc_rule_tally *tally, struct rc_rule_stats *ret);
+/* Adds what an outflow rule's tally knows to what its feed told. */
+void rc_tally_add(const struct rc_rules *rules, struct rc_rule_stats *ret);
+/* False when others tell of that rule, or there is none any more. */
 bool rc_tally_stats(const struct rc_named_tally *tally, struct rc_rule_stats *ret);
 
 /* ---- inflow.c ---- */
 struct rc_inflow_rule;
+/* Whether there is room for the catalog's: RC_ERR_FULL above RC_RULES_INFLOWS_MAX. */
+int rc_inflows_check(const struct rc_catalog *catalog, struct rc_error *error);
 /* Starts and stops consumers as the catalog says (NULL: none is to run). Whoever applies catalogs. */
 void rc_inflows_apply(struct rc_rules *rules, const struct rc_catalog *catalog);
 void rc_inflow_stats(struct rc_inflow_rule *in, struct rc_rule_stats *ret);
+/* Now and then, under the mutex: says in the log when one lags, and when no more. */
+void rc_inflow_look(struct rc_inflow_rule *in);
 
 struct rc_rules {
     struct rc_named_tally *tallies[RC_RULES_MAX]; /* as feeds: never emptied */

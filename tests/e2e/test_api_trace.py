@@ -88,7 +88,9 @@ def test_a_rule_tells_its_roll_again(server):
     assert rules(server)[0] | {"LagMs": 0} == {
         "RuleId": "status-1", "Type": "status-notice", "GroupId": GROUP, "Enabled": True, "Topic": TOPIC,
         "TargetInstance": "", "State": "running", "Matched": 303, "Delivered": 303, "Waiting": 0, "Dropped": 0,
-        "Retries": 0, "LagMs": 0, "Error": ""}
+        "Retries": 0, "LagMs": 0, "Error": "", "Description": "", "DroppedByOperator": 0, "DroppedLost": 0,
+        "DroppedUnfit": 0, "DroppedLogFull": 0, "DroppedExpired": 0, "DroppedEcho": 0, "DroppedNoClient": 0, "Refused": 0,
+        "Uncertain": 0, "HeldBytes": 0, "RetryingSince": 0, "LagAlarm": False, "RetentionAlarm": False}
     assert json.loads(old_sdk(server, "ReplayClientStatusNotifyRule", RuleId="status-1"))["Clients"] == 300
     wait_until("them again", lambda: rules(server)[0]["Matched"] == 603)
     assert len(actions(trace(server, "d7"))) == 1  # a trace tells what happened, once

@@ -261,16 +261,18 @@ SYSTEM_TOPICS = ("SCHEDULE_TOPIC_XXXX", "TBW102", "%RETRY%GID_b_consumers", "%DL
                  "RC_RULE_x")
 
 
-def test_a_rule_made_by_the_api_opens_no_topic_of_another(server, rules_group, ours, theirs):
+@pytest.mark.parametrize("kind", ["ClientStatusNotify", "MqttOutbound", "MqttInbound"])
+def test_a_rule_made_by_the_api_opens_no_topic_of_another(server, rules_group, ours, theirs, kind):
     assert send(theirs, "b-of-a-client")[0] == 0
     theirs.ask(COMMIT, consumerGroup="GID_b_consumers", topic="b-of-a-client", queueId=0, commitOffset=0)
+    source = {"GroupId": rules_group} if kind == "ClientStatusNotify" else {"MqttTopic": "sensors"}
     for topic in (B_TOPIC, "b-of-a-client", *SYSTEM_TOPICS):
-        rule = {"RuleId": "cross", "GroupId": rules_group, "Topic": topic}
+        rule = {"RuleId": "cross", **source, "Topic": topic}
         time.sleep(0.2)  # of these calls 10 a second are let through
-        assert call(server, "CreateClientStatusNotifyRule", **rule)[0] in CROSSING | {"ParameterCheckFailed"}, topic
-        assert call(server, "CreateClientStatusNotifyRule", **{**rule, "Topic": "a-of-a-rule"})[0] is None
-        assert call(server, "UpdateClientStatusNotifyRule", **rule)[0] in CROSSING | {"ParameterCheckFailed"}, topic
-        assert call(server, "DeleteClientStatusNotifyRule", RuleId="cross")[0] is None
+        assert call(server, f"Create{kind}Rule", **rule)[0] in CROSSING | {"ParameterCheckFailed"}, topic
+        assert call(server, f"Create{kind}Rule", **{**rule, "Topic": "a-of-a-rule"})[0] is None
+        assert call(server, f"Update{kind}Rule", **rule)[0] in CROSSING | {"ParameterCheckFailed"}, topic
+        assert call(server, f"Delete{kind}Rule", RuleId="cross")[0] is None
         assert refused(ours.ask(ROUTE, topic=topic)) or topic == "TBW102", topic
         assert refused(pull(ours, topic, "GID_ours")) and refused(send(ours, topic)), topic
 

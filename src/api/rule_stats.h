@@ -1,0 +1,22 @@
+/* How every rule stands: what the rules' thread knows, and what the log says of those that end in it. */
+#ifndef RC_API_RULE_STATS_H
+#define RC_API_RULE_STATS_H
+
+#include "api/api_private.h"
+#include "rules/rules.h"
+
+struct rc_api_rules {
+    struct rc_rule_stats *list;
+    uint32_t count;
+    uint32_t left_out; /* more than RC_RULES_MAX */
+};
+
+/* Those of a catalog, of one instance unless that is NULL, former targets too. On the API's thread. */
+void rc_api_rules_read(const struct rc_api *api, const struct rc_catalog *catalog,
+                       const struct rc_instance *instance, struct rc_api_rules *ret);
+void rc_api_rules_free(struct rc_api_rules *rules);
+/* The one where the rule leads now; NULL: nothing is known of it, as it is disabled. */
+const struct rc_rule_stats *rc_api_rules_find(const struct rc_api_rules *rules, struct rc_slice instance,
+                                              struct rc_slice id);
+
+#endif

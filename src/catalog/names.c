@@ -8,13 +8,17 @@ static bool is_alnum(uint8_t c)
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
+/* Asked of each byte of each client id: a table, not eight comparisons. */
+static const bool stands_in_names[256] = {
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true, ['_'] = true};
+
 /* min..max of letters, digits, - and _ */
 static bool is_name(struct rc_slice text, size_t min, size_t max)
 {
     if (text.len < min || text.len > max)
         return false;
     for (size_t i = 0; i < text.len; i++)
-        if (!is_alnum(text.ptr[i]) && text.ptr[i] != '-' && text.ptr[i] != '_')
+        if (!stands_in_names[text.ptr[i]])
             return false;
     return true;
 }

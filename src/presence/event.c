@@ -78,6 +78,24 @@ static struct rc_slice number(char digits[RC_DECIMAL_MAX], int64_t value)
     return rc_slice(digits, rc_decimal(digits, value > 0 ? (uint64_t)value : 0));
 }
 
+/* All of them, with one look at the buffer. */
+static int put_pieces(struct rc_buf *out, const struct rc_slice *pieces, size_t count)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += pieces[i].len;
+    uint8_t *at = rc_buf_reserve(out, len);
+    if (at == NULL)
+        return RC_ERR_FULL;
+    for (size_t i = 0; i < count; i++) {
+        if (pieces[i].len > 0)
+            memcpy(at, pieces[i].ptr, pieces[i].len);
+        at += pieces[i].len;
+    }
+    rc_buf_commit(out, len);
+    return RC_OK;
+}
+
 /* Between the address and its value, where a client has a certificate; as the product's own SDK reads it. */
 #define CERTIFICATE_KEY "\",\"certificateChainSn\":\""
 
@@ -100,42 +118,38 @@ int rc_event_put_body(struct rc_buf *out, const struct rc_event *event)
         event->certificate_sn,
         rc_slice_str("\"}"),
     };
-    int err = RC_OK;
-    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]) && err == RC_OK; i++)
-        err = rc_buf_put_slice(out, pieces[i]);
-    return err;
+    return put_pieces(out, pieces, sizeof(pieces) / sizeof(pieces[0]));
 }
 
 /* ---- properties ---- */
 
-static int put_number(struct rc_buf *out, const char *name, int64_t value)
-{
-    char digits[RC_DECIMAL_MAX];
-    return rc_props_put(out, name, number(digits, value));
-}
-
-static int put_text(struct rc_buf *out, const char *name, struct rc_slice value)
-{
-    return value.len > 0 ? rc_props_put(out, name, value) : RC_OK;
-}
+enum { PROPS_MAX = 10 };
 
 int rc_event_put_props(struct rc_buf *out, const struct rc_event *event)
 {
-    char uniq_key[RC_UNIQ_KEY_LEN];
+    char uniq_key[RC_UNIQ_KEY_LEN], sequence[RC_DECIMAL_MAX], duration[RC_DECIMAL_MAX],
+        active[RC_DECIMAL_MAX];
+    struct rc_prop props[PROPS_MAX];
+    size_t count = 0;
+#define PUT(of_name, of_value) props[count++] = (struct rc_prop){rc_slice_str(of_name), of_value}
     rc_event_uniq_key(event, uniq_key);
-    int err = rc_props_put(out, RC_PROP_KEYS, event->keys);
-    err = err ? err : rc_props_put(out, RC_PROP_UNIQ_KEY, rc_slice(uniq_key, sizeof(uniq_key)));
-    err = err ? err : rc_props_put(out, RC_PROP_TAGS, rc_slice_str(rc_event_type_text(event->type)));
-    err = err ? err : rc_props_put(out, RC_PROP_NODE, event->node);
-    err = err ? err : put_text(out, RC_PROP_INSTANCE, event->instance);
-    err = err ? err : put_number(out, RC_PROP_SEQUENCE, event->sequence);
-    err = err ? err : put_text(out, RC_PROP_PROTOCOL, event->protocol);
-    err = err ? err : put_text(out, RC_PROP_REASON, event->reason);
-    if (err == RC_OK && event->type != RC_EVENT_CONNECT && event->connect_ms > 0)
-        err = put_number(out, RC_PROP_DURATION, event->time_ms - event->connect_ms);
-    if (err == RC_OK && event->type != RC_EVENT_CONNECT && event->last_active_ms > 0)
-        err = put_number(out, RC_PROP_LAST_ACTIVE, event->last_active_ms);
-    return err;
+    PUT(RC_PROP_KEYS, event->keys);
+    PUT(RC_PROP_UNIQ_KEY, rc_slice(uniq_key, sizeof(uniq_key)));
+    PUT(RC_PROP_TAGS, rc_slice_str(rc_event_type_text(event->type)));
+    PUT(RC_PROP_NODE, event->node);
+    if (event->instance.len > 0)
+        PUT(RC_PROP_INSTANCE, event->instance);
+    PUT(RC_PROP_SEQUENCE, number(sequence, event->sequence));
+    if (event->protocol.len > 0)
+        PUT(RC_PROP_PROTOCOL, event->protocol);
+    if (event->reason.len > 0)
+        PUT(RC_PROP_REASON, event->reason);
+    if (event->type != RC_EVENT_CONNECT && event->connect_ms > 0)
+        PUT(RC_PROP_DURATION, number(duration, event->time_ms - event->connect_ms));
+    if (event->type != RC_EVENT_CONNECT && event->last_active_ms > 0)
+        PUT(RC_PROP_LAST_ACTIVE, number(active, event->last_active_ms));
+#undef PUT
+    return rc_props_put_all(out, props, count);
 }
 
 /*

@@ -190,10 +190,25 @@ static bool next_key(struct rc_slice *keys, struct rc_slice *ret)
     return false;
 }
 
+/* Both with one walk: it is done for each message of the log. */
+static void find_keys(const struct rc_message *message, struct rc_slice *ret_unique,
+                      struct rc_slice *ret_keys)
+{
+    struct rc_slice name, value;
+    size_t at = 0;
+    *ret_unique = *ret_keys = rc_slice(NULL, 0);
+    while (rc_props_next(message->props, &at, &name, &value)) {
+        if (rc_slice_eq_str(name, RC_PROP_UNIQ_KEY))
+            *ret_unique = value;
+        else if (rc_slice_eq_str(name, RC_PROP_KEYS))
+            *ret_keys = value;
+    }
+}
+
 static void add_keys(struct rc_key_index *index, const struct rc_message *message)
 {
-    struct rc_slice unique = rc_props_get(message->props, RC_PROP_UNIQ_KEY), key;
-    struct rc_slice keys = rc_props_get(message->props, RC_PROP_KEYS);
+    struct rc_slice unique, keys, key;
+    find_keys(message, &unique, &keys);
     if (rc_slice_eq_str(message->topic, RC_DELAY_TOPIC))
         return; /* it will be there again under its own topic */
     if (unique.len > 0)

@@ -89,6 +89,11 @@ struct rc_slice rc_props_get(struct rc_slice props, const char *name);
 bool rc_props_next(struct rc_slice props, size_t *at, struct rc_slice *name, struct rc_slice *value);
 /* Appends name \x01 value \x02. RC_ERR_INVALID when either holds \x00, \x01 or \x02. */
 int rc_props_put(struct rc_buf *out, const char *name, struct rc_slice value);
+/* The same for several, all or none; there is at least one. */
+struct rc_prop {
+    struct rc_slice name, value;
+};
+int rc_props_put_all(struct rc_buf *out, const struct rc_prop *props, size_t count);
 /* Copies `props` without the named property. */
 int rc_props_copy_without(struct rc_buf *out, struct rc_slice props, const char *name);
 /* Java hash of TAGS as ConsumeQueues hold it, 0 when there is none. */

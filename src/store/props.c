@@ -35,12 +35,33 @@ struct rc_slice rc_props_get(struct rc_slice props, const char *name)
     return found;
 }
 
+/* Whether any byte is below 3, eight at a time. */
 static bool holds_mark(struct rc_slice text)
 {
-    for (size_t i = 0; i < text.len; i++)
+    static const uint64_t ones = 0x0101010101010101u;
+    uint64_t word;
+    size_t i = 0;
+    for (; text.len - i >= sizeof(word); i += sizeof(word)) {
+        memcpy(&word, text.ptr + i, sizeof(word));
+        if ((word - ones * (VALUE_END + 1)) & ~word & (ones * 0x80))
+            return true;
+    }
+    for (; i < text.len; i++)
         if (text.ptr[i] <= VALUE_END)
             return true;
     return false;
+}
+
+static uint8_t *write_pair(uint8_t *p, struct rc_slice name, struct rc_slice value)
+{
+    memcpy(p, name.ptr, name.len);
+    p += name.len;
+    *p++ = NAME_END;
+    if (value.len > 0)
+        memcpy(p, value.ptr, value.len);
+    p += value.len;
+    *p++ = VALUE_END;
+    return p;
 }
 
 static int put_pair(struct rc_buf *out, struct rc_slice name, struct rc_slice value)
@@ -48,11 +69,7 @@ static int put_pair(struct rc_buf *out, struct rc_slice name, struct rc_slice va
     uint8_t *p = rc_buf_reserve(out, name.len + value.len + 2);
     if (p == NULL)
         return RC_ERR_FULL;
-    memcpy(p, name.ptr, name.len);
-    p[name.len] = NAME_END;
-    if (value.len > 0)
-        memcpy(p + name.len + 1, value.ptr, value.len);
-    p[name.len + 1 + value.len] = VALUE_END;
+    write_pair(p, name, value);
     rc_buf_commit(out, name.len + value.len + 2);
     return RC_OK;
 }
@@ -63,6 +80,23 @@ int rc_props_put(struct rc_buf *out, const char *name, struct rc_slice value)
     if (holds_mark(name_slice) || holds_mark(value))
         return RC_ERR_INVALID;
     return put_pair(out, name_slice, value);
+}
+
+int rc_props_put_all(struct rc_buf *out, const struct rc_prop *props, size_t count)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (holds_mark(props[i].name) || holds_mark(props[i].value))
+            return RC_ERR_INVALID;
+        len += props[i].name.len + props[i].value.len + 2;
+    }
+    uint8_t *p = rc_buf_reserve(out, len);
+    if (p == NULL)
+        return RC_ERR_FULL;
+    for (size_t i = 0; i < count; i++)
+        p = write_pair(p, props[i].name, props[i].value);
+    rc_buf_commit(out, len);
+    return RC_OK;
 }
 
 int rc_props_copy_without(struct rc_buf *out, struct rc_slice props, const char *name)

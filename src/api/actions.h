@@ -59,7 +59,11 @@ void rc_action_count_online_clients(struct rc_api_call *call);
 
 /* ---- actions_trace.c ---- */
 void rc_action_trace_device(struct rc_api_call *call);
-void rc_action_trace_message(struct rc_api_call *call);
+
+/* ---- actions_trace_message.c ---- */
+void rc_action_trace_client(struct rc_api_call *call);
+void rc_action_trace_publish(struct rc_api_call *call);
+void rc_action_trace_subscribe(struct rc_api_call *call);
 
 /* ---- actions_rule.c ---- */
 void rc_action_list_rules(struct rc_api_call *call); /* of all types */

@@ -7,15 +7,13 @@
 
 #include <openssl/rand.h>
 
-enum { MESSAGES_MAX = 10000 /* under way */, MESSAGE_ID_BYTES = 16 };
+enum { MESSAGES_MAX = 10000 /* under way */ };
 
 static void on_done(struct rc_broker_message *message)
 {
     struct rc_api_call *call = message->owner;
-    uint8_t id[MESSAGE_ID_BYTES];
-    char hex[2 * MESSAGE_ID_BYTES];
-    RAND_bytes(id, sizeof(id));
-    rc_hex_upper(hex, id, sizeof(id));
+    char hex[2 * sizeof(message->id)];
+    rc_hex_upper(hex, message->id, sizeof(message->id));
     call->api->questions--;
     free(message);
     json_object_set_new(call->answer, "MsgId", json_stringn(hex, sizeof(hex)));
@@ -58,6 +56,7 @@ void rc_action_send_message(struct rc_api_call *call)
                                           .reply_to = call->api->loop,
                                           .on_done = on_done,
                                           .owner = call};
+    RAND_bytes(message->id, sizeof(message->id));
     uint32_t shard = rc_broker_shard_of(call->instance->id, topic, call->api->options.shards);
     call->api->questions++;
     rc_broker_send(call->api->options.brokers[shard], message);

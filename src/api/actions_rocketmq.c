@@ -18,7 +18,7 @@ static bool is_plain_topic(struct rc_slice name)
     return !rc_slice_starts_with(name, rc_slice_str("%RETRY%")) &&
            !rc_slice_starts_with(name, rc_slice_str("%DLQ%")) &&
            !rc_slice_starts_with(name, rc_slice_str(RC_RULE_TOPIC_PREFIX)) &&
-           !rc_slice_eq_str(name, RC_DELAY_TOPIC);
+           !rc_slice_eq_str(name, RC_DELAY_TOPIC) && !rc_slice_eq_str(name, RC_TRACE_TOPIC);
 }
 
 /* The topics' mutex is held while they are visited: their names first, the questions about them later. */

@@ -191,6 +191,7 @@ void rc_broker_destroy(struct rc_broker *broker)
     rc_forward_free(broker);
     rc_persist_free(broker);
     rc_outflow_free(&broker->outflow);
+    rc_tracer_free(&broker->tracer);
     rc_presence_destroy(broker->presence);
     rc_log_sender_destroy(broker->sender);
     rc_catalog_unref(broker->catalog);

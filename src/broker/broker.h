@@ -65,6 +65,7 @@ struct rc_broker_options {
     void *on_certificate_arg;
     /* Wrong passwords in a minute above which more are refused unseen; 0: no limit. */
     uint32_t login_failures_per_address, login_failures_per_client;
+    uint32_t traces_per_second; /* of this shard; 0: none are kept */
 };
 
 void rc_broker_options_default(struct rc_broker_options *options);

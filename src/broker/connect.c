@@ -215,8 +215,10 @@ static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connec
     enum rc_auth_result result = rc_login_check(conn, &login, in, &client);
     if (result == RC_AUTH_NEEDS_PASSWORD)
         return -1;
-    if (result != RC_AUTH_OK)
+    if (result != RC_AUTH_OK) {
+        rc_trace_refused(conn->broker, client.instance, connect->client_id);
         return refuse_login(conn, connect, result);
+    }
     conn->arrival->instance = client.instance;
     keep_certificate(conn, &client);
     conn->arrival->group = client.group;

@@ -61,6 +61,9 @@
     X(wills_sent, "wills published")                                                                         \
     X(outflow_refused, "messages refused: the log takes nothing now, or not such a message")                 \
     X(inflow_refused, "messages from RocketMQ that cannot be published")                                     \
+    X(traces, "steps of messages, and refused logins, kept as traces")                                       \
+    X(traces_dropped,                                                                                        \
+      "steps of messages, and refused logins, not kept: too many in a second, or the log is behind")         \
     X(wills_ignored, "wills ignored: the instance has none")
 
 struct rc_broker_counters {

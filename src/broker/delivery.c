@@ -20,6 +20,7 @@ struct outgoing {
     bool retain;
     bool is_sent; /* on this connection */
     bool is_dup;  /* on an earlier one */
+    bool is_late; /* it had to wait for the client's coming */
     uint32_t ids[];
 };
 
@@ -210,7 +211,11 @@ static bool send_out(struct rc_conn *conn, struct outgoing *out)
         put_pubrel(conn, out->packet_id);
         return true;
     }
-    return rc_publish_out(conn, &copy, out->packet_id, out->is_dup);
+    if (!rc_publish_out(conn, &copy, out->packet_id, out->is_dup))
+        return false;
+    rc_trace_step(conn->broker, conn->session, out->publication,
+                  out->is_late ? RC_TRACE_PUSH_OFFLINE : RC_TRACE_SUB);
+    return true;
 }
 
 static uint32_t window_of(struct rc_broker *broker, const struct rc_session *session)
@@ -268,7 +273,8 @@ static void send_qos0(struct rc_broker *broker, struct rc_session *session, cons
         RC_COUNT(&broker->counters, dropped_qos0);
         return;
     }
-    rc_publish_out(session->conn, copy, 0, false);
+    if (rc_publish_out(session->conn, copy, 0, false))
+        rc_trace_step(broker, session, copy->publication, RC_TRACE_SUB);
 }
 
 /* The session's oldest go when it holds too many, or when all sessions of the shard hold too much. */
@@ -304,6 +310,7 @@ void rc_delivery_send(struct rc_broker *broker, struct rc_session *session, cons
                   rc_publication_size(copy->publication);
     if (goes_at_once || make_room(delivery, limits_of(broker, session), cost)) {
         struct outgoing *out = outgoing_create(delivery, copy);
+        out->is_late = !is_online(session);
         rc_persist_outgoing(broker, session, out->seq, copy);
         put_last(delivery, out);
         pump(session);
@@ -403,7 +410,8 @@ static uint32_t find_inflight(const struct rc_delivery *delivery, uint16_t packe
     return i;
 }
 
-static enum rc_ack finish(struct rc_session *session, uint16_t packet_id, uint8_t qos, uint8_t state)
+static enum rc_ack finish(struct rc_session *session, uint16_t packet_id, uint8_t qos, uint8_t state,
+                          bool is_taken)
 {
     struct rc_delivery *delivery = session->delivery;
     if (delivery == NULL)
@@ -413,6 +421,8 @@ static enum rc_ack finish(struct rc_session *session, uint16_t packet_id, uint8_
         return RC_ACK_UNKNOWN;
     if (delivery->inflight[at]->qos != qos || delivery->inflight[at]->state != state)
         return RC_ACK_WRONG;
+    if (is_taken)
+        rc_trace_step(delivery->broker, session, delivery->inflight[at]->publication, RC_TRACE_ACK);
     remove_inflight(delivery, at);
     if (delivery->waiting_count > 0)
         rc_persist_hold(delivery->broker, session);
@@ -423,14 +433,14 @@ static enum rc_ack finish(struct rc_session *session, uint16_t packet_id, uint8_
 
 enum rc_ack rc_delivery_puback(struct rc_session *session, uint16_t packet_id)
 {
-    return finish(session, packet_id, 1, OUT_PUBLISHED);
+    return finish(session, packet_id, 1, OUT_PUBLISHED, true);
 }
 
 enum rc_ack rc_delivery_pubrec(struct rc_session *session, uint16_t packet_id, uint8_t reason)
 {
     struct rc_delivery *delivery = session->delivery;
     if (reason >= RC_MQTT_UNSPECIFIED_ERROR)
-        return finish(session, packet_id, 2, OUT_PUBLISHED);
+        return finish(session, packet_id, 2, OUT_PUBLISHED, false);
     uint32_t at = delivery != NULL ? find_inflight(delivery, packet_id) : 0;
     if (delivery == NULL || at == delivery->inflight_count)
         return RC_ACK_UNKNOWN;
@@ -440,6 +450,7 @@ enum rc_ack rc_delivery_pubrec(struct rc_session *session, uint16_t packet_id, u
     if (out->state == OUT_PUBLISHED) {
         out->state = OUT_RELEASED;
         rc_persist_released(delivery->broker, session, out->seq);
+        rc_trace_step(delivery->broker, session, out->publication, RC_TRACE_ACK);
         let_go_of_message(delivery, out);
     }
     return RC_ACK_TAKEN;
@@ -447,7 +458,7 @@ enum rc_ack rc_delivery_pubrec(struct rc_session *session, uint16_t packet_id, u
 
 enum rc_ack rc_delivery_pubcomp(struct rc_session *session, uint16_t packet_id)
 {
-    return finish(session, packet_id, 2, OUT_RELEASED);
+    return finish(session, packet_id, 2, OUT_RELEASED, false);
 }
 
 /* ---- QoS 2 received ---- */

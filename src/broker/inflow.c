@@ -20,15 +20,17 @@ static bool is_sound(const struct rc_instance *instance, const struct rc_inflow 
 }
 
 /* To one client, as its session says; false when there is nobody to get it. */
-static bool deliver_p2p(struct rc_broker *broker, const struct rc_inflow *inflow,
-                        const struct rc_mqtt_publish *publish, struct rc_slice client_id)
+static bool deliver_p2p(struct rc_broker *broker, const struct rc_instance *instance,
+                        const struct rc_inflow *inflow, const struct rc_mqtt_publish *publish,
+                        struct rc_slice client_id)
 {
     struct rc_session *session = rc_session_find(broker, inflow->instance, client_id);
     if (session == NULL || (session->conn == NULL && inflow->is_for_present))
         return false;
-    struct rc_publication *publication =
-        rc_publication_create(NULL, publish, 0, rc_loop_now_ms(broker->options.loop));
+    struct rc_publication *publication = rc_trace_publication(broker, instance, publish, 0, NULL);
     publication->is_p2p = true;
+    if (publication->is_traced)
+        rc_trace_published(broker, instance->id, publication, NULL);
     struct rc_copy copy = {.publication = publication, .qos = publication->qos};
     rc_delivery_send(broker, session, &copy);
     rc_publication_unref(publication);
@@ -63,7 +65,7 @@ static bool publish(struct rc_broker *broker, struct rc_inflow *inflow)
     if (rc_access_p2p_target(instance, inflow->topic, &client_id)) {
         if (inflow->shown_topic.len > 0)
             packet.topic = inflow->shown_topic;
-        if (!deliver_p2p(broker, inflow, &packet, client_id))
+        if (!deliver_p2p(broker, instance, inflow, &packet, client_id))
             return end(inflow, RC_INFLOW_NO_CLIENT);
     } else {
         rc_route(broker, instance, &packet, NULL);

@@ -38,15 +38,24 @@ static void empty(struct rc_buf *buf, size_t max)
 /* ---- properties ---- */
 
 /* As RocketMQ's clients lay it out: bytes 10 to 13 are the time in the month, the last two count. */
-static int put_unique_key(struct rc_outflow *outflow, int64_t now_ms)
+int rc_outflow_next_id(struct rc_outflow *outflow, int64_t now_ms, uint8_t out[16])
 {
-    char hex[RC_UNIQ_KEY_LEN];
     if (!outflow->has_id && getrandom(outflow->id, 10, 0) != 10)
         return RC_ERR_IO;
     outflow->has_id = true;
     rc_store_u32(outflow->id + 10, rc_event_month_ms(now_ms));
     rc_store_u16(outflow->id + 14, ++outflow->counter);
-    rc_hex_upper(hex, outflow->id, sizeof(outflow->id));
+    memcpy(out, outflow->id, sizeof(outflow->id));
+    return RC_OK;
+}
+
+static int put_unique_key(struct rc_outflow *outflow, const uint8_t *id, int64_t now_ms)
+{
+    char hex[RC_UNIQ_KEY_LEN];
+    uint8_t own[16];
+    if (id == NULL && rc_outflow_next_id(outflow, now_ms, own) != RC_OK)
+        return RC_ERR_IO;
+    rc_hex_upper(hex, id != NULL ? id : own, sizeof(own));
     return rc_props_put(&outflow->props, RC_PROP_UNIQ_KEY, rc_slice(hex, sizeof(hex)));
 }
 
@@ -89,7 +98,7 @@ static int put_version_5(struct rc_outflow *outflow, const struct rc_mqtt_props 
 }
 
 static int put_properties(struct rc_outflow *outflow, const struct rc_mqtt_publish *publish,
-                          const struct rc_session *from, int64_t now_ms)
+                          const struct rc_session *from, const uint8_t *id, int64_t now_ms)
 {
     static const char *const levels[] = {"0", "1", "2"};
     struct rc_slice client_id = rc_slice_str(rc_session_client_id(from)), parent;
@@ -100,7 +109,7 @@ static int put_properties(struct rc_outflow *outflow, const struct rc_mqtt_publi
     empty(&outflow->scratch, 4 * RC_CLIENT_ID_MAX);
     int err = rc_event_put_keys(&outflow->scratch, client_id);
     err = err ? err : rc_props_put(props, RC_PROP_KEYS, rc_buf_slice(&outflow->scratch));
-    err = err ? err : put_unique_key(outflow, now_ms);
+    err = err ? err : put_unique_key(outflow, id, now_ms);
     err = err ? err : rc_props_put(props, "qoslevel", rc_slice_str(levels[publish->qos]));
     err = err ? err
               : rc_props_put(props, "cleansessionflag", rc_slice_str(from->expiry_s == 0 ? "true" : "false"));
@@ -121,11 +130,11 @@ static void on_written(void *owner, const struct rc_append *append)
 }
 
 static int stage(struct rc_broker *broker, const struct rc_flow_rule *rule,
-                 const struct rc_mqtt_publish *publish, const struct rc_session *from)
+                 const struct rc_mqtt_publish *publish, const struct rc_session *from, const uint8_t *id)
 {
     int64_t now_ms = rc_clock_wall_ms();
     struct rc_slice client_id = rc_slice_str(rc_session_client_id(from));
-    int err = put_properties(&broker->outflow, publish, from, now_ms);
+    int err = put_properties(&broker->outflow, publish, from, id, now_ms);
     if (err != RC_OK)
         return err;
     struct rc_message message = {
@@ -163,14 +172,15 @@ static void count(struct rc_rule_tally *tally, int err, bool was_refused, uint8_
 }
 
 enum rc_outflow_result rc_outflow_take(struct rc_broker *broker, const struct rc_instance *instance,
-                                       const struct rc_mqtt_publish *publish, const struct rc_session *from)
+                                       const struct rc_mqtt_publish *publish, const struct rc_session *from,
+                                       const uint8_t *id)
 {
     const struct rc_flow_rule *rule = rc_instance_outflow(instance, publish->topic);
     broker->outflow.was_refused = false;
     if (rule == NULL || rule->topic == NULL)
         return RC_OUTFLOW_NONE;
     int err = rc_log_writer_is_blocked(broker->options.writer) ? RC_ERR_NO_SPACE
-                                                               : stage(broker, rule, publish, from);
+                                                               : stage(broker, rule, publish, from, id);
     broker->outflow.was_refused = err != RC_OK && err != RC_ERR_TOO_LARGE && err != RC_ERR_INVALID;
     count(rule->tally, err, broker->outflow.was_refused, publish->qos);
     if (err == RC_OK)

@@ -39,8 +39,12 @@ enum rc_outflow_result {
     RC_OUTFLOW_REFUSED, /* the log takes nothing now */
 };
 
+/* `id`, 16 bytes, names the message; NULL: it is given one. */
 enum rc_outflow_result rc_outflow_take(struct rc_broker *broker, const struct rc_instance *instance,
-                                       const struct rc_mqtt_publish *publish, const struct rc_session *from);
+                                       const struct rc_mqtt_publish *publish, const struct rc_session *from,
+                                       const uint8_t *id);
+/* A new id for a message; RC_ERR_IO when the system has no random numbers. */
+int rc_outflow_next_id(struct rc_outflow *outflow, int64_t now_ms, uint8_t out[16]);
 void rc_outflow_free(struct rc_outflow *outflow);
 
 #endif

@@ -18,6 +18,7 @@
 #include "broker/sys_topics.h"
 #include "broker/tokens.h"
 #include "broker/topic_alias.h"
+#include "broker/trace.h"
 #include "mqtt/packet.h"
 #include "net/admission.h"
 #include "net/output.h"
@@ -143,6 +144,7 @@ struct rc_broker {
     struct rc_persist persist;
     struct rc_shares shares;
     struct rc_outflow outflow;
+    struct rc_tracer tracer;
     struct rc_list inflows; /* messages that wait, in the order of their coming */
     uint64_t publish_stamp;
     uint64_t session_numbers;   /* given so far */

@@ -1,6 +1,7 @@
 #include "broker/publication.h"
 
 #include "base/alloc.h"
+#include "broker/trace.h"
 
 static uint64_t expiry_of(const struct rc_mqtt_props *props, uint64_t now_ms)
 {
@@ -52,12 +53,11 @@ void rc_publication_pool_free(struct rc_publication_pool *pool)
 
 /* ---- publications ---- */
 
-struct rc_publication *rc_publication_create(struct rc_publication_pool *pool,
-                                             const struct rc_mqtt_publish *publish, uint64_t from,
-                                             uint64_t now_ms)
+static struct rc_publication *create(struct rc_publication_pool *pool, const struct rc_mqtt_publish *publish,
+                                     uint64_t from, uint64_t now_ms, size_t id_len)
 {
     size_t topic_len = publish->topic.len, payload_len = publish->payload.len, raw = publish->props.raw.len;
-    size_t size = sizeof(struct rc_publication) + topic_len + payload_len + raw;
+    size_t size = sizeof(struct rc_publication) + topic_len + payload_len + raw + id_len;
     bool is_small = size <= RC_PUBLICATION_SMALL_BYTES;
     struct rc_publication *publication = is_small ? take_small(pool) : rc_malloc(size);
     uint8_t *props = publication->bytes + topic_len + payload_len;
@@ -73,12 +73,30 @@ struct rc_publication *rc_publication_create(struct rc_publication_pool *pool,
     publication->retain = publish->retain;
     publication->is_p2p = false;
     publication->is_small = is_small;
+    publication->is_traced = id_len > 0;
     memcpy(publication->bytes, publish->topic.ptr, topic_len);
     if (payload_len > 0)
         memcpy(publication->bytes + topic_len, publish->payload.ptr, payload_len);
     if (raw > 0)
         rc_mqtt_props_copy_forwarded(&passed_on, publish->props.raw); /* never longer than all of them */
     publication->props_len = (uint32_t)rc_buf_len(&passed_on);
+    return publication;
+}
+
+struct rc_publication *rc_publication_create(struct rc_publication_pool *pool,
+                                             const struct rc_mqtt_publish *publish, uint64_t from,
+                                             uint64_t now_ms)
+{
+    return create(pool, publish, from, now_ms, 0);
+}
+
+struct rc_publication *rc_publication_create_traced(struct rc_publication_pool *pool,
+                                                    const struct rc_mqtt_publish *publish, uint64_t from,
+                                                    uint64_t now_ms, const uint8_t *id)
+{
+    struct rc_publication *publication = create(pool, publish, from, now_ms, RC_TRACE_ID_LEN);
+    memcpy(publication->bytes + publication->topic_len + publication->payload_len + publication->props_len,
+           id, RC_TRACE_ID_LEN);
     return publication;
 }
 

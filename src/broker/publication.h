@@ -21,6 +21,7 @@ struct rc_publication {
     bool retain;
     bool is_p2p;     /* for one client alone, whom the topic names */
     bool is_small;   /* it fits into a pool */
+    bool is_traced;  /* broker/trace.h; its id stands behind the properties */
     uint8_t bytes[]; /* topic, payload, properties */
 };
 
@@ -40,6 +41,10 @@ void rc_publication_pool_free(struct rc_publication_pool *pool);
 struct rc_publication *rc_publication_create(struct rc_publication_pool *pool,
                                              const struct rc_mqtt_publish *publish, uint64_t from,
                                              uint64_t now_ms);
+/* The same for one that is traced, by an id of RC_TRACE_ID_LEN bytes. */
+struct rc_publication *rc_publication_create_traced(struct rc_publication_pool *pool,
+                                                    const struct rc_mqtt_publish *publish, uint64_t from,
+                                                    uint64_t now_ms, const uint8_t *id);
 struct rc_publication *rc_publication_ref(struct rc_publication *publication);
 void rc_publication_unref(struct rc_publication *publication); /* any thread */
 /* The same; the memory goes to the pool, if it is small and there is room. */
@@ -60,6 +65,12 @@ static inline struct rc_slice rc_publication_props(const struct rc_publication *
 {
     return rc_slice(publication->bytes + publication->topic_len + publication->payload_len,
                     publication->props_len);
+}
+
+/* Only of one that is traced. */
+static inline const uint8_t *rc_publication_trace_id(const struct rc_publication *publication)
+{
+    return publication->bytes + publication->topic_len + publication->payload_len + publication->props_len;
 }
 
 static inline bool rc_publication_is_expired(const struct rc_publication *publication, uint64_t now_ms)

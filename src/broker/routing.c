@@ -210,6 +210,13 @@ static uint64_t stamp_now(const struct rc_broker *broker)
 enum rc_routed rc_route(struct rc_broker *broker, const struct rc_instance *instance,
                         const struct rc_mqtt_publish *publish, const struct rc_session *from)
 {
+    return rc_route_named(broker, instance, publish, from, NULL);
+}
+
+enum rc_routed rc_route_named(struct rc_broker *broker, const struct rc_instance *instance,
+                              const struct rc_mqtt_publish *publish, const struct rc_session *from,
+                              const uint8_t *id)
+{
     struct rc_slice client_id;
     bool is_retained = publish->retain && instance->limits.has_retained;
     if (is_retained && publish->payload.len > 0 &&
@@ -218,19 +225,22 @@ enum rc_routed rc_route(struct rc_broker *broker, const struct rc_instance *inst
         return RC_ROUTED_FULL;
     }
     struct rc_publication *publication =
-        rc_publication_create(&broker->publications, publish, from != NULL ? from->number : 0,
-                              rc_loop_now_ms(broker->options.loop));
+        rc_trace_publication(broker, instance, publish, from != NULL ? from->number : 0, id);
     publication->retain = is_retained;
     publication->stamp = is_retained ? stamp_now(broker) : 0;
     publication->is_p2p = rc_access_p2p_target(instance, publish->topic, &client_id);
     if (from != NULL && publish->qos == 2)
         rc_persist_origin(broker, from, publication);
     enum rc_outflow_result outflow =
-        from != NULL ? rc_outflow_take(broker, instance, publish, from) : RC_OUTFLOW_NONE;
+        from != NULL ? rc_outflow_take(broker, instance, publish, from,
+                                       publication->is_traced ? rc_publication_trace_id(publication) : NULL)
+                     : RC_OUTFLOW_NONE;
     if (outflow == RC_OUTFLOW_REFUSED && publish->qos > 0) { /* its publisher is told, and sends it again */
         rc_publication_unref_to(&broker->publications, publication);
         return RC_ROUTED_LOG_FULL;
     }
+    if (publication->is_traced)
+        rc_trace_published(broker, instance->id, publication, from);
     if (is_retained)
         rc_persist_retained(broker, instance->id, publication);
     bool is_wanted = publication->is_p2p ? route_p2p(broker, instance->id, publication)

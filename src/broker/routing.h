@@ -25,6 +25,10 @@ enum rc_routed {
  */
 enum rc_routed rc_route(struct rc_broker *broker, const struct rc_instance *instance,
                         const struct rc_mqtt_publish *publish, const struct rc_session *from);
+/* The same for a message that has an id (RC_TRACE_ID_LEN bytes) already. */
+enum rc_routed rc_route_named(struct rc_broker *broker, const struct rc_instance *instance,
+                              const struct rc_mqtt_publish *publish, const struct rc_session *from,
+                              const uint8_t *id);
 /* The same for what the server sends by itself; when the instance is gone it goes to nobody. */
 enum rc_routed rc_publish_internal(struct rc_broker *broker, struct rc_slice instance,
                                    const struct rc_mqtt_publish *publish, struct rc_session *from);

@@ -13,7 +13,9 @@ static void deliver_message(struct rc_mail *mail, struct rc_loop *loop)
     struct rc_broker_message *message = rc_container_of(mail, struct rc_broker_message, mail);
     struct rc_mqtt_publish publish = {
         .qos = message->qos, .topic = message->topic, .payload = message->payload};
-    rc_publish_internal(message->broker, message->instance, &publish, NULL);
+    const struct rc_instance *instance = rc_catalog_instance(message->broker->catalog, message->instance);
+    if (instance != NULL)
+        rc_route_named(message->broker, instance, &publish, NULL, message->id);
     message->mail.deliver = deliver_done;
     rc_loop_post(message->reply_to, &message->mail);
 }

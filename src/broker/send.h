@@ -9,6 +9,7 @@ struct rc_broker_message {
     struct rc_mail mail;
     struct rc_slice instance, topic, payload; /* live until the answer; a valid topic name */
     uint8_t qos;
+    uint8_t id[16]; /* names it in its trace */
     struct rc_loop *reply_to;
     void (*on_done)(struct rc_broker_message *message); /* on reply_to's thread: it is on its way */
     void *owner;

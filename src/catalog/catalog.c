@@ -28,6 +28,7 @@ struct rc_catalog *rc_catalog_fork(const struct rc_catalog *catalog)
     fork->default_instance = catalog->default_instance;
     fork->entrances = rc_entrances_ref(catalog->entrances);
     fork->presence_topic = catalog->presence_topic;
+    fork->trace_topic = catalog->trace_topic;
     return fork;
 }
 

@@ -88,6 +88,9 @@ struct rc_target {
 
 /* Topics of the log that hold what is on its way to another cluster; nobody else may send there. */
 #define RC_RULE_TOPIC_PREFIX "RC_RULE_"
+/* ... and the traces of messages (broker/trace.h). */
+#define RC_TRACE_TOPIC "RC_SYS_TRACE"
+enum { RC_TRACE_QUEUES = 1 };
 /* The topic for events of groups without a status rule. */
 #define RC_PRESENCE_TOPIC "ROLLCALL_PRESENCE"
 
@@ -214,6 +217,7 @@ struct rc_instance {
     struct rc_trie devices; /* struct rc_mark by <CA's sn>/<sn>: device certificates; until_ms 0: active */
     uint8_t token_key[RC_CATALOG_TOKEN_KEY_LEN];
     bool has_token_key;
+    bool is_traced; /* its messages and refused logins: broker/trace.h */
     enum rc_profile profile;
     struct rc_limits limits;
     /* Profile standard: */
@@ -238,6 +242,7 @@ struct rc_catalog {
     struct rc_instance *default_instance; /* of logins that name none; may be NULL */
     struct rc_entrances *entrances;       /* a reference, or NULL: none are told */
     struct rc_topic *presence_topic; /* the system topic for groups without a rule; resolved like a rule's */
+    struct rc_topic *trace_topic;    /* NULL: no instance is traced */
 };
 
 /* What a publication asks of those who go by it, besides going by it: who may have lost his right? */

@@ -51,8 +51,9 @@ bool rc_catalog_is_system_topic(struct rc_slice name)
 {
     static const char *const prefixes[] = {RC_RULE_TOPIC_PREFIX, "%RETRY%", "%DLQ%", "RMQ_SYS_", "rmq_sys_"};
     static const char *const names[] = {
-        RC_PRESENCE_TOPIC, "SCHEDULE_TOPIC_XXXX",        "TBW102",        "OFFSET_MOVED_EVENT",
-        "SELF_TEST_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC", "BenchmarkTest", "DefaultCluster"};
+        RC_PRESENCE_TOPIC,    RC_TRACE_TOPIC,    "SCHEDULE_TOPIC_XXXX",        "TBW102",
+        "OFFSET_MOVED_EVENT", "SELF_TEST_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC", "BenchmarkTest",
+        "DefaultCluster"};
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
         if (rc_slice_starts_with(name, rc_slice_str(prefixes[i])))
             return true;

@@ -248,6 +248,8 @@ static int create_shard(struct rc_server *server, uint32_t i, struct rc_error *e
     options.on_certificate_arg = server->registry;
     options.login_failures_per_address = (uint32_t)config->mqtt.login_failures_per_address;
     options.login_failures_per_client = (uint32_t)config->mqtt.login_failures_per_client;
+    options.traces_per_second =
+        ((uint32_t)config->mqtt.traces_per_second + server->shards_count - 1) / server->shards_count;
     err = rc_broker_create(&options, &shard->broker);
     server->brokers[i] = shard->broker;
     return err ? rc_error_set(error, err, "a shard cannot be made: %s", rc_err_text(err)) : RC_OK;

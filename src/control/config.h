@@ -104,7 +104,7 @@ struct rc_config_instance {
     struct rc_config_list groups; /* struct rc_config_text */
     struct rc_config_list topics; /* struct rc_config_text */
     struct rc_config_list rules;  /* struct rc_config_rule */
-    bool takes_anonymous;
+    bool takes_anonymous, is_traced;
     struct rc_config_text group;
     struct rc_config_list users; /* struct rc_config_user */
     struct rc_config_list acl;   /* struct rc_config_acl */
@@ -162,6 +162,7 @@ struct rc_config_mqtt {
     int64_t sys_interval;
     struct rc_config_sessions sessions;
     int64_t login_failures_per_address, login_failures_per_client;
+    int64_t traces_per_second;
 };
 
 /* A RocketMQ cluster that rules may send to. */

@@ -213,6 +213,15 @@ static const struct rc_config_entry mqtt_entries[] = {
      .max = 65535,
      .default_text = "10",
      .doc = "The same for one client ID from one address. 0: no limit."},
+    {.key = "traces_per_second",
+     .type = RC_CONFIG_INTEGER,
+     .offset = offsetof(struct rc_config_mqtt, traces_per_second),
+     .min = 1,
+     .max = 1000000,
+     .default_text = "1000",
+     .doc = "Steps that are kept in a second for all instances with `trace: true`, in equal parts by each "
+            "thread; further ones are dropped and counted (`traces_dropped`). They are kept as long as the "
+            "log keeps anything (`store.retain_time`): 1000 a second are about 25 GiB a day."},
 };
 SECTION(mqtt, struct rc_config_mqtt, mqtt_entries);
 

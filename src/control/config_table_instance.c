@@ -296,6 +296,15 @@ static const struct rc_config_entry instance_entries[] = {
      .is_live = true,
      .doc = "Profile standard: who may use which topics. The first rule that fits decides; what none fits is "
             "refused. Without rules everything is allowed but `$SYS`."},
+    {.key = "trace",
+     .type = RC_CONFIG_BOOL,
+     .offset = offsetof(struct rc_config_instance, is_traced),
+     .default_text = "false",
+     .is_live = true,
+     .doc =
+         "The steps of each message (published, sent to a client, acknowledged) and refused logins are kept "
+         "in the log, for the calls `QueryMqttTrace...`. Off, because each step is a record of some 300 "
+         "bytes more in the log; see `mqtt.traces_per_second`."},
     {.key = "limits",
      .type = RC_CONFIG_SECTION,
      .offset = offsetof(struct rc_config_instance, limits),

@@ -408,6 +408,7 @@ struct rc_catalog *rc_control_build_catalog(const struct rc_config *config, stru
         add_groups(&builder, &instances[i].groups);
         add_topics(&builder, &instances[i].topics);
         add_standard(&builder, &instances[i]);
+        builder.instance->is_traced = instances[i].is_traced;
         add_rules(&builder, &instances[i]);
     }
     add_administrators(&builder);
@@ -427,12 +428,28 @@ static int resolve_rule(struct rc_status_rule *rule, struct rc_store *store, str
                                  error);
 }
 
+/* Made when the first instance asks for traces. */
+static int resolve_trace(struct rc_catalog *catalog, struct rc_store *store, struct rc_error *error)
+{
+    struct rc_trie_walk instances;
+    const struct rc_instance *instance;
+    bool is_wanted = false;
+    rc_trie_walk_start(&instances, &catalog->instances);
+    while (!is_wanted && (instance = rc_trie_walk_next(&instances)) != NULL)
+        is_wanted = instance->is_traced;
+    if (!is_wanted || catalog->trace_topic != NULL)
+        return RC_OK;
+    return rc_store_create_topic(store, rc_slice_str(RC_TRACE_TOPIC), RC_TRACE_QUEUES, RC_PERM_READ_WRITE,
+                                 &catalog->trace_topic, error);
+}
+
 int rc_control_resolve_topics(struct rc_catalog *catalog, struct rc_store *store, struct rc_error *error)
 {
     int err = rc_store_create_topic(store, rc_slice_str(RC_PRESENCE_TOPIC), RC_PRESENCE_TOPIC_QUEUES,
                                     RC_PERM_READ_WRITE, &catalog->presence_topic, error);
     struct rc_trie_walk instances, rules;
     const struct rc_instance *instance;
+    err = err ? err : resolve_trace(catalog, store, error);
     rc_trie_walk_start(&instances, &catalog->instances);
     while (err == RC_OK && (instance = rc_trie_walk_next(&instances)) != NULL) {
         struct rc_status_rule *rule;

@@ -329,7 +329,8 @@ struct search {
     const struct rc_key_query *query;
     bool (*visit)(const struct rc_message *message, struct rc_slice record, void *arg);
     void *arg;
-    uint32_t hash;
+    uint32_t hashes[1 + RC_KEY_INDEX_OTHERS_MAX]; /* of the key in each of the topics */
+    uint32_t hashes_count;
     uint64_t shown; /* a message stands once for each of its keys, and two may be the same */
     bool is_done;
 };
@@ -345,6 +346,14 @@ static bool has_key(const struct rc_key_query *query, const struct rc_message *m
     return false;
 }
 
+static bool is_in_topic(const struct rc_key_query *query, const struct rc_message *message)
+{
+    bool is_in = rc_slice_eq(message->topic, query->topic);
+    for (uint32_t i = 0; i < query->others_count && !is_in; i++)
+        is_in = rc_slice_eq(message->topic, query->others[i]);
+    return is_in;
+}
+
 static void look_at(struct search *search, uint64_t physical)
 {
     const struct rc_key_query *query = search->query;
@@ -354,7 +363,7 @@ static void look_at(struct search *search, uint64_t physical)
     if (physical == search->shown ||
         rc_lookup(search->index->store, physical, &message, &record, &segment) != RC_OK)
         return;
-    bool is_wanted = rc_slice_eq(message.topic, query->topic) && message.store_ms >= query->begin_ms &&
+    bool is_wanted = is_in_topic(query, &message) && message.store_ms >= query->begin_ms &&
                      message.store_ms <= query->end_ms && has_key(query, &message);
     if (is_wanted) {
         search->shown = physical;
@@ -375,12 +384,20 @@ static int64_t time_at(struct search *search, uint64_t physical, int64_t otherwi
     return message.store_ms;
 }
 
+static bool has_hash(const struct search *search, uint32_t hash)
+{
+    uint32_t i = 0;
+    while (i < search->hashes_count && search->hashes[i] != hash)
+        i++;
+    return i < search->hashes_count;
+}
+
 static void search_chunk(struct search *search, uint64_t base, uint32_t count)
 {
     const uint8_t *chunk = search->index->chunk;
     for (uint32_t i = count; i > 0 && !search->is_done; i--) {
         const uint8_t *entry = chunk + (size_t)(i - 1) * RC_KEY_ENTRY_LEN;
-        if (rc_load_u32(entry) == search->hash)
+        if (has_hash(search, rc_load_u32(entry)))
             look_at(search, base + rc_load_u32(entry + 4));
     }
     /* times do not fall along the log: when the chunk's oldest is too old, so is all that stands before */
@@ -406,7 +423,9 @@ void rc_key_index_find(struct rc_key_index *index, const struct rc_key_query *qu
                        void *arg)
 {
     struct search search = {.index = index, .query = query, .visit = visit, .arg = arg, .shown = UINT64_MAX};
-    search.hash = hash_of(query->topic, query->key);
+    search.hashes[search.hashes_count++] = hash_of(query->topic, query->key);
+    for (uint32_t i = 0; i < query->others_count && i < RC_KEY_INDEX_OTHERS_MAX; i++)
+        search.hashes[search.hashes_count++] = hash_of(query->others[i], query->key);
     uint64_t base = segment_of(index, index->at);
     for (; !search.is_done && base >= index->first; base -= index->segment_bytes) {
         struct rc_key_file file;

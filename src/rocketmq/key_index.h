@@ -9,7 +9,8 @@
 #include "store/store.h"
 
 enum {
-    RC_KEY_INDEX_KEYS_MAX = 64,                  /* keys of one message; further ones are not found */
+    RC_KEY_INDEX_KEYS_MAX = 64, /* keys of one message; further ones are not found */
+    RC_KEY_INDEX_OTHERS_MAX = 63,
     RC_KEY_INDEX_SLICE_BYTES = 16 * 1024 * 1024, /* of the log, a good measure for one call */
 };
 
@@ -30,8 +31,10 @@ uint64_t rc_key_index_upto(const struct rc_key_index *index);
 
 struct rc_key_query {
     struct rc_slice topic, key;
-    bool only_unique;         /* the key is a UNIQ_KEY; otherwise it may be that or one of KEYS */
-    int64_t begin_ms, end_ms; /* store time, both included */
+    bool only_unique;              /* the key is a UNIQ_KEY; otherwise it may be that or one of KEYS */
+    int64_t begin_ms, end_ms;      /* store time, both included */
+    const struct rc_slice *others; /* further topics in which it is looked for, in the same pass */
+    uint32_t others_count;         /* up to RC_KEY_INDEX_OTHERS_MAX */
 };
 /* Shows the messages that match, the newest first, until `visit` returns false. */
 void rc_key_index_find(struct rc_key_index *index, const struct rc_key_query *query,

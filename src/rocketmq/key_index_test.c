@@ -103,7 +103,8 @@ static const char *find_where(struct fixture *f, struct rc_key_query query, uint
 static const char *find(struct fixture *f, const char *key)
 {
     return find_where(
-        f, (struct rc_key_query){rc_slice_str(TEST_TOPIC), rc_slice_str(key), false, 0, INT64_MAX}, 100);
+        f, (struct rc_key_query){rc_slice_str(TEST_TOPIC), rc_slice_str(key), false, 0, INT64_MAX, NULL, 0},
+        100);
 }
 
 static void test_messages_are_found_by_each_of_their_keys_newest_first(void **state)
@@ -127,7 +128,7 @@ static void test_a_unique_key_is_not_mistaken_for_a_key(void **state)
     append(f, "X", "Y", "key");
     append(f, "Y", "X", "unique");
     advance(f);
-    struct rc_key_query query = {rc_slice_str(TEST_TOPIC), rc_slice_str("X"), true, 0, INT64_MAX};
+    struct rc_key_query query = {rc_slice_str(TEST_TOPIC), rc_slice_str("X"), true, 0, INT64_MAX, NULL, 0};
     assert_string_equal(find_where(f, query, 10), "unique ");
     query.topic = rc_slice_str("other");
     assert_string_equal(find_where(f, query, 10), "");
@@ -144,7 +145,7 @@ static void test_a_query_stops_at_its_count_and_keeps_to_its_time(void **state)
     usleep(5000);
     append(f, "k", NULL, "new");
     advance(f);
-    struct rc_key_query query = {rc_slice_str(TEST_TOPIC), rc_slice_str("k"), false, 0, INT64_MAX};
+    struct rc_key_query query = {rc_slice_str(TEST_TOPIC), rc_slice_str("k"), false, 0, INT64_MAX, NULL, 0};
     assert_string_equal(find_where(f, query, 2), "new mid ");
     query.begin_ms = query.end_ms = mid_ms;
     assert_string_equal(find_where(f, query, 10), "mid ");
@@ -174,7 +175,8 @@ static void fill(struct fixture *f, int from, int to)
 
 static void assert_hundreds(struct fixture *f, int from, int to)
 {
-    struct rc_key_query query = {rc_slice_str(TEST_TOPIC), rc_slice_str("hundred"), false, 0, INT64_MAX};
+    struct rc_key_query query = {
+        rc_slice_str(TEST_TOPIC), rc_slice_str("hundred"), false, 0, INT64_MAX, NULL, 0};
     static struct found found;
     found = (struct found){.max = 1000};
     rc_key_index_find(f->index, &query, on_found, &found);
@@ -342,9 +344,27 @@ static void test_delayed_messages_are_found_only_under_their_own_topic(void **st
     append_to(f, delay, "k", "U", "waits");
     append(f, "k", "U", "came");
     advance(f);
-    struct rc_key_query query = {rc_slice_str(RC_DELAY_TOPIC), rc_slice_str("k"), false, 0, INT64_MAX};
+    struct rc_key_query query = {
+        rc_slice_str(RC_DELAY_TOPIC), rc_slice_str("k"), false, 0, INT64_MAX, NULL, 0};
     assert_string_equal(find_where(f, query, 10), "");
     assert_string_equal(find(f, "k"), "came ");
+}
+
+static void test_one_pass_finds_a_key_in_several_topics(void **state)
+{
+    struct fixture *f = *state;
+    struct rc_queue *second = rc_topic_queue(test_topic(f->store, "second", 1), 0);
+    struct rc_queue *third = rc_topic_queue(test_topic(f->store, "third", 1), 0);
+    append(f, "k", NULL, "one");
+    append_to(f, second, "k", NULL, "two");
+    append_to(f, third, "k", NULL, "three");
+    append_to(f, second, "x", NULL, "other");
+    advance(f);
+    struct rc_slice others[] = {rc_slice_str("absent"), rc_slice_str("second")};
+    struct rc_key_query query = {rc_slice_str(TEST_TOPIC), rc_slice_str("k"), false, 0, INT64_MAX, others, 2};
+    assert_string_equal(find_where(f, query, 10), "two one ");
+    query.others_count = 1;
+    assert_string_equal(find_where(f, query, 10), "one ");
 }
 
 static void test_more_keys_than_the_limit_are_left_out(void **state)
@@ -378,6 +398,7 @@ int main(void)
         TEST(test_files_go_with_their_segments),
         TEST(test_an_index_that_retention_overtook_goes_on_behind_it),
         TEST(test_delayed_messages_are_found_only_under_their_own_topic),
+        TEST(test_one_pass_finds_a_key_in_several_topics),
         TEST(test_more_keys_than_the_limit_are_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,7 +67,7 @@ static uint32_t delay_level(struct rc_slice properties)
 
 static const char *refusal(const struct fields *f, struct rc_slice properties)
 {
-    if (rc_slice_eq_str(f->topic, RC_DELAY_TOPIC))
+    if (rc_slice_eq_str(f->topic, RC_DELAY_TOPIC) || rc_slice_eq_str(f->topic, RC_TRACE_TOPIC))
         return "this topic is the server's own";
     if (rc_slice_starts_with(f->topic, rc_slice_str(RC_RULE_TOPIC_PREFIX)))
         return "this topic is the server's own";

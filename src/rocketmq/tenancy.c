@@ -29,7 +29,8 @@ static bool is_of_group(struct rc_slice topic, struct rc_slice *ret_group)
 static bool is_systems(struct rc_slice topic)
 {
     return has_prefix(topic, RC_RULE_TOPIC_PREFIX) || rc_slice_eq_str(topic, RC_DELAY_TOPIC) ||
-           rc_slice_eq_str(topic, RC_AUTO_CREATE_TOPIC) || rc_slice_eq_str(topic, RC_PRESENCE_TOPIC);
+           rc_slice_eq_str(topic, RC_AUTO_CREATE_TOPIC) || rc_slice_eq_str(topic, RC_TRACE_TOPIC) ||
+           rc_slice_eq_str(topic, RC_PRESENCE_TOPIC);
 }
 
 /* ---- what stands in the log ---- */

@@ -1,15 +1,20 @@
 """Traces of devices, and rules: listed with what they sent, and told again."""
 
 import json
+import re
 import time
 
 import pytest
 from aliyunsdkcore.acs_exception.exceptions import ServerException
 from alibabacloud_onsmqtt20200420 import models
 
+from harness.clients import Client
 from harness.procs import wait_until
-from harness.rollcall import GROUP, INSTANCE, TOPIC, Device, Rollcall
-from test_api import old_sdk, sdk
+from harness.remoting import Remoting
+from harness.rollcall import AK, GROUP, INSTANCE, PARENT, SK, TOPIC, Device, Rollcall, password, user
+from test_access import reload
+from test_api import get, old_sdk, sdk
+from test_tenants import send
 
 
 @pytest.fixture
@@ -69,11 +74,137 @@ def test_what_is_wrong_with_a_question_for_a_trace(server, wrong, code):
     assert error.value.get_error_code() == code
 
 
-def test_messages_are_not_traced_and_the_answer_says_so(server):
+def test_events_are_found_in_topics_of_former_rules(tmp_path):
+    server = Rollcall(tmp_path).start()
+    Device(server, "one").disconnect()
+    wait_until("the trace", lambda: len(actions(trace(server, "one"))) == 3)
+    server.config.write_text(server.config.read_text().replace("topic: GID_test_MQTT", "topic: GID_test_later"))
+    reload(server)
+    Device(server, "one").disconnect()
+    wait_until("both lives", lambda: len(actions(trace(server, "one"))) == 6)
+    server.stop()
+
+
+@pytest.fixture
+def traced(tmp_path):
+    server = Rollcall(tmp_path)
+    server.config.write_text(server.config.read_text().replace("- id: rc-test", "- id: rc-test\n    trace: true"))
+    server.start()
+    yield server
+    server.stop()
+
+
+def client(server, name, clean=True):
+    client_id = f"{GROUP}@@@{name}"
+    return Client(server, client_id, user(), password(client_id), clean=clean)
+
+
+def window(**more):
+    return {"InstanceId": INSTANCE, "MqttRegionId": "local", "BeginTime": "0",
+            "EndTime": str(int(time.time() * 1000) + 60_000), **more}
+
+
+def paged(page=1, size=100, **more):
+    return window(CurrentPage=str(page), PageSize=str(size), **more)
+
+
+def of_client(server, name, **more):
+    return json.loads(old_sdk(server, "QueryMqttTraceMessageOfClient", ClientId=f"{GROUP}@@@{name}", **paged(**more)))
+
+
+def steps(rows):
+    return [(row["Action"], row["ClientId"].partition("@@@")[2]) for row in rows]
+
+
+def test_a_message_is_traced_from_its_publisher_to_its_receivers(traced):
+    here, away = client(traced, "here"), client(traced, "away", clean=False)
+    for receiver in (here, away):
+        receiver.subscribe(f"{PARENT}/t")
+    away.close()
+    sender = client(traced, "sender")
+    sender.publish(f"{PARENT}/t", "hello")
+    assert here.message()[1] == "hello"
+    wait_until("the ack", lambda: len(of_client(traced, "here")["MessageOfClientList"]) == 2)
+    away = client(traced, "away", clean=False)
+    assert away.message()[1] == "hello"
+    wait_until("its ack", lambda: len(of_client(traced, "away")["MessageOfClientList"]) == 2)
+
+    published = of_client(traced, "sender")
+    assert steps(published["MessageOfClientList"]) == [("pub_mqtt", "sender")] and published["Total"] == 1
+    row = published["MessageOfClientList"][0]
+    assert row["ActionCode"] == "mqtt.trace.action.msg.pub.mqtt" and row["ActionInfo"] == "Pub From Mqtt Client"
+    assert len(row["MsgId"]) == 32 and row["Time"][19] == "."
+    message = row["MsgId"]
+    told = json.loads(old_sdk(traced, "QueryMqttTraceMessagePublish", MsgId=message, **window()))
+    assert told["MessageTraceLists"] == [row]
+    told = json.loads(old_sdk(traced, "QueryMqttTraceMessageSubscribe", MsgId=message, **paged()))
+    life = [("sub", "here"), ("ack", "here"), ("push_offline", "away"), ("ack", "away")]
+    assert steps(told["MessageTraceLists"]) == life and told["Total"] == 4
+    assert told["MessageTraceLists"][2]["ActionInfo"] == "Push Offline Msg To Mqtt Client"
+    told = json.loads(old_sdk(traced, "QueryMqttTraceMessageSubscribe", MsgId=message, Reverse="true",
+                              **paged(page=2, size=3)))
+    assert steps(told["MessageTraceLists"]) == life[:1] and told["CurrentPage"] == 2 and told["PageSize"] == 3
+    told = json.loads(old_sdk(traced, "QueryMqttTraceMessageSubscribe", MsgId=message,
+                              ClientId=f"{GROUP}@@@away", **paged()))
+    assert steps(told["MessageTraceLists"]) == life[2:]
+    assert of_client(traced, "nobody")["MessageOfClientList"] == []
+    for other in ("0" * 32, "x"):
+        told = json.loads(old_sdk(traced, "QueryMqttTraceMessagePublish", MsgId=other, **window()))
+        assert told["MessageTraceLists"] == []
+    request = models.QueryMqttTraceMessageOfClientRequest(
+        instance_id=INSTANCE, mqtt_region_id="local", client_id=f"{GROUP}@@@here", begin_time=0,
+        end_time=int(time.time() * 1000) + 60_000, current_page=1, page_size=10)
+    body = sdk(traced).query_mqtt_trace_message_of_client(request).body
+    assert [one.action for one in body.message_of_client_list] == ["sub", "ack"]
+    assert {one.msg_id for one in body.message_of_client_list} == {message}
+
+
+def test_what_the_api_sends_is_traced_by_the_id_that_it_answers(traced):
+    here = client(traced, "here")
+    here.subscribe(f"{PARENT}/t")
+    sent = json.loads(old_sdk(traced, "SendMessage", InstanceId=INSTANCE, MqttTopic=f"{PARENT}/t", Payload="hello"))
+
+    def told():
+        return json.loads(old_sdk(traced, "QueryMqttTraceMessageSubscribe", MsgId=sent["MsgId"], **paged()))
+    wait_until("its steps", lambda: steps(told()["MessageTraceLists"]) == [("sub", "here"), ("ack", "here")])
+    told = json.loads(old_sdk(traced, "QueryMqttTraceMessagePublish", MsgId=sent["MsgId"], **window()))
+    assert steps(told["MessageTraceLists"]) == [("pub_mq", "")]
+
+
+def test_a_refused_login_stands_in_the_trace(traced):
+    assert Device(traced, "one", secret="wrong").code != 0
+    wait_until("it", lambda: actions(trace(traced, "one")) == [("connect", "not authorized")])
+    Device(traced, "one").disconnect()
+    wait_until("its life", lambda: [a for a, _ in actions(trace(traced, "one"))] ==
+               ["connect", "connect", "disconnect", "close"])
+
+
+def test_traces_above_the_rate_are_dropped_and_counted(tmp_path):
+    server = Rollcall(tmp_path)
+    text = server.config.read_text().replace("- id: rc-test", "- id: rc-test\n    trace: true")
+    server.config.write_text(text.replace("mqtt: {", "mqtt: {traces_per_second: 2, "))
+    server.start()
+    sender = client(server, "sender")
+    for _ in range(50):
+        sender.publish(f"{PARENT}/t", "x")
+    sender.close()
+    found = re.search(r"^rollcall_mqtt_traces_dropped_total (\d+)$", get(server, "/metrics"), re.M)
+    dropped = int(found[1])
+    assert 30 <= dropped <= 49
+    wait_until("the others", lambda: of_client(server, "sender")["Total"] == 50 - dropped)
+    server.stop()
+
+
+def test_the_topic_of_traces_is_the_servers_own(traced):
+    code, _, remark, _ = send(Remoting(traced.rocketmq_port, AK, SK), "RC_SYS_TRACE")
+    assert code != 0 and "the server's own" in remark
+
+
+def test_messages_are_not_traced_unless_the_instance_asks_for_it(server):
     for action in ("QueryMqttTraceMessageOfClient", "QueryMqttTraceMessagePublish", "QueryMqttTraceMessageSubscribe"):
         with pytest.raises(ServerException) as error:
-            old_sdk(server, action, InstanceId=INSTANCE)
-        assert error.value.get_error_code() == "ApiNotSupport"
+            old_sdk(server, action, MsgId="0", ClientId="x", **paged())
+        assert error.value.get_error_code() == "ApiNotSupport" and "trace: true" in str(error.value)
 
 
 def rules(server):

@@ -5,6 +5,8 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
+enum { SECRET_MIN = 16 };
+
 static const char *const roles[] = {
     [RC_KEY_USER] = "user", [RC_KEY_READ_ONLY] = "read-only", [RC_KEY_ADMIN] = "admin"};
 
@@ -26,7 +28,8 @@ int rc_work_list_keys(struct rc_registry_work *work)
     int count;
     json_object_set_new(work->call->answer, "Keys", list);
     do {
-        count = rc_registry_list_keys(work->registry, work->instance, &page, put_key, list, NULL);
+        count = rc_registry_list_keys(work->registry, work->instance, work->call->key->role == RC_KEY_ADMIN,
+                                      &page, put_key, list, NULL);
         page.skip += count > 0 ? (uint32_t)count : 0;
     } while (count == RC_REGISTRY_PAGE_MAX && page.skip < RC_WORK_LIST_MAX);
     return count < 0 ? count : RC_OK;
@@ -48,9 +51,12 @@ int rc_work_create_key(struct rc_registry_work *work)
         return rc_work_refuse(work, "Role is user, read-only or admin.");
     if (role == RC_KEY_ADMIN && work->call->key->role != RC_KEY_ADMIN)
         return rc_error_set(work->error, RC_ERR_DENIED, "%s", "An administrator's key is made by one.");
-    int err = rc_registry_create_key(work->registry, role == RC_KEY_ADMIN ? none : work->instance, role,
-                                     rc_work_param(work, "AccessKey"), rc_work_param(work, "SecretKey"),
-                                     access_key, secret_key, work->error);
+    struct rc_slice secret = rc_work_param(work, "SecretKey");
+    if (secret.len > 0 && secret.len < SECRET_MIN)
+        return rc_work_refuse(work, "SecretKey has 16 characters at least.");
+    int err =
+        rc_registry_create_key(work->registry, role == RC_KEY_ADMIN ? none : work->instance, role,
+                               rc_work_param(work, "AccessKey"), secret, access_key, secret_key, work->error);
     if (err >= 0) {
         json_object_set_new(work->call->answer, "AccessKey", json_string(access_key));
         json_object_set_new(work->call->answer, "SecretKey", json_string(secret_key));

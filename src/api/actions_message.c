@@ -27,6 +27,8 @@ static const char *fault(const struct rc_instance *instance, struct rc_slice top
     size_t at = 0;
     if (!rc_topic_name_is_valid(topic) || topic.len > 2 * instance->limits.topic_len_max)
         return "MqttTopic is no name of a topic.";
+    if (topic.ptr[0] == '$')
+        return "Topics that begin with $ are the server's own.";
     rc_topic_next_level(topic, &at, &parent);
     if (instance->profile == RC_PROFILE_PRODUCT && !rc_instance_has_topic(instance, parent))
         return "MqttTopic begins with no parent topic of the instance.";

@@ -19,6 +19,8 @@ struct rc_api {
     struct rc_catalog *catalog;
     struct rc_nonces nonces;
     struct rc_rate_limit rates;
+    uint64_t refusals_second; /* in which so many refused calls came */
+    uint32_t refusals;
     uint32_t questions; /* under way to other threads, all kinds */
     uint32_t searches, replays, looks;
     char *document;   /* /openapi.json */

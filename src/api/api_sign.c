@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
+#include <strings.h>
 
 enum { TEXT_MAX = 4 * RC_PARAMS_BYTES_MAX };
 
@@ -113,6 +114,26 @@ int rc_acs3_parse(const char *authorization, struct rc_acs3 *ret)
         return RC_ERR_INVALID;
     *ret = found;
     return RC_OK;
+}
+
+static bool covers(struct rc_slice names, const char *name)
+{
+    while (names.len > 0) {
+        struct rc_slice part = take_until(&names, ';');
+        if (part.len == strlen(name) && strncasecmp((const char *)part.ptr, name, part.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool rc_acs3_covers_all(const struct rc_acs3 *acs3)
+{
+    static const char *const needed[] = {"host",       "x-acs-action",          "x-acs-version",
+                                         "x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256"};
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+        if (!covers(acs3->signed_headers, needed[i]))
+            return false;
+    return true;
 }
 
 /* name:value\n for each signed header, in the order in which they are named. */

@@ -27,6 +27,8 @@ struct rc_acs3 {
     struct rc_slice access_key, signed_headers, signature;
 };
 int rc_acs3_parse(const char *authorization, struct rc_acs3 *ret);
+/* Whether what a call is about, and what makes it good once, is among the signed headers. */
+bool rc_acs3_covers_all(const struct rc_acs3 *acs3);
 
 struct rc_acs3_request {
     const char *method;

@@ -73,6 +73,7 @@ static void test_an_acs3_signature_is_the_official_one(void **state)
     rc_api_sha256_hex(rc_slice_str("A=1&B=%20"), hash);
     assert_int_equal(rc_acs3_parse(authorization, &acs3), 0);
     assert_true(rc_slice_eq_str(acs3.access_key, "AK"));
+    assert_true(rc_acs3_covers_all(&acs3));
     struct rc_acs3_request request = {.method = "POST",
                                       .path = rc_slice_str("/"),
                                       .query = &query,
@@ -84,6 +85,23 @@ static void test_an_acs3_signature_is_the_official_one(void **state)
     assert_false(rc_slice_eq_str(acs3.signature, signature));
     assert_false(rc_api_sign_acs3(&request, rc_slice_str("host;x-none"), rc_slice_str("SK"), signature));
     rc_params_free(&query);
+}
+
+static void test_a_signature_that_leaves_out_what_counts_is_none(void **state)
+{
+    static const char *const names[] = {"host",       "x-acs-action",          "x-acs-version",
+                                        "x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256"};
+    for (size_t left_out = 0; left_out < 6; left_out++) {
+        char text[256] = "ACS3-HMAC-SHA256 Credential=AK,SignedHeaders=accept";
+        struct rc_acs3 acs3;
+        for (size_t i = 0; i < 6; i++) {
+            strcat(text, i == left_out ? ";x-acs" : ";");
+            strcat(text, i == left_out ? "" : names[i]);
+        }
+        strcat(text, ",Signature=1");
+        assert_int_equal(rc_acs3_parse(text, &acs3), 0);
+        assert_false(rc_acs3_covers_all(&acs3));
+    }
 }
 
 static void test_other_authorizations_are_refused(void **state)
@@ -136,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_rpc_signature_is_the_official_one),
         cmocka_unit_test(test_an_acs3_signature_is_the_official_one),
+        cmocka_unit_test(test_a_signature_that_leaves_out_what_counts_is_none),
         cmocka_unit_test(test_other_authorizations_are_refused),
         cmocka_unit_test(test_a_form_is_decoded_and_what_is_broken_refused),
         cmocka_unit_test(test_parameters_are_bounded),

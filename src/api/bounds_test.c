@@ -30,6 +30,20 @@ static void test_a_bucket_gives_its_rate_and_fills_with_time(void **state)
     rc_rate_limit_free(&limit);
 }
 
+static void test_whether_a_bucket_has_any_is_asked_without_taking(void **state)
+{
+    struct rc_rate_limit limit;
+    struct rc_slice key = rc_slice_str("k");
+    rc_rate_limit_init(&limit);
+    for (int i = 0; i < 30; i++)
+        assert_true(rc_rate_limit_has(&limit, key, 10, 5000));
+    while (rc_rate_limit_take(&limit, key, 10, 5000))
+        ;
+    assert_false(rc_rate_limit_has(&limit, key, 10, 5000));
+    assert_true(rc_rate_limit_has(&limit, key, 10, 5200));
+    rc_rate_limit_free(&limit);
+}
+
 static void test_buckets_are_bounded(void **state)
 {
     struct rc_rate_limit limit;
@@ -43,16 +57,65 @@ static void test_buckets_are_bounded(void **state)
     rc_rate_limit_free(&limit);
 }
 
+static int use(struct rc_nonces *nonces, const char *key, const char *nonce, uint64_t now_ms,
+               uint64_t keep_ms)
+{
+    struct rc_nonce_use use = {rc_slice_str(key), rc_slice_str(key), rc_slice_str(nonce), keep_ms};
+    return rc_nonces_use(nonces, &use, now_ms);
+}
+
 static void test_a_nonce_is_good_once_for_each_key_while_it_is_kept(void **state)
 {
     struct rc_nonces nonces;
-    struct rc_slice key = rc_slice_str("AK"), nonce = rc_slice_str("n");
     rc_nonces_init(&nonces);
-    assert_int_equal(rc_nonces_use(&nonces, key, nonce, 1000, 500), 0);
-    assert_int_equal(rc_nonces_use(&nonces, key, nonce, 1499, 500), RC_ERR_EXISTS);
-    assert_int_equal(rc_nonces_use(&nonces, rc_slice_str("BK"), nonce, 1499, 500), 0);
-    assert_int_equal(rc_nonces_use(&nonces, key, nonce, 1500, 500), 0);
-    assert_int_equal(rc_nonces_use(&nonces, key, rc_slice_str(""), 1500, 500), RC_ERR_INVALID);
+    assert_int_equal(use(&nonces, "AK", "n", 1000, 500), 0);
+    assert_int_equal(use(&nonces, "AK", "n", 1499, 500), RC_ERR_EXISTS);
+    assert_int_equal(use(&nonces, "BK", "n", 1499, 500), 0);
+    assert_int_equal(use(&nonces, "AK", "n", 1500, 500), 0);
+    assert_int_equal(use(&nonces, "AK", "", 1500, 500), RC_ERR_INVALID);
+    rc_nonces_free(&nonces);
+}
+
+static void test_nonces_that_are_over_leave_whatever_their_order(void **state)
+{
+    struct rc_nonces nonces;
+    char text[16];
+    uint64_t hour = 60 * 60 * 1000;
+    rc_nonces_init(&nonces);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(text, sizeof(text), "%d", i);
+        assert_int_equal(use(&nonces, "AK", text, hour, (uint64_t)(i * 7919 % 1800) * 1000 + 1), 0);
+    }
+    for (int i = 0; i < 40; i++) {
+        snprintf(text, sizeof(text), "later %d", i);
+        assert_int_equal(use(&nonces, "BK", text, 2 * hour, 1000), 0);
+    }
+    assert_int_equal(nonces.seen.count, 40);
+    assert_int_equal(nonces.holders.count, 1);
+    rc_nonces_free(&nonces);
+}
+
+static void test_a_full_table_refuses_only_who_filled_it(void **state)
+{
+    struct rc_nonces nonces;
+    char text[16], key[8];
+    rc_nonces_init(&nonces);
+    nonces.max = 20000;
+    nonces.each_max = 5000;
+    for (int i = 0; i < 5000; i++) {
+        snprintf(text, sizeof(text), "%d", i);
+        assert_int_equal(use(&nonces, "one", text, 1000, 900000), 0);
+    }
+    assert_int_equal(use(&nonces, "one", "more", 1000, 900000), RC_ERR_FULL);
+    assert_int_equal(use(&nonces, "two", "more", 1000, 900000), 0);
+    for (int i = 0; nonces.seen.count < nonces.max; i++) {
+        snprintf(key, sizeof(key), "k%d", i % 4);
+        snprintf(text, sizeof(text), "%d", i);
+        assert_int_equal(use(&nonces, key, text, 1000, 900000), 0);
+    }
+    assert_int_equal(use(&nonces, "k0", "more", 1000, 900000), RC_ERR_FULL);
+    assert_int_equal(use(&nonces, "two", "yet more", 1000, 900000), 0);
+    assert_int_equal(use(&nonces, "one", "more", 1000 + 960000, 900000), 0);
     rc_nonces_free(&nonces);
 }
 
@@ -84,8 +147,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_bucket_gives_its_rate_and_fills_with_time),
+        cmocka_unit_test(test_whether_a_bucket_has_any_is_asked_without_taking),
         cmocka_unit_test(test_buckets_are_bounded),
         cmocka_unit_test(test_a_nonce_is_good_once_for_each_key_while_it_is_kept),
+        cmocka_unit_test(test_nonces_that_are_over_leave_whatever_their_order),
+        cmocka_unit_test(test_a_full_table_refuses_only_who_filled_it),
         cmocka_unit_test(test_xml_escapes_and_repeats_list_elements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

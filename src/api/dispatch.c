@@ -15,7 +15,7 @@ static bool is_throttled(struct rc_api_call *call, const struct rc_api_action *a
     char key[RC_RATE_KEY_MAX];
     uint8_t ip[16];
     uint64_t now_ms = rc_clock_mono_ns() / 1000000;
-    size_t ip_len = rc_address_ip(&call->request->peer, ip);
+    size_t ip_len = rc_address_holder(&call->request->peer, ip);
     int len = snprintf(key, sizeof(key), "k%.*s/%s", RC_SLICE_FMT(call->key->access_key), action->name);
     if (!rc_rate_limit_take(&call->api->rates, rc_slice(key, (size_t)len), action->per_second, now_ms))
         return true;
@@ -23,6 +23,22 @@ static bool is_throttled(struct rc_api_call *call, const struct rc_api_action *a
     memcpy(key + len, ip, ip_len);
     return !rc_rate_limit_take(&call->api->rates, rc_slice(key, (size_t)len + ip_len), PER_SECOND_OF_ADDRESS,
                                now_ms);
+}
+
+/* A signed call is good once. After the limits, so that what is over them is not remembered. */
+static bool use_nonce(struct rc_api_call *call)
+{
+    const struct rc_key_pair *key = call->key;
+    struct rc_nonce_use use = {.owner = key->instance_id.len > 0 ? key->instance_id : key->access_key,
+                               .key = key->access_key,
+                               .nonce = call->nonce,
+                               .keep_ms = call->nonce_keep_ms};
+    if (call->nonce.ptr == NULL)
+        return true;
+    int err = rc_nonces_use(&call->api->nonces, &use, rc_clock_mono_ns() / 1000000);
+    if (err != RC_OK)
+        rc_api_call_fail(call, err == RC_ERR_FULL ? RC_API_THROTTLED : RC_API_NONCE_USED, "%s", "");
+    return err == RC_OK;
 }
 
 /* What a key's role allows. False when the call was answered. */
@@ -96,6 +112,7 @@ void rc_api_dispatch(struct rc_api_call *call)
         rc_api_call_fail(call, RC_API_WRONG_METHOD, "%s", "");
     else if (is_throttled(call, action))
         rc_api_call_fail(call, RC_API_THROTTLED, "The limit is %u a second.", action->per_second);
-    else if (is_role_enough(call, action) && find_instance(call, action) && has_all(call, action->needs))
+    else if (use_nonce(call) && is_role_enough(call, action) && find_instance(call, action) &&
+             has_all(call, action->needs))
         start(call, action);
 }

@@ -1,69 +1,144 @@
+/*
+ * Design notes
+ * - A nonce stands in the slot of the minute in which it ends, so those that are over are found without
+ * order. They leave a few at each use: one that is over and still there counts for nothing.
+ * - The share of an owner bounds what a busy one takes. When all together have reached the table's limit, an
+ *   owner with few goes on: nobody's calls are refused because of another's.
+ */
 #include "api/nonces.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 
+#include <openssl/sha.h>
+
+enum { MINUTE_MS = 60 * 1000, SWEPT_AT_ONCE = 64, HASH_LEN = 16 };
+
+struct holder {
+    uint32_t count;
+    uint16_t len;
+    char name[];
+};
+
 struct nonce {
     struct rc_list node;
     uint64_t until_ms;
-    uint16_t len;
-    char text[]; /* access key NUL nonce */
+    struct holder *holder;
+    uint8_t hash[HASH_LEN]; /* of access key and nonce */
 };
 
 static struct rc_slice nonce_key(const void *item)
 {
-    const struct nonce *nonce = item;
-    return rc_slice(nonce->text, nonce->len);
+    return rc_slice(((const struct nonce *)item)->hash, HASH_LEN);
+}
+
+static struct rc_slice holder_key(const void *item)
+{
+    const struct holder *holder = item;
+    return rc_slice(holder->name, holder->len);
 }
 
 void rc_nonces_init(struct rc_nonces *nonces)
 {
     rc_map_init(&nonces->seen, nonce_key);
-    rc_list_init(&nonces->by_age);
+    rc_map_init(&nonces->holders, holder_key);
+    for (size_t i = 0; i < RC_NONCES_SLOTS; i++)
+        rc_list_init(&nonces->slots[i]);
+    nonces->swept_minute = 0;
+    nonces->max = RC_NONCES_MAX;
+    nonces->each_max = RC_NONCES_EACH_MAX;
 }
 
-static void drop_oldest(struct rc_nonces *nonces)
+static void drop(struct rc_nonces *nonces, struct nonce *nonce)
 {
-    struct nonce *nonce = rc_container_of(rc_list_pop_front(&nonces->by_age), struct nonce, node);
+    struct holder *holder = nonce->holder;
+    rc_list_remove(&nonce->node);
     rc_map_remove(&nonces->seen, nonce_key(nonce));
     free(nonce);
+    if (--holder->count > 0)
+        return;
+    rc_map_remove(&nonces->holders, holder_key(holder));
+    free(holder);
 }
 
-static bool is_oldest_over(const struct rc_nonces *nonces, uint64_t now_ms)
+/* At most SWEPT_AT_ONCE of those that are over. */
+static void sweep(struct rc_nonces *nonces, uint64_t now_ms)
 {
-    return !rc_list_is_empty(&nonces->by_age) &&
-           rc_container_of(nonces->by_age.next, struct nonce, node)->until_ms <= now_ms;
+    uint64_t minute = now_ms / MINUTE_MS;
+    if (minute > RC_NONCES_SLOTS && nonces->swept_minute < minute - RC_NONCES_SLOTS)
+        nonces->swept_minute = minute - RC_NONCES_SLOTS;
+    for (int i = 0; i < SWEPT_AT_ONCE && nonces->swept_minute < minute;) {
+        struct rc_list *slot = &nonces->slots[nonces->swept_minute % RC_NONCES_SLOTS];
+        if (rc_list_is_empty(slot)) {
+            nonces->swept_minute++;
+            continue;
+        }
+        drop(nonces, rc_container_of(slot->next, struct nonce, node));
+        i++;
+    }
 }
 
 void rc_nonces_free(struct rc_nonces *nonces)
 {
-    while (!rc_list_is_empty(&nonces->by_age))
-        drop_oldest(nonces);
+    for (size_t i = 0; i < RC_NONCES_SLOTS; i++)
+        while (!rc_list_is_empty(&nonces->slots[i]))
+            drop(nonces, rc_container_of(nonces->slots[i].next, struct nonce, node));
     rc_map_free(&nonces->seen);
+    rc_map_free(&nonces->holders);
 }
 
-int rc_nonces_use(struct rc_nonces *nonces, struct rc_slice key, struct rc_slice nonce, uint64_t now_ms,
-                  uint64_t keep_ms)
+static struct holder *hold(struct rc_nonces *nonces, struct rc_slice owner)
 {
-    if (nonce.len == 0 || nonce.len > RC_NONCE_LEN_MAX || key.len > RC_NONCE_LEN_MAX)
+    struct holder *holder = rc_map_find(&nonces->holders, owner);
+    if (holder != NULL)
+        return holder;
+    holder = rc_calloc(1, sizeof(*holder) + owner.len);
+    holder->len = (uint16_t)owner.len;
+    memcpy(holder->name, owner.ptr, owner.len);
+    rc_map_insert(&nonces->holders, holder);
+    return holder;
+}
+
+static void make_hash(uint8_t ret[HASH_LEN], struct rc_slice key, struct rc_slice nonce)
+{
+    uint8_t text[2 * RC_NONCE_LEN_MAX + 1], digest[SHA256_DIGEST_LENGTH];
+    memcpy(text, key.ptr, key.len);
+    text[key.len] = '\0';
+    memcpy(text + key.len + 1, nonce.ptr, nonce.len);
+    SHA256(text, key.len + 1 + nonce.len, digest);
+    memcpy(ret, digest, HASH_LEN);
+}
+
+static bool is_full(const struct rc_nonces *nonces, struct rc_slice owner)
+{
+    const struct holder *holder = rc_map_find(&nonces->holders, owner);
+    uint32_t count = holder != NULL ? holder->count : 0;
+    return count >= nonces->each_max || (nonces->seen.count >= nonces->max && count >= RC_NONCES_FEW);
+}
+
+int rc_nonces_use(struct rc_nonces *nonces, const struct rc_nonce_use *use, uint64_t now_ms)
+{
+    uint8_t hash[HASH_LEN];
+    struct rc_slice nonce = use->nonce;
+    if (nonce.len == 0 || nonce.len > RC_NONCE_LEN_MAX || use->key.len > RC_NONCE_LEN_MAX ||
+        use->owner.len > RC_NONCE_LEN_MAX || use->keep_ms > RC_NONCES_KEEP_MAX_MS)
         return RC_ERR_INVALID;
-    while (is_oldest_over(nonces, now_ms))
-        drop_oldest(nonces);
-    struct nonce *seen = rc_malloc(sizeof(*seen) + key.len + 1 + nonce.len);
-    seen->until_ms = now_ms + keep_ms;
-    seen->len = (uint16_t)(key.len + 1 + nonce.len);
-    memcpy(seen->text, key.ptr, key.len);
-    seen->text[key.len] = '\0';
-    memcpy(seen->text + key.len + 1, nonce.ptr, nonce.len);
-    int err = rc_map_find(&nonces->seen, nonce_key(seen)) != NULL ? RC_ERR_EXISTS
-              : nonces->seen.count >= RC_NONCES_MAX               ? RC_ERR_FULL
-                                                                  : RC_OK;
-    if (err != RC_OK) {
-        free(seen);
-        return err;
-    }
+    sweep(nonces, now_ms);
+    make_hash(hash, use->key, nonce);
+    struct nonce *seen = rc_map_find(&nonces->seen, rc_slice(hash, HASH_LEN));
+    if (seen != NULL && seen->until_ms > now_ms)
+        return RC_ERR_EXISTS;
+    if (seen != NULL)
+        drop(nonces, seen);
+    if (is_full(nonces, use->owner))
+        return RC_ERR_FULL;
+    seen = rc_new(struct nonce);
+    seen->until_ms = now_ms + use->keep_ms;
+    memcpy(seen->hash, hash, HASH_LEN);
+    seen->holder = hold(nonces, use->owner);
+    seen->holder->count++;
     rc_list_init(&seen->node);
-    rc_list_push_back(&nonces->by_age, &seen->node);
+    rc_list_push_back(&nonces->slots[seen->until_ms / MINUTE_MS % RC_NONCES_SLOTS], &seen->node);
     rc_map_insert(&nonces->seen, seen);
     return RC_OK;
 }

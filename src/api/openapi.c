@@ -15,7 +15,6 @@
 
 enum {
     CLOCK_SKEW_S = 15 * 60,
-    NONCE_KEEP_MS = 2 * CLOCK_SKEW_S * 1000,
     SIGNED_TEXT_MAX = 16 * 1024, /* told to whose signature is wrong */
 };
 
@@ -91,7 +90,7 @@ static bool is_signed(struct rc_api_call *call, const struct claim *claim, const
                                           .header = header_of,
                                           .arg = call->request,
                                           .content_sha256 = rc_slice_str(hash)};
-        was_made = said != NULL && strcasecmp(said, hash) == 0 &&
+        was_made = said != NULL && strcasecmp(said, hash) == 0 && rc_acs3_covers_all(acs3) &&
                    rc_api_sign_acs3(&request, acs3->signed_headers, secret, signature);
     }
     return was_made && rc_secret_equal(claim->signature, rc_slice_str(signature));
@@ -122,15 +121,17 @@ static void claim_of_acs3(const struct rc_api_call *call, const struct rc_acs3 *
                           .version = rc_http_header(request, "x-acs-version")};
 }
 
-/* 2026-01-02T03:04:05Z within CLOCK_SKEW_S of now. */
-static bool is_fresh(const char *text)
+/* 2026-01-02T03:04:05Z within CLOCK_SKEW_S of now. *ret_left_ms: how long it stays so, at least. */
+static bool is_fresh(const char *text, uint64_t *ret_left_ms)
 {
     struct tm tm = {0};
     const char *end = text != NULL ? strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
     if (end == NULL || *end != '\0')
         return false;
     int64_t off_s = (int64_t)timegm(&tm) - rc_clock_wall_ms() / 1000;
-    return off_s <= CLOCK_SKEW_S && off_s >= -CLOCK_SKEW_S;
+    bool is_near = off_s <= CLOCK_SKEW_S && off_s >= -CLOCK_SKEW_S;
+    *ret_left_ms = is_near ? (uint64_t)(off_s + CLOCK_SKEW_S + 1) * 1000 : 0;
+    return is_near;
 }
 
 /* The SDKs compare what the server signed with what they signed, and tell their user which of both is wrong.
@@ -170,16 +171,11 @@ static bool authenticate(struct rc_api_call *call, const struct rc_params *query
         refuse_signature(call);
         return false;
     }
-    if (!is_fresh(claim.time)) {
+    if (!is_fresh(claim.time, &call->nonce_keep_ms)) {
         rc_api_call_fail(call, RC_API_EXPIRED, "%s", "");
         return false;
     }
-    int err = rc_nonces_use(&call->api->nonces, claim.access_key, claim.nonce, rc_clock_mono_ns() / 1000000,
-                            NONCE_KEEP_MS);
-    if (err != RC_OK) {
-        rc_api_call_fail(call, err == RC_ERR_FULL ? RC_API_THROTTLED : RC_API_NONCE_USED, "%s", "");
-        return false;
-    }
+    call->nonce = claim.nonce;
     if (claim.version == NULL || strcmp(claim.version, version) != 0) {
         rc_api_call_fail(call, RC_API_UNKNOWN_VERSION, "%s", "");
         return false;

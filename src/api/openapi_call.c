@@ -1,7 +1,9 @@
 #include "api/openapi_call.h"
 
+#include "api/api_private.h"
 #include "api/xml_write.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/hex.h"
 #include "base/log.h"
@@ -13,7 +15,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { ANSWER_MAX = 32 << 20 };
+enum { ANSWER_MAX = 32 << 20, REFUSALS_LOGGED = 10 /* a second */ };
 
 static const struct {
     unsigned status, rest_status;
@@ -105,6 +107,21 @@ void rc_api_call_finish(struct rc_api_call *call)
     free_call(call);
 }
 
+/* Anybody can have calls refused, and must not fill the log by it. */
+static void log_refusal(const struct rc_api_call *call, const char *code)
+{
+    struct rc_api *api = call->api;
+    uint64_t second = rc_clock_mono_ns() / 1000000000;
+    if (api->refusals_second != second) {
+        if (api->refusals > REFUSALS_LOGGED)
+            rc_log_info("api", "%u more calls were refused within a second", api->refusals - REFUSALS_LOGGED);
+        api->refusals_second = second;
+        api->refusals = 0;
+    }
+    if (++api->refusals <= REFUSALS_LOGGED)
+        rc_log_info("api", "call refused: code=%s request=%s", code, call->request_id);
+}
+
 void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const char *format, ...)
 {
     va_list args;
@@ -125,7 +142,7 @@ void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const c
     json_decref(detail);
     json_object_set_new(answer, "HostId", json_string("rollcall"));
     json_object_set_new(answer, "Recommend", json_string(""));
-    rc_log_info("api", "call refused: code=%s request=%s", errors[error].code, call->request_id);
+    log_refusal(call, errors[error].code);
     unsigned status = call->is_rest ? errors[error].rest_status : errors[error].status;
     if (status == 401)
         rc_http_answer_header(call->request, "WWW-Authenticate", "Basic realm=\"rollcall\"");

@@ -23,7 +23,9 @@ struct rc_api_call {
     const struct rc_key_pair *key;
     const struct rc_instance *instance; /* of the parameter InstanceId; NULL where an action takes none */
     const char *action;
-    json_t *answer; /* an object, without RequestId */
+    struct rc_slice nonce;  /* of a signed call, which is good once; NULL for others */
+    uint64_t nonce_keep_ms; /* then its timestamp is too old */
+    json_t *answer;         /* an object, without RequestId */
     char request_id[RC_REQUEST_ID_LEN + 1];
     bool is_xml, is_rest;
     void *state; /* of an action that answers later */

@@ -51,8 +51,8 @@ static struct bucket *add(struct rc_rate_limit *limit, struct rc_slice key, uint
     return bucket;
 }
 
-bool rc_rate_limit_take(struct rc_rate_limit *limit, struct rc_slice key, uint32_t per_second,
-                        uint64_t now_ms)
+static struct bucket *fill(struct rc_rate_limit *limit, struct rc_slice key, uint32_t per_second,
+                           uint64_t now_ms)
 {
     if (key.len > RC_RATE_KEY_MAX)
         key.len = RC_RATE_KEY_MAX;
@@ -66,6 +66,18 @@ bool rc_rate_limit_take(struct rc_rate_limit *limit, struct rc_slice key, uint32
     bucket->filled_ms = now_ms;
     rc_list_remove(&bucket->node);
     rc_list_push_back(&limit->used, &bucket->node);
+    return bucket;
+}
+
+bool rc_rate_limit_has(struct rc_rate_limit *limit, struct rc_slice key, uint32_t per_second, uint64_t now_ms)
+{
+    return fill(limit, key, per_second, now_ms)->thousandths >= 1000;
+}
+
+bool rc_rate_limit_take(struct rc_rate_limit *limit, struct rc_slice key, uint32_t per_second,
+                        uint64_t now_ms)
+{
+    struct bucket *bucket = fill(limit, key, per_second, now_ms);
     if (bucket->thousandths < 1000)
         return false;
     bucket->thousandths -= 1000;

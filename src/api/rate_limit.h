@@ -17,5 +17,8 @@ void rc_rate_limit_free(struct rc_rate_limit *limit);
 /* Takes one of `per_second`: false when there is none left now. Keys beyond RC_RATE_KEY_MAX are cut. */
 bool rc_rate_limit_take(struct rc_rate_limit *limit, struct rc_slice key, uint32_t per_second,
                         uint64_t now_ms);
+/* Whether one is left; takes none. */
+bool rc_rate_limit_has(struct rc_rate_limit *limit, struct rc_slice key, uint32_t per_second,
+                       uint64_t now_ms);
 
 #endif

@@ -19,7 +19,8 @@
 
 enum {
     BASIC_MAX = 1024,
-    WRONG_KEYS_PER_SECOND = 20, /* of one address; more are not looked at */
+    WRONG_KEYS_PER_SECOND = 20, /* of one access key and address; more are not looked at */
+    TRIES_KEY_MAX = 4 + 16 + RC_CATALOG_ID_MAX,
     NUMBER_TEXT_MAX = 24,
 };
 
@@ -265,21 +266,22 @@ static bool read_basic(const char *header, char out[BASIC_MAX], char **ret_secre
     return true;
 }
 
-/* Whether this address has not tried too many wrong keys just now. */
-static bool may_try(struct rc_api_call *call)
+/* Wrong secrets of an access key from an address: others behind a proxy, with keys of theirs, go on. */
+static struct rc_slice tries_key(const struct rc_api_call *call, struct rc_slice access_key,
+                                 uint8_t out[TRIES_KEY_MAX])
 {
-    char key[RC_RATE_KEY_MAX] = "rest";
-    uint8_t ip[16];
-    size_t ip_len = rc_address_ip(&call->request->peer, ip);
-    memcpy(key + 4, ip, ip_len);
-    return rc_rate_limit_take(&call->api->rates, rc_slice(key, 4 + ip_len), WRONG_KEYS_PER_SECOND,
-                              rc_clock_mono_ns() / 1000000);
+    memcpy(out, "rest", 4);
+    size_t len = 4 + rc_address_holder(&call->request->peer, out + 4);
+    access_key.len = access_key.len <= RC_CATALOG_ID_MAX ? access_key.len : RC_CATALOG_ID_MAX;
+    memcpy(out + len, access_key.ptr, access_key.len);
+    return rc_slice(out, len + access_key.len);
 }
 
 /* False when the call was answered. */
 static bool authenticate(struct rc_api_call *call)
 {
     char text[BASIC_MAX], *secret;
+    uint8_t tries_of[TRIES_KEY_MAX];
     const char *site = rc_http_header(call->request, "sec-fetch-site");
     if (site != NULL && strcmp(site, "cross-site") == 0) { /* a browser that somebody else's page misuses */
         rc_api_call_fail(call, RC_API_NOT_ALLOWED, "%s", "Not from another site's page.");
@@ -289,13 +291,23 @@ static bool authenticate(struct rc_api_call *call)
         rc_api_call_fail(call, RC_API_MISSING_KEY, "%s", "");
         return false;
     }
+    /* Asked before the secret is looked at: otherwise the answer tells a right guess however many there were.
+     */
+    uint64_t now_ms = rc_clock_mono_ns() / 1000000;
+    struct rc_slice tries = tries_key(call, rc_slice_str(text), tries_of);
+    if (!rc_rate_limit_has(&call->api->rates, tries, WRONG_KEYS_PER_SECOND, now_ms)) {
+        OPENSSL_cleanse(text, sizeof(text));
+        rc_api_call_fail(call, RC_API_THROTTLED, "%s", "Too many wrong keys came from there.");
+        return false;
+    }
     const struct rc_key_pair *key = rc_catalog_key(call->catalog, rc_slice_str(text));
     if (key != NULL && rc_secret_equal(key->secret_key, rc_slice_str(secret)))
         call->key = key;
     OPENSSL_cleanse(text, sizeof(text));
     if (call->key != NULL)
         return true;
-    rc_api_call_fail(call, may_try(call) ? RC_API_UNKNOWN_KEY : RC_API_THROTTLED, "%s", "");
+    rc_rate_limit_take(&call->api->rates, tries, WRONG_KEYS_PER_SECOND, now_ms);
+    rc_api_call_fail(call, RC_API_UNKNOWN_KEY, "%s", "");
     return false;
 }
 

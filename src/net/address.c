@@ -156,6 +156,12 @@ size_t rc_address_ip(const struct rc_address *address, uint8_t ret[16])
     return 16;
 }
 
+size_t rc_address_holder(const struct rc_address *address, uint8_t ret[16])
+{
+    size_t len = rc_address_ip(address, ret);
+    return len == 16 ? 8 : len;
+}
+
 bool rc_address_is_wildcard(const struct rc_address *address)
 {
     if (address->any.sa_family == AF_INET)

@@ -38,6 +38,9 @@ void rc_address_set_port(struct rc_address *address, uint16_t port);
 bool rc_address_ipv4(const struct rc_address *address, uint8_t ret[4]);
 /* The IP address alone in network order: writes and returns 4 (also for one mapped into IPv6), 16, or 0. */
 size_t rc_address_ip(const struct rc_address *address, uint8_t ret[16]);
+/* Whose an address is, as far as limits go: the IPv4 address (4 bytes), the first 64 bits of another (8), or
+ * 0: who has one IPv6 address has the whole network. */
+size_t rc_address_holder(const struct rc_address *address, uint8_t ret[16]);
 bool rc_address_is_wildcard(const struct rc_address *address);
 
 /* The address of this / the other end of a socket. */

@@ -67,6 +67,7 @@ static void test_an_ipv4_client_of_an_ipv6_socket_is_written_as_ipv4(void **stat
     assert_int_equal(rc_address_parse("[::ffff:10.1.2.3]:5", &address, NULL), 0);
     assert_string_equal(rc_address_format(&address, text), "10.1.2.3:5");
     assert_int_equal(rc_address_ip(&address, ip), 4);
+    assert_int_equal(rc_address_holder(&address, ip), 4);
     assert_memory_equal(ip, "\x0a\x01\x02\x03", 4);
 }
 
@@ -79,6 +80,7 @@ static void test_the_bytes_of_an_ip_are_given_in_network_order(void **state)
     assert_memory_equal(ip, "\1\2\3\4", 4);
     assert_int_equal(rc_address_parse("[2001:db8::5]:5", &address, NULL), 0);
     assert_int_equal(rc_address_ip(&address, ip), 16);
+    assert_int_equal(rc_address_holder(&address, ip), 8);
     assert_memory_equal(ip, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\5", 16);
     assert_int_equal(rc_address_parse("unix:/x", &address, NULL), 0);
     assert_int_equal(rc_address_ip(&address, ip), 0);

@@ -62,23 +62,26 @@ int rc_registry_delete_key(struct rc_registry *registry, struct rc_slice access_
         error);
 }
 
-int rc_registry_list_keys(struct rc_registry *registry, struct rc_slice instance,
+int rc_registry_list_keys(struct rc_registry *registry, struct rc_slice instance, bool with_admins,
                           const struct rc_registry_page *page, rc_registry_key_fn visit, void *arg,
                           uint64_t *ret_total)
 {
     struct rc_sql *sql = &registry->sql;
+    struct rc_slice others = with_admins ? rc_slice("", 0) : instance;
     int err, count = 0;
     if (!rc_registry_page_is_valid(page))
         return RC_ERR_INVALID;
     if (ret_total != NULL)
         *ret_total = (uint64_t)rc_sql_number(
-            sql, rc_sql_bind(sql, "SELECT count(*) FROM keys WHERE ?1 = '' OR instance = ?1", "t", instance),
+            sql,
+            rc_sql_bind(sql, "SELECT count(*) FROM keys WHERE instance = ? OR instance = ?", "tt", instance,
+                        others),
             0);
     sqlite3_stmt *statement = rc_sql_bind(
         sql,
-        "SELECT access_key, instance, role, created, origin FROM keys WHERE (?1 = '' OR instance ="
-        " ?1) AND access_key > ?2 ORDER BY access_key LIMIT ?3 OFFSET ?4",
-        "ttii", instance, page->after, (int64_t)page->limit, (int64_t)page->skip);
+        "SELECT access_key, instance, role, created, origin FROM keys WHERE (instance = ? OR instance ="
+        " ?) AND access_key > ? ORDER BY access_key LIMIT ? OFFSET ?",
+        "tttii", instance, others, page->after, (int64_t)page->limit, (int64_t)page->skip);
     while ((err = rc_sql_row(sql, statement, NULL)) == 1) {
         struct rc_registry_key row = {
             .access_key = rc_sql_text(statement, 0),

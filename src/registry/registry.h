@@ -162,8 +162,8 @@ int rc_registry_create_key(struct rc_registry *registry, struct rc_slice instanc
                            char ret_access_key[RC_CATALOG_ID_MAX + 1],
                            char ret_secret_key[RC_CATALOG_SECRET_MAX + 1], struct rc_error *error);
 int rc_registry_delete_key(struct rc_registry *registry, struct rc_slice access_key, struct rc_error *error);
-/* `instance` empty: of all. */
-int rc_registry_list_keys(struct rc_registry *registry, struct rc_slice instance,
+/* Of the instance, and administrators' too when `with_admins`. */
+int rc_registry_list_keys(struct rc_registry *registry, struct rc_slice instance, bool with_admins,
                           const struct rc_registry_page *page, rc_registry_key_fn visit, void *arg,
                           uint64_t *ret_total);
 

@@ -1,6 +1,9 @@
 """The HTTP side: the cloud product's OpenAPI by its official Python SDK, unmodified but for the endpoint; metrics;
 health."""
 
+import base64
+import hashlib
+import hmac
 import json
 import time
 import urllib.error
@@ -201,6 +204,63 @@ def test_a_request_cannot_be_replayed(api):
     with pytest.raises(urllib.error.HTTPError) as error:
         get(api, query)
     assert error.value.code == 400 and json.loads(error.value.read())["Code"] == "SignatureNonceUsed"
+
+
+COVERED = ("host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version")
+
+
+def acs3(server, names, query=f"InstanceId={INSTANCE}", **more):
+    """The status of a call whose signature covers these headers; `more` is sent after it was made."""
+    host, empty = f"127.0.0.1:{server.http_port}", hashlib.sha256(b"").hexdigest()
+    headers = {"host": host, "x-acs-action": "ListGroupId", "x-acs-version": "2020-04-20", "x-acs-content-sha256": empty,
+               "x-acs-date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "x-acs-signature-nonce": str(time.time_ns())}
+    lines = "".join(f"{name}:{headers[name]}\n" for name in names)
+    canonical = f"POST\n/\n{query}\n{lines}\n{';'.join(names)}\n{empty}"
+    text = "ACS3-HMAC-SHA256\n" + hashlib.sha256(canonical.encode()).hexdigest()
+    signature = hmac.new(SK.encode(), text.encode(), hashlib.sha256).hexdigest()
+    headers["Authorization"] = f"ACS3-HMAC-SHA256 Credential={AK},SignedHeaders={';'.join(names)},Signature={signature}"
+    request = urllib.request.Request(f"http://{host}/?{query}", b"", {**headers, **more}, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=20):
+            return None
+    except urllib.error.HTTPError as error:
+        return json.loads(error.read())["Code"]
+
+
+def test_an_acs3_signature_covers_what_counts(api):
+    assert acs3(api, COVERED) is None
+    for left_out in COVERED:
+        assert acs3(api, [name for name in COVERED if name != left_out]) == "SignatureDoesNotMatch", left_out
+    for header in COVERED[1:]:
+        assert acs3(api, COVERED, **{header: "2026-01-02T03:04:05Z"}) == "SignatureDoesNotMatch", header
+
+
+def test_wrong_keys_of_rest_are_not_tried_for_ever(api):
+    def ask(secret):
+        request = urllib.request.Request(f"http://127.0.0.1:{api.http_port}/v1/instances/{INSTANCE}/groups")
+        request.add_header("Authorization", "Basic " + base64.b64encode(f"{AK}:{secret}".encode()).decode())
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+    assert ask(SK) == 200
+    seen = [ask("wrong") for _ in range(60)]
+    assert set(seen) == {401, 429}
+    while ask("wrong") != 429:
+        pass
+    assert ask(SK) == 429  # the answer does not tell a right guess
+    wait_until("the key to be heard again from there", lambda: ask(SK) == 200)
+
+
+def test_a_call_over_its_limit_uses_up_no_nonce(api):
+    paths = iter([signed_query("JSON", Action="ListClientStatusNotifyRules", InstanceId=INSTANCE) for _ in range(500)])
+    with pytest.raises(urllib.error.HTTPError) as error:
+        for path in paths:
+            get(api, path)
+    assert error.value.code == 429
+    time.sleep(1)
+    assert "Rules" in get(api, path)
 
 
 @pytest.mark.parametrize("off_s, code", [(-16 * 60, "InvalidTimeStamp.Expired"), (16 * 60, "InvalidTimeStamp.Expired"),

@@ -107,6 +107,16 @@ def test_an_administrator_reaches_all_and_makes_instances(server):
     assert not refused(Remoting(server.rocketmq_port, "AdminKey", "AdminSecret").ask(ROUTE, topic=B_TOPIC))
 
 
+def test_administrators_are_shown_their_keys_and_nobody_else(server):
+    admin = {"ak": "AdminKey", "sk": "AdminSecret"}
+    made = call(server, "CreateKey", **admin, InstanceId=INSTANCE, Role="admin")[1]["AccessKey"]
+    shown = {key["AccessKey"]: key["Role"] for key in call(server, "ListKeys", **admin, InstanceId=B)[1]["Keys"]}
+    assert shown[made] == shown["AdminKey"] == "admin" and shown[B_AK] == "user" and AK not in shown
+    assert made not in str(call(server, "ListKeys")[1])
+    assert call(server, "CreateKey", SecretKey="x" * 15)[0] == "ParameterCheckFailed"
+    assert call(server, "DeleteKey", **admin, InstanceId=B, AccessKey=made)[0] is None
+
+
 def test_lists_show_nothing_of_another_tenant(server):
     for path, pair in (("groups", (AK, SK)), ("topics", (AK, SK)), ("keys", (AK, SK)), ("rules", (AK, SK)),
                        ("rocketmq/topics", (AK, SK)), ("rocketmq/groups", (AK, SK))):

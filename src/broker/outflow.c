@@ -90,9 +90,11 @@ static int put_version_5(struct rc_outflow *outflow, const struct rc_mqtt_props 
     if (rc_mqtt_props_has(props, RC_MQTT_PROP_MESSAGE_EXPIRY))
         err = rc_props_put(&outflow->props, "mqtt5MsgExpireInterval",
                            rc_slice(digits, rc_decimal(digits, props->numbers[RC_MQTT_PROP_MESSAGE_EXPIRY])));
-    if (props->strings[RC_MQTT_PROP_CONTENT_TYPE].len > RC_OUTFLOW_CONTENT_TYPE_MAX)
+    bool has_type =
+        rc_mqtt_props_has(props, RC_MQTT_PROP_CONTENT_TYPE); /* without it the text is undefined */
+    if (has_type && props->strings[RC_MQTT_PROP_CONTENT_TYPE].len > RC_OUTFLOW_CONTENT_TYPE_MAX)
         return RC_ERR_TOO_LARGE;
-    if (err == RC_OK && rc_mqtt_props_has(props, RC_MQTT_PROP_CONTENT_TYPE))
+    if (err == RC_OK && has_type)
         err = rc_props_put(&outflow->props, "mqtt5ContentType", props->strings[RC_MQTT_PROP_CONTENT_TYPE]);
     return err ? err : put_user_properties(outflow, props->raw);
 }

@@ -25,10 +25,10 @@ static const struct rc_cli_option rows[] = {
 static const struct rc_cli_usage usage = {
     .command = "rule test",
     .synopsis = "[RULE] [-c FILE]",
-    .about =
-        "Tries the RocketMQ cluster of each rule that has a `target` (or of RULE alone): its name servers,\n"
-        "the topic, its brokers, the keys. Sends nothing to the topic. Exit code 1 when something is in\n"
-        "the way: no route, no topic, no broker or no permission.\n",
+    .about = "Tries the RocketMQ cluster of each rule of the file that has one (or of RULE alone): its name\n"
+             "servers, the topic, its brokers, whether the keys may send there, or read there as the rule's\n"
+             "group. Nothing is put into the topic. Exit code 1 when something is in the way: no route, no\n"
+             "topic, no broker, no group or no permission.\n",
     .options = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
     .examples = "  rollcall rule test -c rollcall.yaml\n"
@@ -43,15 +43,15 @@ struct trial {
 };
 
 static void test_rule(struct trial *trial, const struct rc_instance *instance, struct rc_slice id,
-                      const struct rc_target *target, struct rc_slice topic)
+                      const struct rc_target *target, struct rc_slice topic, struct rc_slice group)
 {
     struct rc_error error = {.text = ""};
     struct rc_target_found found;
     if (target == NULL || (trial->only != NULL && !rc_slice_eq_str(id, trial->only)))
         return;
-    int err = rc_target_check(target, topic, &found, &error);
-    printf("%.*s/%.*s -> %.*s/%.*s: ", RC_SLICE_FMT(instance->id), RC_SLICE_FMT(id),
-           RC_SLICE_FMT(target->name), RC_SLICE_FMT(topic));
+    int err = rc_target_check(target, topic, group, &found, &error);
+    printf("%.*s/%.*s %s %.*s/%.*s: ", RC_SLICE_FMT(instance->id), RC_SLICE_FMT(id),
+           group.len > 0 ? "<-" : "->", RC_SLICE_FMT(target->name), RC_SLICE_FMT(topic));
     if (err == RC_OK)
         printf("ok, queues=%u brokers=%u\n", found.queues, found.brokers);
     else
@@ -66,7 +66,7 @@ static void test_flows(struct trial *trial, const struct rc_instance *instance, 
     const struct rc_flow_rule *rule;
     rc_trie_walk_start(&walk, flows);
     while ((rule = rc_trie_walk_next(&walk)) != NULL)
-        test_rule(trial, instance, rule->id, rule->target, rule->target_topic);
+        test_rule(trial, instance, rule->id, rule->target, rule->target_topic, rule->group);
 }
 
 static int test_all(const struct rc_catalog *catalog, const char *only)
@@ -79,7 +79,7 @@ static int test_all(const struct rc_catalog *catalog, const char *only)
         const struct rc_status_rule *rule;
         rc_trie_walk_start(&rules, &instance->status_rules);
         while ((rule = rc_trie_walk_next(&rules)) != NULL)
-            test_rule(&trial, instance, rule->id, rule->target, rule->target_topic);
+            test_rule(&trial, instance, rule->id, rule->target, rule->target_topic, rc_slice(NULL, 0));
         test_flows(&trial, instance, &instance->outflows);
         test_flows(&trial, instance, &instance->inflows);
     }

@@ -41,13 +41,14 @@ static const char *master_of(json_t *root, const char *name)
     return "";
 }
 
-static void take_broker(struct rc_layout *layout, json_t *root, json_t *data)
+static void take_broker(struct rc_layout *layout, json_t *root, json_t *data, enum rc_topic_perm perm)
 {
     const char *name = text_of(data, "brokerName"), *address = master_of(root, name);
-    json_int_t queues = json_integer_value(json_object_get(data, "writeQueueNums"));
-    bool is_writable = json_integer_value(json_object_get(data, "perm")) & RC_PERM_WRITE;
+    json_int_t queues =
+        json_integer_value(json_object_get(data, perm == RC_PERM_WRITE ? "writeQueueNums" : "readQueueNums"));
+    bool is_open = json_integer_value(json_object_get(data, "perm")) & perm;
     struct rc_layout_broker *broker = find(layout, name);
-    if (!is_writable || queues <= 0 || queues > RC_FEED_QUEUES_MAX || name[0] == '\0' ||
+    if (!is_open || queues <= 0 || queues > RC_FEED_QUEUES_MAX || name[0] == '\0' ||
         strlen(name) >= sizeof(broker->name) || strlen(address) >= sizeof(broker->address) ||
         (address[0] == '\0' && broker == NULL))
         return;
@@ -74,7 +75,8 @@ static bool has_same_queues(const struct rc_layout *a, const struct rc_layout *b
     return true;
 }
 
-bool rc_layout_take_route(struct rc_layout *layout, struct rc_slice body, bool fails_over)
+static bool take_route(struct rc_layout *layout, struct rc_slice body, bool fails_over,
+                       enum rc_topic_perm perm)
 {
     struct rc_layout before = *layout;
     json_t *root = rc_topic_route_json(body), *data;
@@ -85,7 +87,7 @@ bool rc_layout_take_route(struct rc_layout *layout, struct rc_slice body, bool f
         layout->count = 0;
     for (uint32_t at = 0; at < layout->count; at++)
         layout->brokers[at].is_there = false;
-    json_array_foreach(json_object_get(root, "queueDatas"), i, data) take_broker(layout, root, data);
+    json_array_foreach(json_object_get(root, "queueDatas"), i, data) take_broker(layout, root, data, perm);
     json_decref(root);
     qsort(layout->brokers, layout->count, sizeof(layout->brokers[0]), compare);
     layout->queues = 0;
@@ -97,6 +99,16 @@ bool rc_layout_take_route(struct rc_layout *layout, struct rc_slice body, bool f
         layout->queues += layout->brokers[at].queues;
     }
     return !has_same_queues(&before, layout);
+}
+
+bool rc_layout_take_route(struct rc_layout *layout, struct rc_slice body, bool fails_over)
+{
+    return take_route(layout, body, fails_over, RC_PERM_WRITE);
+}
+
+void rc_layout_take_readable(struct rc_layout *layout, struct rc_slice body)
+{
+    take_route(layout, body, true, RC_PERM_READ);
 }
 
 const struct rc_layout_broker *rc_layout_find(const struct rc_layout *layout, uint32_t queue,

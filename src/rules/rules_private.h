@@ -69,6 +69,8 @@ struct rc_layout {
  * queues are other ones than before (so that each client's queue is to be found anew).
  */
 bool rc_layout_take_route(struct rc_layout *layout, struct rc_slice body, bool fails_over);
+/* The same into an empty one, of queues that can be read. */
+void rc_layout_take_readable(struct rc_layout *layout, struct rc_slice body);
 const struct rc_layout_broker *rc_layout_find(const struct rc_layout *layout, uint32_t queue,
                                               uint32_t *ret_queue_id);
 

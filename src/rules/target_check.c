@@ -1,18 +1,22 @@
 #include "rules/target_check.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "rules/rules_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { SYSFLAG_SUBSCRIPTION = 4, RES_INVALID_PARAMETER = 29 /* what 5.x calls it */ };
+
 struct check {
     struct rc_loop *loop;
     struct rc_cluster *cluster;
     struct rc_layout layout;
     char topic[RC_MESSAGE_TOPIC_MAX + 1];
-    uint32_t asked; /* name servers, then brokers */
+    char group[RC_CATALOG_GROUP_NAME_MAX + 1]; /* empty: it is to be sent to */
+    uint32_t asked;                            /* name servers, then brokers */
     struct rc_error *error;
     int err;
 };
@@ -40,20 +44,118 @@ static void refuse(struct check *check, const char *where, const struct rc_remot
 
 static void ask_broker(struct check *check);
 
-static void on_broker(void *arg, const struct rc_remoting *answer, const char *error)
+static struct rc_link *link_of(struct check *check)
 {
-    struct check *check = arg;
+    return rc_cluster_link(check->cluster, check->layout.brokers[check->asked].address);
+}
+
+/* What the broker is called in words. */
+static void place(const struct check *check, char out[512])
+{
     const struct rc_layout_broker *broker = &check->layout.brokers[check->asked];
+    snprintf(out, 512, "broker %s at %s", broker->name, broker->address);
+}
+
+/* False when the check has ended, as there was no answer. */
+static bool has_answer(struct check *check, const struct rc_remoting *answer, const char *error)
+{
     char where[512];
-    snprintf(where, sizeof(where), "broker %s at %s", broker->name, broker->address);
+    place(check, where);
     if (answer == NULL)
         finish(check, rc_error_set(check->error, RC_ERR_TIMEOUT, "no broker: %s: %s", where, error));
-    else if (answer->code != RC_RES_SUCCESS)
+    return answer != NULL;
+}
+
+static void go_on(struct check *check, const struct rc_remoting *answer, bool is_good)
+{
+    char where[512];
+    place(check, where);
+    if (!is_good)
         refuse(check, where, answer);
     else if (++check->asked == check->layout.count)
         finish(check, RC_OK);
     else
         ask_broker(check);
+}
+
+/* Refused as the queue is none: the keys were looked at before. */
+static void on_send(void *arg, const struct rc_remoting *answer, const char *error)
+{
+    struct check *check = arg;
+    char words[200];
+    if (!has_answer(check, answer, error))
+        return;
+    rc_log_quote(words, sizeof(words), answer->remark);
+    bool is_refusal = answer->code == RC_RES_SYSTEM_ERROR || answer->code == RES_INVALID_PARAMETER;
+    go_on(check, answer, is_refusal && strstr(words, "illegal") != NULL);
+}
+
+static void try_send(struct check *check)
+{
+    struct rc_remoting request;
+    rc_remoting_request(&request, RC_REQ_SEND, 0);
+    rc_remoting_add(&request, "producerGroup", rc_slice_str("ROLLCALL_RULES"));
+    rc_remoting_add(&request, "topic", rc_slice_str(check->topic));
+    rc_remoting_add(&request, "defaultTopic", rc_slice_str("TBW102"));
+    rc_remoting_add_number(&request, "defaultTopicQueueNums", 4);
+    rc_remoting_add_number(&request, "queueId", INT32_MAX);
+    rc_remoting_add_number(&request, "sysFlag", 0);
+    rc_remoting_add_number(&request, "bornTimestamp", rc_clock_wall_ms());
+    rc_remoting_add_number(&request, "flag", 0);
+    rc_remoting_add_number(&request, "reconsumeTimes", 0);
+    rc_remoting_add_bool(&request, "unitMode", false);
+    rc_remoting_add_bool(&request, "batch", false);
+    request.body = rc_slice_str("rollcall rule test");
+    rc_link_call(link_of(check), &request, RC_FEED_SEND_MS, on_send, check);
+}
+
+static void on_pull(void *arg, const struct rc_remoting *answer, const char *error)
+{
+    struct check *check = arg;
+    if (!has_answer(check, answer, error))
+        return;
+    if (answer->code == RC_RES_GROUP_NOT_EXIST) {
+        finish(check, rc_error_set(check->error, RC_ERR_NOT_FOUND,
+                                   "no group: %s does not know '%s', and makes none by itself",
+                                   check->layout.brokers[check->asked].name, check->group));
+        return;
+    }
+    go_on(check, answer,
+          answer->code == RC_RES_SUCCESS || answer->code == RC_RES_PULL_NOT_FOUND ||
+              answer->code == RC_RES_PULL_RETRY_IMMEDIATELY || answer->code == RC_RES_PULL_OFFSET_MOVED);
+}
+
+static void try_pull(struct check *check)
+{
+    struct rc_remoting request;
+    rc_remoting_request(&request, RC_REQ_PULL, 0);
+    rc_remoting_add(&request, "consumerGroup", rc_slice_str(check->group));
+    rc_remoting_add(&request, "topic", rc_slice_str(check->topic));
+    rc_remoting_add_number(&request, "queueId", 0);
+    rc_remoting_add_number(&request, "queueOffset", 0);
+    rc_remoting_add_number(&request, "maxMsgNums", 1);
+    rc_remoting_add_number(&request, "sysFlag", SYSFLAG_SUBSCRIPTION);
+    rc_remoting_add_number(&request, "commitOffset", 0);
+    rc_remoting_add_number(&request, "suspendTimeoutMillis", 0);
+    rc_remoting_add(&request, "subscription", rc_slice_str("*"));
+    rc_remoting_add_number(&request, "subVersion", 0);
+    rc_remoting_add(&request, "expressionType", rc_slice_str("TAG"));
+    rc_link_call(link_of(check), &request, RC_FEED_SEND_MS, on_pull, check);
+}
+
+static void on_broker(void *arg, const struct rc_remoting *answer, const char *error)
+{
+    struct check *check = arg;
+    char where[512];
+    if (!has_answer(check, answer, error))
+        return;
+    place(check, where);
+    if (answer->code != RC_RES_SUCCESS)
+        refuse(check, where, answer);
+    else if (check->group[0] != '\0')
+        try_pull(check);
+    else
+        try_send(check);
 }
 
 static void ask_broker(struct check *check)
@@ -62,8 +164,7 @@ static void ask_broker(struct check *check)
     rc_remoting_request(&request, RC_REQ_MAX_OFFSET, 0);
     rc_remoting_add(&request, "topic", rc_slice_str(check->topic));
     rc_remoting_add_number(&request, "queueId", 0);
-    rc_link_call(rc_cluster_link(check->cluster, check->layout.brokers[check->asked].address), &request,
-                 RC_FEED_SEND_MS, on_broker, check);
+    rc_link_call(link_of(check), &request, RC_FEED_SEND_MS, on_broker, check);
 }
 
 /* ---- one name server after the other ---- */
@@ -81,11 +182,16 @@ static void take_route(struct check *check, const struct rc_remoting *answer)
         refuse(check, "the name server", answer);
         return;
     }
-    rc_layout_take_route(&check->layout, answer->body, true);
+    bool reads = check->group[0] != '\0';
+    if (reads)
+        rc_layout_take_readable(&check->layout, answer->body);
+    else
+        rc_layout_take_route(&check->layout, answer->body, true);
     check->asked = 0;
     if (check->layout.count == 0)
         finish(check, rc_error_set(check->error, RC_ERR_NOT_FOUND,
-                                   "no broker: none has a queue of '%s' that can be written", check->topic));
+                                   "no broker: none has a queue of '%s' that can be %s", check->topic,
+                                   reads ? "read" : "written"));
     else
         ask_broker(check);
 }
@@ -115,13 +221,20 @@ static void ask_nameserver(struct check *check)
     rc_link_call(rc_cluster_nameserver(check->cluster), &request, RC_FEED_SEND_MS, on_route, check);
 }
 
-int rc_target_check(const struct rc_target *target, struct rc_slice topic, struct rc_target_found *ret,
-                    struct rc_error *error)
+static void put_name(char *out, size_t size, const struct rc_target *target, struct rc_slice name)
+{
+    snprintf(out, size, "%.*s%s%.*s", RC_SLICE_FMT(target->name_space), target->name_space.len > 0 ? "%" : "",
+             RC_SLICE_FMT(name));
+}
+
+int rc_target_check(const struct rc_target *target, struct rc_slice topic, struct rc_slice group,
+                    struct rc_target_found *ret, struct rc_error *error)
 {
     struct check *check = rc_new(struct check);
     check->error = error;
-    snprintf(check->topic, sizeof(check->topic), "%.*s%s%.*s", RC_SLICE_FMT(target->name_space),
-             target->name_space.len > 0 ? "%" : "", RC_SLICE_FMT(topic));
+    put_name(check->topic, sizeof(check->topic), target, topic);
+    if (group.len > 0)
+        put_name(check->group, sizeof(check->group), target, group);
     int err = rc_loop_create("rc-check", &check->loop);
     if (err != RC_OK) {
         free(check);

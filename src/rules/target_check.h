@@ -1,4 +1,5 @@
-/* Trying a rule's target: what is wrong with it, in words. Blocks, with a loop of its own: for commands. */
+/* Trying where a rule leads, or comes from: what is wrong with it, in words. Blocks, with a loop of its own.
+ */
 #ifndef RC_RULES_TARGET_CHECK_H
 #define RC_RULES_TARGET_CHECK_H
 
@@ -10,11 +11,13 @@ struct rc_target_found {
 };
 
 /*
- * Asks the name servers for the topic, and each of its brokers for a queue's end, with the target's keys. 0,
- * or `error` tells the first thing in the way: "no route", "no topic", "no broker" or "no permission", and
- * why. Nothing is sent to the topic, so a key that may only read it is not found out.
+ * Asks the name servers for the topic and each of its brokers for a queue's end, with the target's keys; then
+ * whether the keys may send there, by a message for a queue that there is not, which brokers refuse after
+ * they have looked at the keys; or, with `group` (inflow; without its namespace), whether that consumer group
+ * may read there, by a pull that commits nothing. 0, or `error` tells the first thing in the way: "no route",
+ * "no topic", "no broker", "no group" or "no permission", and why. Any thread.
  */
-int rc_target_check(const struct rc_target *target, struct rc_slice topic, struct rc_target_found *ret,
-                    struct rc_error *error);
+int rc_target_check(const struct rc_target *target, struct rc_slice topic, struct rc_slice group,
+                    struct rc_target_found *ret, struct rc_error *error);
 
 #endif

@@ -180,6 +180,42 @@ static void test_a_rule_takes_no_topic_that_is_the_servers_or_anothers(void **st
     assert_null(rule_of_file(rig));
 }
 
+/* ---- tags ---- */
+
+enum { STEPS_MAX = 200 };
+
+static const char tag_many[] = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)"
+                               " INSERT INTO tags SELECT 'group', 'file/GID_' || i, 'k', 'v' FROM n";
+
+static void count_tags(const struct rc_registry_tag *row, void *arg)
+{
+    ++*(int *)arg;
+}
+
+/* What SQLite had to do, over all statements. */
+static int steps_done(const struct rig *rig)
+{
+    int steps = 0;
+    for (sqlite3_stmt *one = NULL; (one = sqlite3_next_stmt(rig->registry->sql.db, one)) != NULL;)
+        steps += sqlite3_stmt_status(one, SQLITE_STMTSTATUS_VM_STEP, 0);
+    return steps;
+}
+
+static void test_the_tags_of_one_resource_are_found_without_reading_all(void **state)
+{
+    struct rig *rig = *state;
+    struct rc_registry_tag like = {S("group"), S("file/GID_250"), S(""), S("")};
+    struct rc_registry_page page = {.limit = 10};
+    uint64_t total = 0;
+    int rows = 0;
+    assert_int_equal(sqlite3_exec(rig->registry->sql.db, tag_many, NULL, NULL, NULL), SQLITE_OK);
+    int before = steps_done(rig);
+    assert_int_equal(rc_registry_list_tags(rig->registry, &like, &page, count_tags, &rows, &total), 1);
+    assert_int_equal(rows, 1);
+    assert_int_equal(total, 1);
+    assert_true(steps_done(rig) - before < STEPS_MAX);
+}
+
 /* ---- credentials ---- */
 
 struct kept {
@@ -341,11 +377,6 @@ static int make_everything(struct rc_registry *registry, struct rc_error *error,
 static int drop_mine(struct rc_registry *registry, struct rc_error *error, const void *arg)
 {
     return rc_registry_delete_instance(registry, S("mine"), arg != NULL, error);
-}
-
-static void count_tags(const struct rc_registry_tag *row, void *arg)
-{
-    (*(int *)arg)++;
 }
 
 static void test_all_kinds_outlive_a_restart_and_go_with_their_instance(void **state)
@@ -597,6 +628,7 @@ int main(void)
         IN_RIG(test_a_job_that_fails_leaves_nothing_behind),
         IN_RIG(test_a_catalog_that_cannot_be_prepared_is_not_kept),
         IN_RIG(test_a_rule_takes_no_topic_that_is_the_servers_or_anothers),
+        IN_RIG(test_the_tags_of_one_resource_are_found_without_reading_all),
         IN_RIG(test_device_credentials_are_kept_refreshed_and_dropped),
         IN_RIG(test_a_group_goes_with_its_credentials_and_with_no_others),
         IN_RIG(test_a_token_counts_until_it_is_revoked_also_after_a_restart),

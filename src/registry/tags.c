@@ -55,26 +55,29 @@ int rc_registry_untag(struct rc_registry *registry, const struct rc_registry_tag
                          error);
 }
 
-#define LIKE_TAG                                                                                             \
-    " FROM tags WHERE (?1 = '' OR type = ?1) AND (?2 = '' OR id = ?2) AND (?3 = '' OR key = ?3)"             \
-    " AND (?4 = '' OR value = ?4)"
+#define LIKE_TAG " AND (?3 = '' OR key = ?3) AND (?4 = '' OR value = ?4)"
+#define ANY_RESOURCE " FROM tags WHERE (?1 = '' OR type = ?1) AND (?2 = '' OR id = ?2)" LIKE_TAG
+/* Found by the primary key: a list of many resources asks this for each of them. */
+#define ONE_RESOURCE " FROM tags WHERE type = ?1 AND id = ?2" LIKE_TAG
+#define ROWS(from) "SELECT type, id, key, value" from " ORDER BY type, id, key LIMIT ?5 OFFSET ?6"
 
 int rc_registry_list_tags(struct rc_registry *registry, const struct rc_registry_tag *like,
                           const struct rc_registry_page *page, rc_registry_tag_fn visit, void *arg,
                           uint64_t *ret_total)
 {
     struct rc_sql *sql = &registry->sql;
+    bool is_one = like->type.len > 0 && like->id.len > 0;
     int err, count = 0;
     if (!rc_registry_page_is_valid(page))
         return RC_ERR_INVALID;
-    if (ret_total != NULL)
-        *ret_total = (uint64_t)rc_sql_number(sql,
-                                             rc_sql_bind(sql, "SELECT count(*)" LIKE_TAG, "tttt", like->type,
-                                                         like->id, like->key, like->value),
-                                             0);
-    sqlite3_stmt *statement = rc_sql_bind(
-        sql, "SELECT type, id, key, value" LIKE_TAG " ORDER BY type, id, key LIMIT ?5 OFFSET ?6", "ttttii",
-        like->type, like->id, like->key, like->value, (int64_t)page->limit, (int64_t)page->skip);
+    if (ret_total != NULL) {
+        const char *text = is_one ? "SELECT count(*)" ONE_RESOURCE : "SELECT count(*)" ANY_RESOURCE;
+        *ret_total = (uint64_t)rc_sql_number(
+            sql, rc_sql_bind(sql, text, "tttt", like->type, like->id, like->key, like->value), 0);
+    }
+    sqlite3_stmt *statement =
+        rc_sql_bind(sql, is_one ? ROWS(ONE_RESOURCE) : ROWS(ANY_RESOURCE), "ttttii", like->type, like->id,
+                    like->key, like->value, (int64_t)page->limit, (int64_t)page->skip);
     while ((err = rc_sql_row(sql, statement, NULL)) == 1) {
         struct rc_registry_tag row = {rc_sql_text(statement, 0), rc_sql_text(statement, 1),
                                       rc_sql_text(statement, 2), rc_sql_text(statement, 3)};

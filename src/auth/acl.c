@@ -186,23 +186,40 @@ static bool is_about(const struct rc_acl_rule *rule, const struct rc_acl_who *wh
     return rule->client.len == 0 || rc_acl_pattern_fits(rule->client, who->client_id);
 }
 
-static bool fits(const struct rc_acl_rule *rule, const struct rc_acl_who *who, struct rc_slice topic)
+enum overlap { NOTHING, SOME, ALL };
+
+/* How much of what the asked topic takes the rule is about. */
+static enum overlap overlap_of(const struct rc_acl_rule *rule, const struct rc_acl_who *who,
+                               struct rc_slice topic)
 {
-    for (uint32_t i = 0; i < rule->topics_count; i++) {
+    enum overlap most = NOTHING;
+    for (uint32_t i = 0; i < rule->topics_count && most != ALL; i++) {
         struct walk walk = {.rule = rule->topics[i], .asked = topic};
-        if (rule->denies ? meets(walk, who) : covers(walk, who))
-            return true;
+        if (covers(walk, who))
+            most = ALL;
+        else if (meets(walk, who))
+            most = SOME;
     }
-    return false;
+    return most;
+}
+
+enum rc_acl_answer rc_acl_ask(const struct rc_instance *instance, const struct rc_acl_who *who,
+                              uint8_t action, struct rc_slice topic)
+{
+    enum rc_acl_answer allowed = RC_ACL_ALLOWED;
+    for (uint32_t i = 0; i < instance->rules_count; i++) {
+        const struct rc_acl_rule *rule = &instance->rules[i];
+        enum overlap overlap = is_about(rule, who, action) ? overlap_of(rule, who, topic) : NOTHING;
+        if (overlap == ALL)
+            return rule->denies ? RC_ACL_DENIED : allowed;
+        if (overlap == SOME && rule->denies)
+            allowed = RC_ACL_ALLOWED_PARTLY;
+    }
+    return instance->rules_count == 0 ? RC_ACL_ALLOWED : RC_ACL_DENIED;
 }
 
 bool rc_acl_allows(const struct rc_instance *instance, const struct rc_acl_who *who, uint8_t action,
                    struct rc_slice topic)
 {
-    for (uint32_t i = 0; i < instance->rules_count; i++) {
-        const struct rc_acl_rule *rule = &instance->rules[i];
-        if (is_about(rule, who, action) && fits(rule, who, topic))
-            return !rule->denies;
-    }
-    return instance->rules_count == 0;
+    return rc_acl_ask(instance, who, action, topic) == RC_ACL_ALLOWED;
 }

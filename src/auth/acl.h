@@ -7,9 +7,10 @@
  * anonymous fits then) and %% (a percent sign). What stands in for them is plain text: a client called "+"
  * gets no wildcard, and one called "a/b" no further level.
  *
- * A subscription is checked as a whole, when it is made. A rule that allows fits when it covers every topic
- * that the filter could take; one that denies fits when it meets any of them. So what was granted can never
- * bring a message that its reader may not see, and nothing has to be checked for each delivery.
+ * A subscription is checked when it is made. A rule fits when it covers every topic that the filter could
+ * take. One that denies and covers only some of them does not end the search: what is then allowed is allowed
+ * partly, and each message of such a subscription has to be asked for. All others can never bring a message
+ * that their reader may not see, and nothing is asked for each delivery.
  */
 #ifndef RC_AUTH_ACL_H
 #define RC_AUTH_ACL_H
@@ -21,7 +22,12 @@ struct rc_acl_who {
     struct rc_slice client_id;
 };
 
+enum rc_acl_answer { RC_ACL_DENIED, RC_ACL_ALLOWED, RC_ACL_ALLOWED_PARTLY };
+
 /* `topic`: a valid name (RC_ACL_WRITE), or a valid filter without $share (RC_ACL_READ). */
+enum rc_acl_answer rc_acl_ask(const struct rc_instance *instance, const struct rc_acl_who *who,
+                              uint8_t action, struct rc_slice topic);
+/* Whether all of it is allowed. */
 bool rc_acl_allows(const struct rc_instance *instance, const struct rc_acl_who *who, uint8_t action,
                    struct rc_slice topic);
 

@@ -101,6 +101,29 @@ static void test_a_rule_that_allows_covers_and_one_that_denies_meets(void **stat
     }
 }
 
+static enum rc_acl_answer ask(bool denies_first, const char *asked)
+{
+    struct rc_slice secret[1] = {rc_slice_str("secret/#")}, all[1] = {rc_slice_str("#")};
+    struct rc_acl_rule deny = {.actions = RC_ACL_READ, .denies = true, .topics = secret, .topics_count = 1};
+    struct rc_acl_rule allow = {.actions = RC_ACL_READ, .topics = all, .topics_count = 1};
+    struct rc_acl_rule rules[2] = {denies_first ? deny : allow, denies_first ? allow : deny};
+    struct rc_instance instance = {.rules = rules, .rules_count = 2};
+    struct rc_acl_who who = {.client_id = rc_slice_str("c1")};
+    return rc_acl_ask(&instance, &who, RC_ACL_READ, rc_slice_str(asked));
+}
+
+static void test_a_filter_of_which_a_part_is_denied_is_allowed_partly(void **state)
+{
+    assert_int_equal(ask(true, "secret/x"), RC_ACL_DENIED);
+    assert_int_equal(ask(true, "secret/#"), RC_ACL_DENIED);
+    assert_int_equal(ask(true, "secret"), RC_ACL_DENIED);
+    assert_int_equal(ask(true, "#"), RC_ACL_ALLOWED_PARTLY);
+    assert_int_equal(ask(true, "+/x"), RC_ACL_ALLOWED_PARTLY);
+    assert_int_equal(ask(true, "news/#"), RC_ACL_ALLOWED);
+    assert_int_equal(ask(false, "#"), RC_ACL_ALLOWED); /* the first that fits decides */
+    assert_int_equal(ask(false, "secret/x"), RC_ACL_ALLOWED);
+}
+
 static bool allows_client(const char *client, const char *rule_topic, const char *asked)
 {
     struct rc_slice topics[1] = {rc_slice_str(rule_topic)};
@@ -197,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_patterns_take_any_run_and_any_byte),
         cmocka_unit_test(test_a_rule_that_allows_covers_and_one_that_denies_meets),
+        cmocka_unit_test(test_a_filter_of_which_a_part_is_denied_is_allowed_partly),
         cmocka_unit_test(test_no_client_names_itself_into_more),
         cmocka_unit_test(test_the_first_rule_that_fits_decides),
         cmocka_unit_test(test_topics_of_rules_are_filters_with_known_placeholders),

@@ -79,14 +79,14 @@ static bool is_sys(struct rc_slice topic)
     return rc_slice_eq_str(level, "$SYS");
 }
 
-static bool rules_allow(const struct rc_conn *conn, const struct rc_identity *identity, uint8_t action,
-                        struct rc_slice topic)
+static enum rc_acl_answer ask_rules(const struct rc_conn *conn, const struct rc_identity *identity,
+                                    uint8_t action, struct rc_slice topic)
 {
     struct rc_acl_who who = {
         .user = rc_identity_user_name(identity),
         .client_id = client_id_of(conn),
     };
-    return rc_acl_allows(identity->instance, &who, action, topic);
+    return rc_acl_ask(identity->instance, &who, action, topic);
 }
 
 /* Nobody writes $SYS but the server. Administrators read it, and those whom a rule names for it. */
@@ -95,8 +95,8 @@ static bool may_use_sys(const struct rc_conn *conn, const struct rc_identity *id
 {
     if (action != RC_ACL_READ)
         return false;
-    return rc_identity_is_admin(identity) ||
-           (identity->instance->rules_count > 0 && rules_allow(conn, identity, action, topic));
+    return rc_identity_is_admin(identity) || (identity->instance->rules_count > 0 &&
+                                              ask_rules(conn, identity, action, topic) == RC_ACL_ALLOWED);
 }
 
 /* ---- the product's way: what is not allowed ends the connection ---- */
@@ -137,15 +137,19 @@ static enum rc_access_result decide(const struct rc_conn *conn, uint8_t action, 
     if (identity == NULL || identity->instance == NULL)
         return RC_ACCESS_CLOSE;
     bool is_product = identity->instance->profile == RC_PROFILE_PRODUCT, is_allowed;
-    if (is_sys(topic))
+    enum rc_acl_answer rules = RC_ACL_ALLOWED;
+    if (is_sys(topic)) {
         is_allowed = may_use_sys(conn, identity, action, topic);
-    else if (is_product)
+    } else if (is_product) {
         is_allowed = product_allows(conn, identity, action, topic);
-    else
-        is_allowed = is_within_limits(&identity->instance->limits, topic) &&
-                     (rc_identity_is_admin(identity) || rules_allow(conn, identity, action, topic));
-    is_allowed = is_allowed && way_allows(conn, identity, action, topic);
-    return is_allowed ? RC_ACCESS_ALLOWED : is_product ? RC_ACCESS_CLOSE : RC_ACCESS_DENIED;
+    } else {
+        if (!rc_identity_is_admin(identity))
+            rules = ask_rules(conn, identity, action, topic);
+        is_allowed = is_within_limits(&identity->instance->limits, topic) && rules != RC_ACL_DENIED;
+    }
+    if (!is_allowed || !way_allows(conn, identity, action, topic))
+        return is_product ? RC_ACCESS_CLOSE : RC_ACCESS_DENIED;
+    return rules == RC_ACL_ALLOWED ? RC_ACCESS_ALLOWED : RC_ACCESS_PARTLY;
 }
 
 enum rc_access_result rc_access_publish(struct rc_conn *conn, struct rc_slice topic, uint8_t qos, bool retain)
@@ -164,6 +168,13 @@ enum rc_access_result rc_access_publish(struct rc_conn *conn, struct rc_slice to
 enum rc_access_result rc_access_subscribe(struct rc_conn *conn, struct rc_slice filter, uint8_t qos)
 {
     struct rc_slice group, inner = filter;
-    rc_topic_filter_split_shared(filter, &group, &inner);
-    return decide(conn, RC_ACL_READ, inner);
+    bool is_shared = rc_topic_filter_split_shared(filter, &group, &inner);
+    enum rc_access_result result = decide(conn, RC_ACL_READ, inner);
+    /* What one member of a group may not read another may: which one gets it is not decided by that. */
+    return is_shared && result == RC_ACCESS_PARTLY ? RC_ACCESS_DENIED : result;
+}
+
+bool rc_access_reads(struct rc_conn *conn, struct rc_slice topic)
+{
+    return decide(conn, RC_ACL_READ, topic) == RC_ACCESS_ALLOWED;
 }

@@ -13,6 +13,8 @@ struct rc_instance;
 
 enum rc_access_result {
     RC_ACCESS_ALLOWED,
+    RC_ACCESS_PARTLY, /* a subscription: it is granted, but each message has to be asked for (rc_access_reads)
+                       */
     RC_ACCESS_TAKEN,  /* a message to the server itself: acknowledge it, it goes to nobody */
     RC_ACCESS_DENIED, /* answer 0x87 (not authorized) in the acknowledgement; QoS 0: drop it */
     RC_ACCESS_CLOSE,  /* the product's way: close the connection, 0x87 in version 5 */
@@ -32,6 +34,12 @@ const struct rc_limits *rc_conn_limits(const struct rc_conn *conn);
 enum rc_access_result rc_access_publish(struct rc_conn *conn, struct rc_slice topic, uint8_t qos,
                                         bool retain);
 enum rc_access_result rc_access_subscribe(struct rc_conn *conn, struct rc_slice filter, uint8_t qos);
+static inline bool rc_access_is_granted(enum rc_access_result result)
+{
+    return result == RC_ACCESS_ALLOWED || result == RC_ACCESS_PARTLY;
+}
+/* Whether the client may read messages of that topic, a name. */
+bool rc_access_reads(struct rc_conn *conn, struct rc_slice topic);
 
 /*
  * Profile product: whether a topic is <parent>/p2p/<client id>, whose messages go to that client, subscribed

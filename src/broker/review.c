@@ -42,7 +42,9 @@ bool rc_review_subscriptions(struct rc_conn *conn)
     for (struct rc_subscription *one = conn->session->subscriptions, *next; one != NULL; one = next) {
         next = one->session_next;
         struct rc_slice filter = rc_slice(one->filter, one->filter_len);
-        if (rc_access_subscribe(conn, filter, one->options & RC_MQTT_SUB_QOS) == RC_ACCESS_ALLOWED)
+        enum rc_access_result access = rc_access_subscribe(conn, filter, one->options & RC_MQTT_SUB_QOS);
+        one->is_partial = access == RC_ACCESS_PARTLY;
+        if (rc_access_is_granted(access))
             continue;
         all_allowed = false;
         rc_session_unsubscribe(conn->broker, conn->session, filter);
@@ -52,13 +54,20 @@ bool rc_review_subscriptions(struct rc_conn *conn)
 
 static bool may_read(const struct rc_publication *publication, void *arg)
 {
-    return publication->is_p2p ||
-           rc_access_subscribe(arg, rc_publication_topic(publication), publication->qos) == RC_ACCESS_ALLOWED;
+    return publication->is_p2p || rc_access_reads(arg, rc_publication_topic(publication));
+}
+
+static bool has_partial(const struct rc_session *session)
+{
+    const struct rc_subscription *one = session->subscriptions;
+    while (one != NULL && !one->is_partial)
+        one = one->session_next;
+    return one != NULL;
 }
 
 void rc_review_return(struct rc_conn *conn)
 {
-    if (!rc_review_subscriptions(conn))
+    if (!rc_review_subscriptions(conn) || has_partial(conn->session))
         rc_delivery_keep_only(conn->session, may_read, conn);
 }
 

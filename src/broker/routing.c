@@ -77,6 +77,14 @@ struct matching {
     const struct rc_publication *publication;
 };
 
+/* What comes for an absent client is asked for when it returns (rc_review_return). */
+static bool may_bring(const struct rc_subscription *subscription, const struct rc_publication *publication)
+{
+    struct rc_conn *conn = subscription->session->conn;
+    return !subscription->is_partial || conn == NULL ||
+           rc_access_reads(conn, rc_publication_topic(publication));
+}
+
 static void on_match(struct rc_subscription *subscription, void *arg)
 {
     const struct matching *matching = arg;
@@ -86,6 +94,8 @@ static void on_match(struct rc_subscription *subscription, void *arg)
         matching->broker->matches->was_own = true;
         return;
     }
+    if (!may_bring(subscription, publication))
+        return;
     struct match *match = add_match(matching->broker, session);
     uint8_t qos = subscription->options & RC_MQTT_SUB_QOS;
     if (qos > match->qos)
@@ -267,6 +277,8 @@ static void send_retained(struct rc_publication *publication, void *arg)
 {
     const struct catching_up *catching_up = arg;
     const struct rc_subscription *subscription = catching_up->subscription;
+    if (!may_bring(subscription, publication))
+        return;
     uint8_t qos = subscription->options & RC_MQTT_SUB_QOS;
     struct rc_copy copy = {
         .publication = publication,

@@ -104,11 +104,11 @@ struct wish {
 };
 
 /* Why a filter is refused in SUBACK, RC_MQTT_SUCCESS when it is not. */
-static uint8_t refusal_of(struct rc_conn *conn, const struct wish *wish)
+static uint8_t refusal_of(struct rc_conn *conn, const struct wish *wish, enum rc_access_result access)
 {
     const struct rc_limits *limits = rc_conn_limits(conn);
-    if (rc_access_subscribe(conn, wish->filter, wish->options & RC_MQTT_SUB_QOS) != RC_ACCESS_ALLOWED)
-        return RC_MQTT_NOT_AUTHORIZED;
+    if (!rc_access_is_granted(access))
+        return limits->tells_why ? RC_MQTT_NOT_AUTHORIZED : RC_MQTT_UNSPECIFIED_ERROR;
     if (is_shared(wish->filter) && !limits->has_shared)
         return RC_MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
     if (!limits->has_wildcards && rc_topic_filter_has_wildcard(wish->filter))
@@ -137,7 +137,8 @@ static bool wants_retained(uint8_t options, bool is_new)
 /* Makes or changes the subscription: the code for SUBACK. */
 static uint8_t subscribe(struct rc_conn *conn, const struct wish *wish, bool *ret_wants_retained)
 {
-    uint8_t reason = refusal_of(conn, wish);
+    enum rc_access_result access = rc_access_subscribe(conn, wish->filter, wish->options & RC_MQTT_SUB_QOS);
+    uint8_t reason = refusal_of(conn, wish, access);
     *ret_wants_retained = false;
     if (reason != RC_MQTT_SUCCESS)
         return refuse(conn, wish, reason);
@@ -149,6 +150,7 @@ static uint8_t subscribe(struct rc_conn *conn, const struct wish *wish, bool *re
         subscription = add(conn->broker, conn->session, wish->filter);
     subscription->options = (wish->options & (uint8_t)~RC_MQTT_SUB_QOS) | qos;
     subscription->id = wish->id;
+    subscription->is_partial = access == RC_ACCESS_PARTLY;
     rc_persist_subscription(conn->broker, subscription);
     *ret_wants_retained = wants_retained(wish->options, is_new);
     return qos;

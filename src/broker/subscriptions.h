@@ -19,6 +19,7 @@ struct rc_subscription {
     struct rc_share_name *share; /* a shared one: it stands in no tree here; NULL: plain */
     uint32_t id;                 /* subscription identifier, 0: none */
     uint8_t options;             /* as on the wire, with the QoS that was granted */
+    bool is_partial;             /* some of what it takes its client may not read */
     uint16_t filter_len;
     char filter[];
 };

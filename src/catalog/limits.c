@@ -22,6 +22,7 @@ static const struct rc_limits profiles[] = {
             .qos_max = 2,
             .has_wildcards = true,
             .has_subscription_ids = true,
+            .tells_why = true,
         },
     [RC_PROFILE_STANDARD] =
         {
@@ -44,6 +45,7 @@ static const struct rc_limits profiles[] = {
             .has_shared = true,
             .has_wildcards = true,
             .has_subscription_ids = true,
+            .tells_why = true,
         },
 };
 

@@ -35,6 +35,7 @@ struct rc_limits {
     uint16_t topic_alias_max;      /* aliases that a client may set towards us */
     uint8_t qos_max;               /* of publishing and of subscriptions */
     bool has_retained, has_wills, has_shared, has_wildcards, has_subscription_ids;
+    bool tells_why; /* SUBACK of version 5: that somebody is not authorized */
 };
 
 /* The profile's own numbers; any thread. */

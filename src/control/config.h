@@ -66,8 +66,8 @@ enum rc_config_choice { RC_CONFIG_OF_PROFILE, RC_CONFIG_NO, RC_CONFIG_YES };
 struct rc_config_limits {
     int64_t payload, subscriptions, keep_alive, inflight, receive_maximum, queued, queued_bytes, session_keep;
     int64_t client_id, topic_length, topic_levels, topic_aliases;
-    int qos;                                              /* of the profile, 0, 1, 2 */
-    int retained, wills, shared_subscriptions, wildcards; /* enum rc_config_choice */
+    int qos;                                                               /* of the profile, 0, 1, 2 */
+    int retained, wills, shared_subscriptions, wildcards, refusal_reasons; /* enum rc_config_choice */
 };
 
 enum rc_config_rule_type {

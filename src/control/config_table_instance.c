@@ -208,6 +208,10 @@ static const struct rc_config_entry limits_entries[] = {
     LIMIT_CHOICE("shared_subscriptions", shared_subscriptions, choices,
                  "`$share/<group>/<filter>`. product false, standard true."),
     LIMIT_CHOICE("wildcards", wildcards, choices, "`+` and `#` in subscriptions. Both true."),
+    LIMIT_CHOICE(
+        "refusal_reasons", refusal_reasons, choices,
+        "Whether SUBACK tells a client of version 5 that it is not authorized (0x87); `false`: 0x80, "
+        "an unspecified error, as it tells older ones. Both true."),
 };
 SECTION(limits, struct rc_config_limits, limits_entries);
 

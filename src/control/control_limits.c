@@ -38,4 +38,5 @@ void rc_control_set_limits(struct rc_limits *limits, const struct rc_config_limi
     choose(&limits->has_wills, config->wills);
     choose(&limits->has_shared, config->shared_subscriptions);
     choose(&limits->has_wildcards, config->wildcards);
+    choose(&limits->tells_why, config->refusal_reasons);
 }

@@ -10,7 +10,7 @@ import time
 import paho.mqtt.client as mqtt
 import pytest
 
-from harness.procs import PATIENCE, wait_until
+from harness.procs import PATIENCE, ROOT, wait_until
 from harness.rollcall import BINARY, GROUP, PARENT, SK, Device, Rollcall, password, user
 
 NOT_AUTHORIZED, ADMINISTRATIVE_ACTION, BAD_CREDENTIALS, CLIENT_ID = 0x87, 0x98, 0x86, 0x85
@@ -164,7 +164,8 @@ def test_rules_say_who_reads_and_writes_what(server, clients):
     users = hashed("x", "alice") + "\n" + hashed("x", "admin")
     standard(server, users=users, acl=acl).start()
     dash = clients(server, "dash-1")
-    assert dash.subscribe("#") == NOT_AUTHORIZED  # it would take secret/# too
+    assert dash.subscribe("secret/#") == NOT_AUTHORIZED
+    assert dash.subscribe("secret/x") == NOT_AUTHORIZED
     assert dash.subscribe("dev/#") == 1
     assert dash.publish("dev/other/x", "no") == NOT_AUTHORIZED
     device = clients(server, "d1")
@@ -188,6 +189,54 @@ def test_rules_say_who_reads_and_writes_what(server, clients):
     assert admin.publish("secret/x", "yes") in (0, 0x10)
     assert admin.message()[:2] == ("secret/x", "yes")
     assert dash.messages.empty() and old.messages.empty()
+
+
+def test_what_is_denied_is_left_out_of_wider_subscriptions(server, clients):
+    acl = """- {user: admin, topics: ['#']}
+- {access: deny, topics: ['secret/#']}
+- {topics: ['#']}"""
+    standard(server, users=hashed("x", "admin"), acl=acl).start()
+    admin = clients(server, "boss", "admin", "x")
+    for topic in ("secret/kept", "news/kept"):
+        assert admin.publish(topic, "kept", retain=True) in (0, 0x10)
+    reader = clients(server, "reader", clean=False)
+    assert reader.subscribe("#") == 1
+    assert reader.message()[:2] == ("news/kept", "kept")
+    assert admin.publish("secret/x", "no") == 0
+    assert admin.publish("news/x", "yes") == 0
+    assert reader.message()[:2] == ("news/x", "yes")
+    assert reader.subscribe("$share/group/#") == NOT_AUTHORIZED  # nobody could say which member gets it
+    reader.close()
+    assert admin.publish("secret/y", "no") == 0
+    assert admin.publish("news/y", "yes") == 0
+    back = clients(server, "reader", clean=False)
+    assert back.message()[:2] == ("news/y", "yes")
+    change(server, "topics: ['secret/#']", "topics: ['news/#']")
+    reload(server)
+    assert admin.publish("news/z", "no") == 0
+    assert admin.publish("secret/z", "yes") == 0
+    assert back.message()[:2] == ("secret/z", "yes")
+    assert back.messages.empty()
+
+
+def test_conformance_suites_find_a_topic_that_nobody_may_subscribe_to(tmp_path, clients):
+    server = Rollcall(tmp_path / "rollcall")
+    example = (ROOT / "examples/conformance.yaml").read_text().replace("data/conformance", str(server.store))
+    example = example.replace(":1883", f":{server.mqtt_port}").replace(":9876", f":{server.rocketmq_port}")
+    server.config.write_text(example)
+    server.start()
+    try:
+        for version in (mqtt.MQTTv311, mqtt.MQTTv5):
+            client = clients(server, f"suite-{version}", version=version)
+            assert client.subscribe("test/nosubscribe") == 0x80
+            assert client.subscribe("+/+") == 1
+            assert client.publish("test/nosubscribe", "no") in (0, 0x10)
+            assert client.publish("TopicA/B", "yes") == 0
+            assert client.message()[:2] == ("TopicA/B", "yes")
+            assert client.messages.empty()
+            client.close()
+    finally:
+        server.stop()
 
 
 def test_a_client_whose_name_is_a_wildcard_gets_no_more_than_its_own(server, clients):

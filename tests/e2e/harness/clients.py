@@ -39,8 +39,8 @@ class Client:
         assert result == mqtt.MQTT_ERR_SUCCESS
         return self.subacks.get(timeout=10 * PATIENCE)[0]
 
-    def publish(self, topic, payload, qos=1):
-        self.paho.publish(topic, payload, qos)
+    def publish(self, topic, payload, qos=1, retain=False):
+        self.paho.publish(topic, payload, qos, retain)
         return self.acks.get(timeout=10 * PATIENCE)
 
     def message(self):

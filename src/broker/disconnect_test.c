@@ -62,7 +62,7 @@ static void test_a_malformed_packet_ends_with_its_reason(void **state)
         {TEST_BYTES("\x38\x08\x00\x05top/x\x00"), 0x81},             /* DUP at QoS 0 */
         {TEST_BYTES("\x30\x03\x00\x00\x00"), 0x82},                  /* no topic and no alias */
         {TEST_BYTES("\x30\x08\x00\x05top/+\x00"), 0x90},             /* a wildcard in a name */
-        {TEST_BYTES("\x32\x0a\x00\x05top/x\x00\x00\x00"), 0x81},     /* packet id 0 */
+        {TEST_BYTES("\x32\x0a\x00\x05top/x\x00\x00\x00"), 0x82},     /* packet id 0 */
         {TEST_BYTES("\x30\x08\x00\x05top/\xff\x00"), 0x81},          /* not UTF-8 */
         {TEST_BYTES("\x30\x08\x00\x05top/\x00\x00"), 0x81},          /* U+0000 */
         {TEST_BYTES("\x30\x05\x00\x05top"), 0x81},                   /* the topic ends outside */
@@ -73,16 +73,16 @@ static void test_a_malformed_packet_ends_with_its_reason(void **state)
         {TEST_BYTES("\x30\x0d\x00\x05top/x\x05\x11\x00\x00\x00\x01"), 0x81}, /* a CONNECT's property */
         {TEST_BYTES("\x30\x0c\x00\x05top/x\x04\x01\x01\x01\x01"), 0x82},     /* one twice */
         {TEST_BYTES("\x30\x0c\x00\x05top/x\x04\x08\x00\x01#"), 0x82},        /* a wildcard to answer to */
-        {TEST_BYTES("\x40\x02\x00\x00"), 0x81},                              /* PUBACK of id 0 */
+        {TEST_BYTES("\x40\x02\x00\x00"), 0x82},                              /* PUBACK of id 0 */
         {TEST_BYTES("\x41\x02\x00\x01"), 0x81},                              /* PUBACK with flags */
         {TEST_BYTES("\x40\x01\x00"), 0x81},                                  /* PUBACK without its id */
         {TEST_BYTES("\x60\x02\x00\x01"), 0x81},                              /* PUBREL without its flag */
         {TEST_BYTES("\x82\x03\x00\x01\x00"), 0x82},                          /* no filter */
         {TEST_BYTES("\x80\x0b\x00\x01\x00\x00\x05top/#\x00"), 0x81},         /* SUBSCRIBE without its flag */
-        {TEST_BYTES("\x82\x0b\x00\x01\x00\x00\x05top/#\x03"), 0x81},         /* QoS 3 asked for */
-        {TEST_BYTES("\x82\x0b\x00\x01\x00\x00\x05top/#\x30"), 0x81},         /* retain handling 3 */
+        {TEST_BYTES("\x82\x0b\x00\x01\x00\x00\x05top/#\x03"), 0x82},         /* QoS 3 asked for */
+        {TEST_BYTES("\x82\x0b\x00\x01\x00\x00\x05top/#\x30"), 0x82},         /* retain handling 3 */
         {TEST_BYTES("\x82\x0b\x00\x01\x00\x00\x05top/#\x40"), 0x81},         /* a reserved option */
-        {TEST_BYTES("\x82\x0b\x00\x00\x00\x00\x05top/#\x00"), 0x81},         /* packet id 0 */
+        {TEST_BYTES("\x82\x0b\x00\x00\x00\x00\x05top/#\x00"), 0x82},         /* packet id 0 */
         {TEST_BYTES("\x82\x0d\x00\x01\x02\x0b\x00\x00\x05top/#\x00"), 0x82}, /* subscription id 0 */
         {TEST_BYTES("\xa2\x03\x00\x01\x00"), 0x82},                          /* UNSUBSCRIBE from nothing */
         {TEST_BYTES("\xa0\x0a\x00\x01\x00\x00\x05top/#"), 0x81}, /* UNSUBSCRIBE without its flag */

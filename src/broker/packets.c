@@ -42,11 +42,23 @@ static bool may_go_on(struct rc_conn *conn, enum rc_access_result access, const 
     return access != RC_ACCESS_CLOSE || rc_packet_not_authorized(conn, what, topic);
 }
 
+void rc_conn_put_reason(const struct rc_conn *conn, uint8_t reason, size_t packet_len, struct rc_buf *out)
+{
+    enum { ADDED = 1 + RC_MQTT_REASON_STRING_MAX }; /* and a longer remaining length */
+    if (reason < RC_MQTT_UNSPECIFIED_ERROR || !conn->problem_information ||
+        packet_len + ADDED > conn->max_packet_out)
+        return;
+    rc_mqtt_props_put_string(out, RC_MQTT_PROP_REASON_STRING, rc_slice_str(rc_mqtt_reason_text(reason)));
+}
+
 void rc_conn_put_ack(struct rc_conn *conn, uint8_t type, uint16_t packet_id, uint8_t reason)
 {
-    uint8_t bytes[8];
+    enum { BARE = 6 }; /* with its reason and an empty list of properties */
+    uint8_t bytes[BARE + 1 + RC_MQTT_REASON_STRING_MAX], text[RC_MQTT_REASON_STRING_MAX];
     struct rc_buf out = {.data = bytes, .cap = sizeof(bytes), .max = sizeof(bytes)};
-    rc_mqtt_put_ack(&out, conn->version, type, packet_id, reason, rc_slice(NULL, 0));
+    struct rc_buf props = {.data = text, .cap = sizeof(text), .max = sizeof(text)};
+    rc_conn_put_reason(conn, reason, BARE, &props);
+    rc_mqtt_put_ack(&out, conn->version, type, packet_id, reason, rc_buf_slice(&props));
     rc_output_put(&conn->output, bytes, out.end);
     RC_COUNT(&conn->broker->counters, packets_sent);
     rc_conn_touch(conn);

@@ -270,6 +270,11 @@ bool rc_unsubscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe 
 bool rc_session_unsubscribe(struct rc_broker *broker, struct rc_session *session, struct rc_slice filter);
 /* NULL when there is none. */
 struct rc_subscription *rc_session_subscription(struct rc_session *session, struct rc_slice filter);
+/*
+ * The properties of an acknowledgement, which is `packet_len` bytes long (or a little less) without: the
+ * reason string where the reason is a failure, the client wants to be told and takes so much; else nothing.
+ */
+void rc_conn_put_reason(const struct rc_conn *conn, uint8_t reason, size_t packet_len, struct rc_buf *out);
 void rc_conn_put_suback(struct rc_conn *conn, uint16_t packet_id, struct rc_slice codes);
 void rc_session_restore_subscription(struct rc_broker *broker, struct rc_session *session, uint32_t number,
                                      const struct rc_subscription_record *record);

@@ -4,48 +4,62 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-enum { IDS_BYTES = 5 };
+enum { EXPIRY_BYTES = 5, ALIAS_BYTES = 3 };
 
 static void unref(void *arg)
 {
     rc_publication_unref(arg);
 }
 
-/* Whole seconds that are left, at least one: an expired message is not sent at all. */
+/*
+ * Whole seconds that are left, at least one: an expired message is not sent at all, but for one that was sent
+ * before and is sent again, whose receiver may have begun with it.
+ */
 static uint32_t seconds_left(const struct rc_publication *publication, uint64_t now_ms)
 {
+    if (now_ms >= publication->expires_ms)
+        return 1;
     return (uint32_t)((publication->expires_ms - now_ms + 999) / 1000);
 }
 
-static bool has_own_props(const struct rc_conn *conn, const struct rc_copy *copy)
-{
-    return copy->publication->expires_ms != 0 || copy->ids_count > 0 || conn->alias_max_out > 0;
-}
-
-/* The properties of this copy, in `out`; true when the topic may be left out. */
-static bool put_props(struct rc_conn *conn, const struct rc_copy *copy, struct rc_buf *out)
+/* The properties of this copy, without an alias. */
+static size_t props_size(const struct rc_copy *copy)
 {
     const struct rc_publication *publication = copy->publication;
-    bool is_known;
+    size_t size = rc_publication_props(publication).len;
+    if (publication->expires_ms != 0)
+        size += EXPIRY_BYTES;
+    for (uint16_t i = 0; i < copy->ids_count; i++)
+        size += 1 + (size_t)rc_mqtt_varint_size(copy->ids[i]);
+    return size;
+}
+
+static void put_props(const struct rc_conn *conn, const struct rc_copy *copy, struct rc_buf *out)
+{
+    const struct rc_publication *publication = copy->publication;
     rc_buf_put_slice(out, rc_publication_props(publication));
     if (publication->expires_ms != 0)
         rc_mqtt_props_put_number(out, RC_MQTT_PROP_MESSAGE_EXPIRY,
                                  seconds_left(publication, rc_loop_now_ms(conn->broker->options.loop)));
     for (uint16_t i = 0; i < copy->ids_count; i++)
         rc_mqtt_props_put_number(out, RC_MQTT_PROP_SUBSCRIPTION_ID, copy->ids[i]);
-    if (conn->alias_max_out == 0)
-        return false;
-    uint16_t alias = rc_topic_alias_assign(&rc_conn_rare(conn)->aliases, conn->alias_max_out,
-                                           rc_publication_topic(publication), &is_known);
-    rc_mqtt_props_put_number(out, RC_MQTT_PROP_TOPIC_ALIAS, alias);
-    return is_known;
 }
 
-/* Without the alias that it may get, which only ever makes it smaller but for three bytes. */
-static bool fits(const struct rc_conn *conn, const struct rc_mqtt_publish *publish, size_t props_max)
+/* Takes the topic out of the packet where the client knows the alias. */
+static void put_alias(struct rc_conn *conn, struct rc_mqtt_publish *publish, struct rc_buf *out)
+{
+    bool is_known;
+    uint16_t alias =
+        rc_topic_alias_assign(&rc_conn_rare(conn)->aliases, conn->alias_max_out, publish->topic, &is_known);
+    rc_mqtt_props_put_number(out, RC_MQTT_PROP_TOPIC_ALIAS, alias);
+    if (is_known)
+        publish->topic.len = 0;
+}
+
+static bool fits(const struct rc_conn *conn, const struct rc_mqtt_publish *publish, size_t props_len)
 {
     return conn->max_packet_out == UINT32_MAX ||
-           rc_mqtt_publish_size(conn->version, publish, props_max) <= conn->max_packet_out;
+           rc_mqtt_publish_size(conn->version, publish, props_len) <= conn->max_packet_out;
 }
 
 /* A small payload is copied behind the head, a large one is sent from where it is. */
@@ -76,17 +90,19 @@ bool rc_publish_out(struct rc_conn *conn, const struct rc_copy *copy, uint16_t p
     publish.payload = rc_publication_payload(publication);
     struct rc_slice props =
         conn->version >= RC_MQTT_V5 ? rc_publication_props(publication) : rc_slice(NULL, 0);
-    size_t props_max =
-        conn->version >= RC_MQTT_V5 ? props.len + 5 + 3 + (size_t)copy->ids_count * IDS_BYTES : 0;
-    if (!fits(conn, &publish, props_max)) {
+    size_t props_len = conn->version >= RC_MQTT_V5 ? props_size(copy) : 0;
+    if (!fits(conn, &publish, props_len)) {
         RC_COUNT(&conn->broker->counters, dropped_too_large);
         return false;
     }
-    if (conn->version >= RC_MQTT_V5 && has_own_props(conn, copy)) {
+    /* Whether an alias is known is not known beforehand: it is left out where it might be too much. */
+    bool has_alias = conn->alias_max_out > 0 && fits(conn, &publish, props_len + ALIAS_BYTES);
+    if (has_alias || props_len > props.len) {
         struct rc_buf own;
-        rc_buf_init(&own, (uint32_t)props_max);
-        if (put_props(conn, copy, &own))
-            publish.topic.len = 0;
+        rc_buf_init(&own, (uint32_t)props_len + ALIAS_BYTES);
+        put_props(conn, copy, &own);
+        if (has_alias)
+            put_alias(conn, &publish, &own);
         put(conn, publication, &publish, rc_buf_slice(&own));
         rc_buf_free(&own);
     } else {

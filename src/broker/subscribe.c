@@ -94,6 +94,38 @@ void rc_session_restore_subscription(struct rc_broker *broker, struct rc_session
         rc_share_join(broker, subscription, NULL, 0);
 }
 
+/* ---- SUBACK and UNSUBACK ---- */
+
+static uint8_t first_refusal(struct rc_slice codes)
+{
+    for (size_t i = 0; i < codes.len; i++)
+        if (codes.ptr[i] >= RC_MQTT_UNSPECIFIED_ERROR)
+            return codes.ptr[i];
+    return RC_MQTT_SUCCESS;
+}
+
+static void put_codes(struct rc_conn *conn, uint8_t type, uint16_t packet_id, struct rc_slice codes)
+{
+    enum { HEAD = RC_MQTT_FIXED_HEADER_MAX + 3 }; /* the packet id, an empty list of properties */
+    uint8_t text[RC_MQTT_REASON_STRING_MAX];
+    struct rc_buf out, props = {.data = text, .cap = sizeof(text), .max = sizeof(text)};
+    rc_conn_put_reason(conn, first_refusal(codes), HEAD + codes.len, &props);
+    rc_buf_init(&out, (uint32_t)(HEAD + sizeof(text) + codes.len));
+    if (type == RC_MQTT_SUBACK)
+        rc_mqtt_put_suback(&out, conn->version, packet_id, codes, rc_buf_slice(&props));
+    else
+        rc_mqtt_put_unsuback(&out, conn->version, packet_id, codes, rc_buf_slice(&props));
+    rc_output_put(&conn->output, rc_buf_slice(&out).ptr, rc_buf_len(&out));
+    RC_COUNT(&conn->broker->counters, packets_sent);
+    rc_conn_touch(conn);
+    rc_buf_free(&out);
+}
+
+void rc_conn_put_suback(struct rc_conn *conn, uint16_t packet_id, struct rc_slice codes)
+{
+    put_codes(conn, RC_MQTT_SUBACK, packet_id, codes);
+}
+
 /* ---- SUBSCRIBE ---- */
 
 /* One filter of a packet. */
@@ -137,9 +169,11 @@ static bool wants_retained(uint8_t options, bool is_new)
 /* Makes or changes the subscription: the code for SUBACK. */
 static uint8_t subscribe(struct rc_conn *conn, const struct wish *wish, bool *ret_wants_retained)
 {
+    *ret_wants_retained = false;
+    if (!rc_topic_filter_is_valid(wish->filter))
+        return refuse(conn, wish, RC_MQTT_TOPIC_FILTER_INVALID);
     enum rc_access_result access = rc_access_subscribe(conn, wish->filter, wish->options & RC_MQTT_SUB_QOS);
     uint8_t reason = refusal_of(conn, wish, access);
-    *ret_wants_retained = false;
     if (reason != RC_MQTT_SUCCESS)
         return refuse(conn, wish, reason);
     struct rc_subscription *subscription = *find_subscription(conn->session, wish->filter);
@@ -156,6 +190,12 @@ static uint8_t subscribe(struct rc_conn *conn, const struct wish *wish, bool *re
     return qos;
 }
 
+/* Shared subscriptions came with version 5, whose SUBACK has a word for one that is not well formed. */
+static bool is_for_suback(const struct rc_conn *conn, struct rc_slice filter)
+{
+    return conn->version >= RC_MQTT_V5 && rc_slice_starts_with(filter, rc_slice_str("$share/"));
+}
+
 /*
  * What breaks the protocol, or, in the product's profile, what is forbidden, ends the connection before any
  * filter of the packet took effect. False when it did.
@@ -169,7 +209,10 @@ static bool may_subscribe(struct rc_conn *conn, const struct rc_mqtt_subscribe *
         return rc_packet_protocol_error(conn, RC_MQTT_SUBSCRIPTION_IDS_NOT_SUPPORTED,
                                         "client closed: subscription identifiers are not supported");
     for (size_t at = 0; rc_mqtt_next_subscription(packet->entries, &at, &filter, &options);) {
-        if (!rc_topic_filter_is_valid(filter))
+        bool is_valid = rc_topic_filter_is_valid(filter);
+        if (!is_valid && is_for_suback(conn, filter))
+            continue;
+        if (!is_valid)
             return rc_packet_protocol_error(conn, RC_MQTT_TOPIC_FILTER_INVALID,
                                             "client closed: it subscribed to an invalid filter");
         if ((options & RC_MQTT_SUB_NO_LOCAL) && is_shared(filter))
@@ -188,17 +231,6 @@ static uint32_t id_of(const struct rc_mqtt_subscribe *packet)
     size_t at = 0;
     rc_mqtt_props_next_subscription_id(packet->props.raw, &at, &id);
     return id;
-}
-
-void rc_conn_put_suback(struct rc_conn *conn, uint16_t packet_id, struct rc_slice codes)
-{
-    struct rc_buf out;
-    rc_buf_init(&out, (uint32_t)codes.len + 16);
-    rc_mqtt_put_suback(&out, conn->version, packet_id, codes, rc_slice(NULL, 0));
-    rc_output_put(&conn->output, rc_buf_slice(&out).ptr, rc_buf_len(&out));
-    RC_COUNT(&conn->broker->counters, packets_sent);
-    rc_conn_touch(conn);
-    rc_buf_free(&out);
 }
 
 /* SUBACK goes out when every group of a shared subscription knows its new member. */
@@ -254,18 +286,13 @@ bool rc_subscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe *p
 bool rc_unsubscribe_handle(struct rc_conn *conn, const struct rc_mqtt_subscribe *packet)
 {
     struct rc_slice filter;
-    struct rc_buf codes, out;
+    struct rc_buf codes;
     rc_buf_init(&codes, packet->count);
     for (size_t at = 0; rc_mqtt_next_unsubscription(packet->entries, &at, &filter);) {
         bool existed = rc_session_unsubscribe(conn->broker, conn->session, filter);
         rc_buf_put_u8(&codes, existed ? RC_MQTT_SUCCESS : RC_MQTT_NO_SUBSCRIPTION_EXISTED);
     }
-    rc_buf_init(&out, packet->count + 16);
-    rc_mqtt_put_unsuback(&out, conn->version, packet->packet_id, rc_buf_slice(&codes), rc_slice(NULL, 0));
-    rc_output_put(&conn->output, rc_buf_slice(&out).ptr, rc_buf_len(&out));
-    RC_COUNT(&conn->broker->counters, packets_sent);
-    rc_conn_touch(conn);
+    put_codes(conn, RC_MQTT_UNSUBACK, packet->packet_id, rc_buf_slice(&codes));
     rc_buf_free(&codes);
-    rc_buf_free(&out);
     return true;
 }

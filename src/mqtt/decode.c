@@ -58,9 +58,14 @@ static bool take_text(struct reader *in, struct rc_slice *ret)
     return take_bytes(in, ret) && rc_mqtt_is_text(*ret);
 }
 
-static bool take_packet_id(struct reader *in, uint16_t *ret)
+/* Sets the reason on failure: version 5 tells a packet id of 0 (MQTT-2.2.1-3) from one that is not there. */
+static int take_packet_id(struct reader *in, uint16_t *ret)
 {
-    return take_u16(in, ret) && *ret != 0;
+    if (!take_u16(in, ret))
+        return malformed(in);
+    if (*ret == 0)
+        return refused(in, in->version < RC_MQTT_V5 ? RC_MQTT_MALFORMED_PACKET : RC_MQTT_PROTOCOL_ERROR);
+    return RC_OK;
 }
 
 /* The properties of this packet; none before version 5. Sets the reason on failure. */
@@ -191,9 +196,9 @@ static int decode_publish(struct reader *in, uint8_t flags, struct rc_mqtt_publi
         return malformed(in);
     if (!take_text(in, &ret->topic))
         return malformed(in);
-    if (ret->qos > 0 && !take_packet_id(in, &ret->packet_id))
-        return malformed(in);
-    int err = take_props(in, RC_MQTT_PUBLISH, &ret->props);
+    int err = ret->qos > 0 ? take_packet_id(in, &ret->packet_id) : RC_OK;
+    if (err == RC_OK)
+        err = take_props(in, RC_MQTT_PUBLISH, &ret->props);
     if (err != RC_OK)
         return err;
     bool has_alias = in->version >= RC_MQTT_V5 && rc_mqtt_props_has(&ret->props, RC_MQTT_PROP_TOPIC_ALIAS);
@@ -216,11 +221,12 @@ static int decode_ack(struct reader *in, uint8_t type, struct rc_mqtt_ack *ret)
     ret->reason = RC_MQTT_SUCCESS;
     ret->props.present = 0;
     ret->props.raw = rc_slice(NULL, 0);
-    if (!take_packet_id(in, &ret->packet_id))
-        return malformed(in);
-    if (in->version < RC_MQTT_V5 || left(in) == 0)
-        return RC_OK;
+    int err = take_packet_id(in, &ret->packet_id);
+    if (err != RC_OK || in->version < RC_MQTT_V5 || left(in) == 0)
+        return err;
     take_u8(in, &ret->reason);
+    if (!rc_mqtt_reason_is_of(type, ret->reason))
+        return refused(in, RC_MQTT_PROTOCOL_ERROR);
     return left(in) == 0 ? RC_OK : take_props(in, type, &ret->props);
 }
 
@@ -237,31 +243,42 @@ static int decode_reasoned(struct reader *in, uint8_t type, struct rc_mqtt_reaso
     return left(in) == 0 ? RC_OK : take_props(in, type, &ret->props);
 }
 
-static bool options_are_legal(uint8_t options, uint8_t version)
+/* What is wrong with a subscription's options, RC_MQTT_SUCCESS when nothing is. */
+static uint8_t fault_of_options(uint8_t options, uint8_t version)
 {
-    if ((options & RC_MQTT_SUB_QOS) == 3)
-        return false;
     if (version < RC_MQTT_V5)
-        return options <= 2;
-    return (options & 0xc0) == 0 && (options & RC_MQTT_SUB_RETAIN_HANDLING) != RC_MQTT_SUB_RETAIN_HANDLING;
+        return options <= 2 ? RC_MQTT_SUCCESS : RC_MQTT_MALFORMED_PACKET;
+    if ((options & RC_MQTT_SUB_RESERVED) != 0)
+        return RC_MQTT_MALFORMED_PACKET; /* MQTT-3.8.3-5 */
+    bool is_right = (options & RC_MQTT_SUB_QOS) != RC_MQTT_SUB_QOS &&
+                    (options & RC_MQTT_SUB_RETAIN_HANDLING) != RC_MQTT_SUB_RETAIN_HANDLING;
+    return is_right ? RC_MQTT_SUCCESS : RC_MQTT_PROTOCOL_ERROR;
+}
+
+static int take_options(struct reader *in)
+{
+    uint8_t options;
+    if (!take_u8(in, &options))
+        return malformed(in);
+    uint8_t fault = fault_of_options(options, in->version);
+    return fault == RC_MQTT_SUCCESS ? RC_OK : refused(in, fault);
 }
 
 static int decode_subscribe(struct reader *in, uint8_t type, struct rc_mqtt_subscribe *ret)
 {
-    if (!take_packet_id(in, &ret->packet_id))
-        return malformed(in);
-    int err = take_props(in, type, &ret->props);
+    int err = take_packet_id(in, &ret->packet_id);
+    if (err == RC_OK)
+        err = take_props(in, type, &ret->props);
     if (err != RC_OK)
         return err;
     ret->entries = rc_slice(in->at, left(in));
     ret->count = 0;
     while (left(in) > 0) {
         struct rc_slice filter;
-        uint8_t options = 0;
         if (!take_text(in, &filter) || filter.len == 0)
             return malformed(in);
-        if (type == RC_MQTT_SUBSCRIBE && (!take_u8(in, &options) || !options_are_legal(options, in->version)))
-            return malformed(in);
+        if (type == RC_MQTT_SUBSCRIBE && (err = take_options(in)) != RC_OK)
+            return err;
         ret->count++;
     }
     return ret->count > 0 ? RC_OK : refused(in, RC_MQTT_PROTOCOL_ERROR);
@@ -269,9 +286,9 @@ static int decode_subscribe(struct reader *in, uint8_t type, struct rc_mqtt_subs
 
 static int decode_suback(struct reader *in, uint8_t type, struct rc_mqtt_suback *ret)
 {
-    if (!take_packet_id(in, &ret->packet_id))
-        return malformed(in);
-    int err = take_props(in, type, &ret->props);
+    int err = take_packet_id(in, &ret->packet_id);
+    if (err == RC_OK)
+        err = take_props(in, type, &ret->props);
     if (err != RC_OK)
         return err;
     ret->codes = rc_slice(in->at, left(in));

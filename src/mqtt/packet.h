@@ -98,6 +98,7 @@ enum {
     RC_MQTT_SUB_NO_LOCAL = 0x04,
     RC_MQTT_SUB_RETAIN_AS_PUBLISHED = 0x08,
     RC_MQTT_SUB_RETAIN_HANDLING = 0x30,
+    RC_MQTT_SUB_RESERVED = 0xc0,
     RC_MQTT_SUB_RETAIN_HANDLING_SHIFT = 4,
 };
 /* Start with *at = 0; false at the end. */

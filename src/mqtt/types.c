@@ -26,6 +26,27 @@ const char *rc_mqtt_reason_text(uint8_t reason)
     }
 }
 
+bool rc_mqtt_reason_is_of(uint8_t ack_type, uint8_t reason)
+{
+    switch (reason) {
+    case RC_MQTT_SUCCESS:
+        return true;
+    case RC_MQTT_PACKET_ID_NOT_FOUND:
+        return ack_type == RC_MQTT_PUBREL || ack_type == RC_MQTT_PUBCOMP;
+    case RC_MQTT_NO_MATCHING_SUBSCRIBERS:
+    case RC_MQTT_UNSPECIFIED_ERROR:
+    case RC_MQTT_IMPLEMENTATION_ERROR:
+    case RC_MQTT_NOT_AUTHORIZED:
+    case RC_MQTT_TOPIC_NAME_INVALID:
+    case RC_MQTT_PACKET_ID_IN_USE:
+    case RC_MQTT_QUOTA_EXCEEDED:
+    case RC_MQTT_PAYLOAD_FORMAT_INVALID:
+        return ack_type == RC_MQTT_PUBACK || ack_type == RC_MQTT_PUBREC;
+    default:
+        return false;
+    }
+}
+
 uint8_t rc_mqtt_connack_v3_of(uint8_t reason)
 {
     switch (reason) {

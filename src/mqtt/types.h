@@ -2,6 +2,7 @@
 #ifndef RC_MQTT_TYPES_H
 #define RC_MQTT_TYPES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { RC_MQTT_V31 = 3, RC_MQTT_V311 = 4, RC_MQTT_V5 = 5 };
@@ -81,6 +82,8 @@ enum rc_mqtt_type {
     X(RC_MQTT_SUBSCRIPTION_IDS_NOT_SUPPORTED, 0xA1, "subscription identifiers not supported")                \
     X(RC_MQTT_WILDCARDS_NOT_SUPPORTED, 0xA2, "wildcard subscriptions not supported")
 
+enum { RC_MQTT_REASON_STRING_MAX = 48 }; /* the property with the longest of these texts */
+
 enum rc_mqtt_reason {
 #define X(name, value, text) name = value,
     RC_MQTT_REASON_MAP(X)
@@ -99,6 +102,8 @@ enum rc_mqtt_connack_v3 {
 
 const char *rc_mqtt_type_name(uint8_t type);     /* never NULL */
 const char *rc_mqtt_reason_text(uint8_t reason); /* never NULL */
+/* Whether an acknowledgement (PUBACK, PUBREC, PUBREL, PUBCOMP) of version 5 may carry the reason. */
+bool rc_mqtt_reason_is_of(uint8_t ack_type, uint8_t reason);
 /* The nearest 3.1.1 CONNACK code of a reason. */
 uint8_t rc_mqtt_connack_v3_of(uint8_t reason);
 

@@ -136,6 +136,7 @@ void rc_persist_outgoing(struct rc_broker *broker, struct rc_session *session, u
     record.origin_number = copy->publication->origin_number;
     record.qos = copy->qos;
     record.retain = copy->retain;
+    record.share = copy->share != NULL ? rc_slice(copy->share->text, copy->share->len) : rc_slice(NULL, 0);
     record.ids_count = copy->ids_count;
     if (copy->ids_count > 0)
         memcpy(record.ids, copy->ids, copy->ids_count * sizeof(record.ids[0]));

@@ -96,10 +96,23 @@ static struct rc_publication *publication_of(const struct restoring *restoring,
     return publication;
 }
 
+/* A reference; NULL: it came through no shared subscription. */
+static struct rc_share_name *share_of(struct rc_session *session, struct rc_slice filter)
+{
+    if (filter.len == 0)
+        return NULL;
+    const struct rc_subscription *subscription = rc_session_subscription(session, filter);
+    return subscription != NULL ? rc_share_name_ref(subscription->share) : rc_share_name_create(filter);
+}
+
 static int on_outgoing(void *arg, uint64_t id, uint64_t seq, const struct rc_outgoing_record *record)
 {
     struct restoring *restoring = arg;
     static const struct rc_message_record nothing = {.topic = {(const uint8_t *)"-", 1}};
+    struct rc_slice group, inner;
+    if (record->share.len > 0 && !rc_topic_filter_split_shared(record->share, &group, &inner))
+        return RC_ERR_CORRUPT;
+    struct rc_share_name *share = share_of(restoring->session, record->share);
     struct rc_publication *publication =
         publication_of(restoring, restoring->broker, record->is_released ? &nothing : &record->message);
     /* What may have been sent goes as such: all that was within the window of who was there at the end. */
@@ -113,10 +126,12 @@ static int on_outgoing(void *arg, uint64_t id, uint64_t seq, const struct rc_out
                  .qos = record->qos,
                  .retain = record->retain,
                  .ids = record->ids,
-                 .ids_count = (uint16_t)record->ids_count},
+                 .ids_count = (uint16_t)record->ids_count,
+                 .share = share},
     };
     rc_delivery_restore(restoring->broker, restoring->session, &stored);
     rc_publication_unref(publication);
+    rc_share_name_unref(share);
     restoring->messages++;
     return RC_OK;
 }
@@ -153,6 +168,16 @@ static int on_retained(void *arg, const struct rc_retained_record *record)
     return RC_OK;
 }
 
+/* What they wrote to each other: groups know their members before anybody can publish. */
+static void deliver_mail(struct rc_broker **brokers, uint32_t shards)
+{
+    for (bool had_any = true; had_any;) {
+        had_any = false;
+        for (uint32_t i = 0; i < shards; i++)
+            had_any |= rc_loop_drain(brokers[i]->options.loop);
+    }
+}
+
 int rc_broker_restore(struct rc_broker **brokers, uint32_t shards, struct rc_session_store *store,
                       struct rc_error *error)
 {
@@ -168,6 +193,7 @@ int rc_broker_restore(struct rc_broker **brokers, uint32_t shards, struct rc_ses
     if (err != RC_OK)
         return err;
     finish(&restoring);
+    deliver_mail(brokers, shards);
     for (uint32_t i = 0; i < shards; i++) {
         brokers[i]->persist.first_id = restoring.greatest_id + 1;
         rc_persist_turn_end(brokers[i]);

@@ -9,6 +9,7 @@ struct member {
     uint32_t shard;
     uint16_t client_len;
     bool is_online;
+    bool can_hold; /* at QoS 1 or 2: it may get a message while its client is away */
     char *client_id;
 };
 
@@ -40,7 +41,8 @@ struct letter {
     uint64_t number;
     uint32_t shard, at;
     uint8_t tries;
-    bool is_online; /* PRESENT; OFFER: was picked as one who is there */
+    bool is_online; /* JOIN, PRESENT; OFFER: was picked as one who is there */
+    bool can_hold;  /* JOIN */
     bool is_gone;   /* BOUNCED: that member is none any more */
     bool is_taken;  /* JOINED */
     uint16_t instance_len, filter_len, client_len;
@@ -291,7 +293,8 @@ static bool add_member(struct group *group, const struct letter *letter)
                                   .client_len = letter->client_len,
                                   .client_id = rc_strndup(client_id.ptr, client_id.len)};
     }
-    member->is_online = true;
+    member->is_online = letter->is_online;
+    member->can_hold = letter->can_hold;
     return true;
 }
 
@@ -314,17 +317,27 @@ static void remove_member(struct rc_broker *broker, struct group *group, uint64_
     RC_COUNT_DOWN(&broker->counters, shared_groups);
 }
 
-/* Those who are there in turn; for what can wait also one who is not. */
-static const struct member *pick(struct group *group, uint8_t qos)
+static bool is_there(const struct member *member)
+{
+    return member->is_online;
+}
+
+static bool can_hold(const struct member *member)
+{
+    return member->can_hold;
+}
+
+/* The next one in turn; NULL when there is none. */
+static const struct member *pick(struct group *group, bool (*is_fit)(const struct member *member))
 {
     for (uint32_t i = 0; i < group->count; i++) {
         uint32_t at = (group->turn + i) % group->count;
-        if (!group->members[at].is_online)
+        if (!is_fit(&group->members[at]))
             continue;
         group->turn = at + 1;
         return &group->members[at];
     }
-    return qos > 0 ? &group->members[group->turn++ % group->count] : NULL;
+    return NULL;
 }
 
 /* ---- a message finds its member ---- */
@@ -332,7 +345,10 @@ static const struct member *pick(struct group *group, uint8_t qos)
 static void offer(struct rc_broker *broker, struct group *group, struct rc_publication *publication,
                   uint8_t tries)
 {
-    const struct member *member = tries < RC_SHARE_TRIES_MAX ? pick(group, publication->qos) : NULL;
+    const struct member *member = tries < RC_SHARE_TRIES_MAX ? pick(group, is_there) : NULL;
+    bool is_online = member != NULL;
+    if (member == NULL && publication->qos > 0) /* it can wait, with one who is away or may have left */
+        member = pick(group, can_hold);
     if (member == NULL) {
         RC_COUNT(&broker->counters, dropped_shared);
         return;
@@ -344,8 +360,8 @@ static void offer(struct rc_broker *broker, struct group *group, struct rc_publi
     letter->publication = rc_publication_ref(publication);
     letter->number = member->number;
     letter->shard = broker->options.shard;
-    letter->is_online = member->is_online;
-    letter->tries = (uint8_t)(tries + 1);
+    letter->is_online = is_online;
+    letter->tries = (uint8_t)(is_online ? tries + 1 : tries);
     dispatch(broker, member->shard, letter);
 }
 
@@ -517,6 +533,8 @@ void rc_share_join(struct rc_broker *broker, const struct rc_subscription *subsc
 {
     struct rc_session *session = subscription->session;
     struct letter *letter = to_group(broker, JOIN, session, filter_of(subscription));
+    letter->is_online = session->conn != NULL; /* one that was restored is not */
+    letter->can_hold = (subscription->options & RC_MQTT_SUB_QOS) > 0;
     letter->wait = wait;
     letter->at = at;
     if (wait != NULL)

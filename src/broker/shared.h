@@ -15,7 +15,7 @@ struct rc_broker;
 
 enum {
     RC_SHARE_MEMBERS_MAX = 10000, /* of one group; more are answered 0x97 (quota) */
-    RC_SHARE_TRIES_MAX = 16,      /* members that one message is offered to before it is dropped */
+    RC_SHARE_TRIES_MAX = 16,      /* members that are asked whether they are there; then one has to hold it */
 };
 
 /* The whole filter of a shared subscription, held by it and by messages that came through it. One thread. */

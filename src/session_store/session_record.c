@@ -3,7 +3,14 @@
 #include "base/error.h"
 
 enum { FLAG_CONNECTED = 1, FLAG_WILL = 2, SESSION_FLAGS = 3 };
-enum { FLAG_RETAIN = 1, FLAG_RELEASED = 2, FLAG_ORIGIN = 4, OUTGOING_FLAGS = 7, QOS_MAX = 2 };
+enum {
+    FLAG_RETAIN = 1,
+    FLAG_RELEASED = 2,
+    FLAG_ORIGIN = 4,
+    FLAG_SHARE = 8,
+    OUTGOING_FLAGS = 15,
+    QOS_MAX = 2
+};
 
 /* ---- writing ---- */
 
@@ -50,8 +57,9 @@ int rc_subscription_record_put(struct rc_buf *out, const struct rc_subscription_
 int rc_outgoing_record_put(struct rc_buf *out, const struct rc_outgoing_record *record)
 {
     bool has_origin = record->origin != 0 && !record->is_released;
+    bool has_share = !record->is_released && record->share.len > 0;
     int flags = (record->retain ? FLAG_RETAIN : 0) | (record->is_released ? FLAG_RELEASED : 0) |
-                (has_origin ? FLAG_ORIGIN : 0);
+                (has_origin ? FLAG_ORIGIN : 0) | (has_share ? FLAG_SHARE : 0);
     int err = rc_buf_put_u8(out, (uint8_t)flags);
     err = err ? err : rc_buf_put_u8(out, record->qos);
     if (err != RC_OK || record->is_released)
@@ -60,6 +68,8 @@ int rc_outgoing_record_put(struct rc_buf *out, const struct rc_outgoing_record *
         err = rc_buf_put_u64(out, record->origin);
         err = err ? err : rc_buf_put_u64(out, record->origin_number);
     }
+    if (has_share)
+        err = err ? err : put_string(out, record->share);
     err = err ? err : rc_buf_put_u32(out, record->ids_count);
     for (uint32_t i = 0; err == RC_OK && i < record->ids_count; i++)
         err = rc_buf_put_u32(out, record->ids[i]);
@@ -188,17 +198,19 @@ int rc_outgoing_record_get(struct rc_slice in, struct rc_outgoing_record *ret)
     uint8_t flags = take_u8(&reader, OUTGOING_FLAGS);
     uint8_t qos = take_u8(&reader, QOS_MAX);
     bool is_released = (flags & FLAG_RELEASED) != 0;
-    bool has_origin = (flags & FLAG_ORIGIN) != 0;
+    bool has_origin = (flags & FLAG_ORIGIN) != 0, has_share = (flags & FLAG_SHARE) != 0;
     uint64_t origin = 0, origin_number = 0;
     uint32_t ids_count = 0;
-    struct rc_slice ids = {0};
+    struct rc_slice ids = {0}, share = {0};
     struct rc_message_record message = {0};
-    if (qos == 0 || (is_released && (qos != 2 || has_origin)))
+    if (qos == 0 || (is_released && (qos != 2 || has_origin || has_share)))
         return RC_ERR_CORRUPT;
     if (has_origin) {
         origin = take_u64(&reader);
         origin_number = take_u64(&reader);
     }
+    if (has_share)
+        share = take_string(&reader, 1);
     if (!is_released) {
         ids_count = take_u32(&reader);
         if (ids_count > RC_RECORD_IDS_MAX)
@@ -207,7 +219,7 @@ int rc_outgoing_record_get(struct rc_slice in, struct rc_outgoing_record *ret)
         take_message(&reader, &message);
     }
     int err = verdict(&reader);
-    if (err != RC_OK || has_origin != (origin != 0))
+    if (err != RC_OK || has_origin != (origin != 0) || share.len > UINT16_MAX)
         return RC_ERR_CORRUPT;
     ret->origin = origin;
     ret->origin_number = origin_number;
@@ -215,6 +227,7 @@ int rc_outgoing_record_get(struct rc_slice in, struct rc_outgoing_record *ret)
     ret->qos = qos;
     ret->retain = (flags & FLAG_RETAIN) != 0;
     ret->message = message;
+    ret->share = share;
     ret->ids_count = ids_count;
     for (uint32_t i = 0; i < ids_count; i++)
         ret->ids[i] = rc_load_u32(ids.ptr + i * sizeof(uint32_t));

@@ -49,6 +49,7 @@ struct rc_outgoing_record {
     bool is_released;
     uint8_t qos;
     bool retain;
+    struct rc_slice share; /* the whole filter of the shared subscription that it came through; empty: none */
     uint32_t ids_count;
     uint32_t ids[RC_RECORD_IDS_MAX];
     struct rc_message_record message;

@@ -80,10 +80,11 @@ static int read_meta(struct rc_session_store *store, MDB_txn *txn, struct rc_err
                             "%s: the session store is damaged; move it away to start without the sessions "
                             "and retained messages in it",
                             store->dir);
-    if (rc_load_u32(body.ptr) != RC_SESSION_STORE_VERSION)
+    uint32_t version = rc_load_u32(body.ptr);
+    if (version == 0 || version > RC_SESSION_STORE_VERSION)
         return rc_error_set(error, RC_ERR_VERSION,
                             "%s: the session store is of version %u, this program knows version %d",
-                            store->dir, rc_load_u32(body.ptr), RC_SESSION_STORE_VERSION);
+                            store->dir, version, RC_SESSION_STORE_VERSION);
     store->epoch = rc_load_u64(body.ptr + 4);
     store->last_alive_ms = (int64_t)rc_load_u64(body.ptr + 12);
     return RC_OK;

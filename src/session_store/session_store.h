@@ -18,7 +18,7 @@
 #include "session_store/session_record.h"
 
 enum {
-    RC_SESSION_STORE_VERSION = 1,                /* of keys and values; another one is refused */
+    RC_SESSION_STORE_VERSION = 2, /* of keys and values; 1, without shared names, is read, others refused */
     RC_SESSION_TRANSACTION_BYTES_MAX = 64 << 20, /* of operations; more go into several */
     RC_SESSION_RETRY_MS = 1000,
     RC_SESSION_TOMBSTONE_MS = 10 * 1000, /* far longer than mail between shards takes */

@@ -183,6 +183,27 @@ static void put_outgoing(struct rc_session_batch *batch, uint64_t session, uint6
     assert_int_equal(rc_session_batch_put_outgoing(batch, session, seq, &record), 0);
 }
 
+/* As version 1 of the store wrote it: it knew no shared names. */
+static const uint8_t old_outgoing[] = {0, 1, 0, 0, 0, 0,   1, 0, 0, 0, 0,   0, 0, 0, 0,
+                                       0, 0, 0, 0, 1, 't', 0, 0, 0, 1, 'p', 0, 0, 0, 0};
+
+static void a_messages_shared_subscription_is_kept_and_may_be_missing(void **state)
+{
+    static struct rc_outgoing_record record, got;
+    struct rc_buf out;
+    assert_int_equal(rc_outgoing_record_get(rc_slice(old_outgoing, sizeof(old_outgoing)), &got), 0);
+    assert_int_equal(got.share.len, 0);
+    assert_true(rc_slice_eq_str(got.message.payload, "p"));
+    rc_buf_init(&out, 1000);
+    record = got;
+    record.share = rc_slice_str("$share/g/t");
+    assert_int_equal(rc_outgoing_record_put(&out, &record), 0);
+    assert_int_equal(rc_outgoing_record_get(rc_buf_slice(&out), &got), 0);
+    assert_true(rc_slice_eq_str(got.share, "$share/g/t"));
+    assert_true(rc_slice_eq_str(got.message.topic, "t"));
+    rc_buf_free(&out);
+}
+
 static void put_retained(struct rc_session_batch *batch, uint64_t epoch, uint64_t stamp, const char *payload)
 {
     struct rc_retained_record record = {.epoch = epoch, .stamp = stamp, .instance = rc_slice_str("inst")};
@@ -419,6 +440,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_reported_is_there_after_reopening, setup, teardown),
         cmocka_unit_test_setup_teardown(a_session_ends_with_all_that_it_has_and_no_other, setup, teardown),
+        cmocka_unit_test(a_messages_shared_subscription_is_kept_and_may_be_missing),
         cmocka_unit_test_setup_teardown(a_message_counts_when_its_publishers_packet_id_is_there, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_a_publisher_left_behind_stays_when_its_session_ends, setup,

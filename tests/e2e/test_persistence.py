@@ -165,6 +165,45 @@ def test_a_full_store_refuses_and_keeps_what_it_took(server):
     subscriber.close()
 
 
+# ---- shared subscriptions ----
+
+def test_members_that_are_away_after_a_restart_hold_what_nobody_else_can_take(server):
+    names = [f"member-{i}" for i in range(40)]
+    for name in names:
+        member = Client(server, name, clean=False, expiry=3600)
+        member.subscribe("$share/g/many", 1)
+        member.close()
+    restart(server)
+    publisher = Client(server, "pub")
+    for i in range(20):
+        assert publisher.publish("many", str(i), 1) == 0
+    publisher.close()
+    members = [Client(server, name, clean=False, expiry=3600) for name in names]
+    deadline = time.monotonic() + WAIT
+    while sum(member.messages.qsize() for member in members) < 20 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    got = [int(member.messages.get().payload) for member in members for _ in range(member.messages.qsize())]
+    for member in members:
+        member.close()
+    assert sorted(got) == list(range(20))
+
+
+def test_what_an_absent_member_has_goes_to_others_when_its_session_ends_after_a_restart(server):
+    absent = Client(server, "absent", clean=False, expiry=3600)
+    absent.subscribe("$share/g/back", 1)
+    absent.close()
+    publisher = Client(server, "pub")
+    for i in range(3):
+        assert publisher.publish("back", str(i), 1) == 0
+    publisher.close()
+    restart(server)
+    worker = Client(server, "worker")
+    worker.subscribe("$share/g/back", 1)
+    Client(server, "absent").close()  # a clean start: its session ends
+    assert worker.texts(3) == ["0", "1", "2"]
+    worker.close()
+
+
 # ---- killed at any moment ----
 
 VERSIONS = (V311, V5, V311)

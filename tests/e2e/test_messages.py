@@ -40,12 +40,14 @@ def properties(packet, **values):
 
 
 class Client:
-    def __init__(self, server, client_id, version=V5, clean=True, expiry=0, manual=False, **connect):
+    def __init__(self, server, client_id, version=V5, clean=True, expiry=0, manual=False, will=None, **connect):
         more = {"clean_session": clean} if version != V5 else {}
         self.version = version
         self.paho = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=version, manual_ack=manual, **more)
         self.paho.reconnect_delay_set(3600, 3600)
-        self.messages, self.connacks, self.subacks, self.acks, self.ends = (queue.Queue() for _ in range(5))
+        if will:
+            self.paho.will_set(*will)
+        self.messages, self.connacks, self.subacks, self.acks, self.ends = (self.queue() for _ in range(5))
         self.paho.on_connect = lambda c, u, flags, reason, props: self.connacks.put((flags, reason.value))
         self.paho.on_disconnect = lambda c, u, flags, reason, props: self.ends.put(reason.value)
         self.paho.on_subscribe = lambda c, u, mid, reasons, props: self.subacks.put([r.value for r in reasons])
@@ -59,6 +61,9 @@ class Client:
         self.paho.connect("127.0.0.1", server.mqtt_port, 60, **start)
         self.paho.loop_start()
         self.flags, self.code = self.connacks.get(timeout=WAIT)
+
+    def queue(self):
+        return queue.Queue()
 
     def subscribe(self, filter, qos=0, id=None, **options):
         if self.version == V5:

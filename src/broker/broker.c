@@ -104,6 +104,16 @@ static void on_turn_end(struct rc_hook *hook)
     broker->opening_ns = 0;
 }
 
+/* Every shard drops its replica by itself; one of them tells the store and counts. */
+static void on_retained_expired(struct rc_slice instance, struct rc_publication *publication, void *arg)
+{
+    struct rc_broker *broker = arg;
+    if (publication->stamp % broker->options.shards != broker->options.shard)
+        return;
+    RC_COUNT(&broker->counters, retained_expired);
+    rc_persist_retained_expired(broker, instance, publication);
+}
+
 static void on_sweep(struct rc_timer *timer)
 {
     struct rc_broker *broker = rc_container_of(timer, struct rc_broker, sweep);
@@ -111,7 +121,7 @@ static void on_sweep(struct rc_timer *timer)
     rc_inflow_retry(broker);
     rc_wills_retry(broker);
     rc_forward_sweep(broker);
-    rc_retained_sweep(&broker->retained, rc_loop_now_ms(broker->options.loop));
+    rc_retained_sweep(&broker->retained, rc_loop_now_ms(broker->options.loop), on_retained_expired, broker);
     rc_timer_start(broker->options.loop, timer, RC_SWEEP_MS);
 }
 
@@ -160,6 +170,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     rc_subscriptions_init(&broker->subscriptions);
     rc_retained_init(&broker->retained);
     rc_shares_init(&broker->shares);
+    rc_held_init(&broker->held);
     rc_persist_init(broker, options->sessions);
     broker->sweep.on_due = on_sweep;
     rc_timer_start(options->loop, &broker->sweep, RC_SWEEP_MS);
@@ -188,6 +199,7 @@ void rc_broker_destroy(struct rc_broker *broker)
     rc_subscriptions_free(&broker->subscriptions);
     rc_retained_free(&broker->retained);
     rc_shares_free(&broker->shares);
+    rc_held_free(&broker->held);
     rc_forward_free(broker);
     rc_persist_free(broker);
     rc_outflow_free(&broker->outflow);

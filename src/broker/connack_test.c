@@ -100,8 +100,9 @@ static void test_connack_tells_a_session_expiry_that_is_not_the_clients(void **s
     } cases[] = {
         {"\x11\x00\x00\x00\x00", UINT32_MAX}, /* 0 is given as 0 */
         {"\x11\x00\x00\x00\x01", 600},        /* the product has no shorter one */
-        {"\x11\x00\x00\x02\x58", UINT32_MAX},
-        {"\x11\xff\xff\xff\xff", UINT32_MAX},
+        {"\x11\x00\x00\x02\x58", UINT32_MAX}, {"\x11\x00\x03\xf4\x80", UINT32_MAX}, /* three days */
+        {"\x11\x00\x03\xf4\x81", 259200},                                           /* and no more */
+        {"\x11\xff\xff\xff\xff", 259200},                                           /* nor for ever */
     };
     struct test_server server = {.shards = 1};
     test_server_start(&server);

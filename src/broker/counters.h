@@ -48,12 +48,14 @@
     X(dropped_expired, "messages dropped: expired before they could be sent")                                \
     X(dropped_revoked, "messages dropped: their receiver lost the right to read them while it was away")     \
     X(dropped_too_large, "messages dropped: larger than the client takes")                                   \
+    X(retained_expired, "retained messages that have expired")                                               \
     X(retained_refused, "messages refused: no room for another retained one")                                \
     X(publishes_refused, "PUBLISH packets refused: not authorized")                                          \
     X(payload_too_large, "clients closed: a payload above the limit")                                        \
     X(shared_groups, "groups of shared subscriptions")                                                       \
     X(dropped_shared, "messages dropped: no member of a shared subscription could take them")                \
-    X(dropped_forward, "messages dropped: another shard was too far behind")                                 \
+    X(dropped_forward, "QoS 0 messages dropped: another shard was too far behind")                           \
+    X(refused_forward, "QoS 1 and 2 messages refused: another shard was too far behind")                     \
     X(subscriptions_refused, "subscriptions refused: the limit of the client, or an invalid filter")         \
     X(sessions_dropped, "sessions of absent clients dropped: the limit")                                     \
     X(sessions_expired, "sessions of absent clients that have expired")                                      \

@@ -12,7 +12,9 @@ enum outgoing_state {
 
 struct outgoing {
     struct outgoing *next; /* in the line */
-    uint64_t seq;          /* its place among the session's; names it in the store, and its packet id */
+    struct rc_list aged;   /* among what waits in the instance; linked while in the line */
+    struct rc_delivery *delivery;
+    uint64_t seq; /* its place among the session's; names it in the store, and its packet id */
     struct rc_publication *publication;
     struct rc_share_name *share; /* NULL: a plain subscription */
     uint16_t packet_id, ids_count;
@@ -27,6 +29,7 @@ struct outgoing {
 struct rc_delivery {
     struct rc_broker *broker;
     struct rc_session *session;
+    struct rc_held *held;          /* of its instance */
     struct outgoing *first, *last; /* the line */
     struct outgoing **inflight;    /* in the order sent, from the front */
     uint32_t waiting_count, inflight_count, inflight_cap, incoming_count, incoming_cap;
@@ -41,6 +44,7 @@ static struct rc_delivery *delivery_of(struct rc_broker *broker, struct rc_sessi
         session->delivery = rc_new(struct rc_delivery);
         session->delivery->broker = broker;
         session->delivery->session = session;
+        session->delivery->held = rc_held_of(&broker->held, rc_session_instance(session));
     }
     return session->delivery;
 }
@@ -82,6 +86,8 @@ static uint16_t packet_id_of(uint64_t seq)
 static struct outgoing *outgoing_create(struct rc_delivery *delivery, const struct rc_copy *copy)
 {
     struct outgoing *out = rc_calloc(1, sizeof(*out) + copy->ids_count * sizeof(out->ids[0]));
+    rc_list_init(&out->aged);
+    out->delivery = delivery;
     out->publication = rc_publication_ref(copy->publication);
     out->share = rc_share_name_ref(copy->share);
     out->seq = delivery->next_seq++;
@@ -119,16 +125,47 @@ static void outgoing_end(struct rc_delivery *delivery, struct outgoing *out)
     outgoing_free(delivery->broker, out);
 }
 
+/* It leaves the line. */
+static void count_out(struct outgoing *out)
+{
+    struct rc_delivery *delivery = out->delivery;
+    size_t cost = cost_of(out);
+    out->next = NULL;
+    rc_list_remove(&out->aged);
+    delivery->held->count--;
+    delivery->held->bytes -= cost;
+    delivery->waiting_count--;
+    delivery->waiting_bytes -= cost;
+}
+
 static struct outgoing *take_first(struct rc_delivery *delivery)
 {
     struct outgoing *out = delivery->first;
     delivery->first = out->next;
     if (delivery->first == NULL)
         delivery->last = NULL;
-    out->next = NULL;
-    delivery->waiting_count--;
-    delivery->waiting_bytes -= cost_of(out);
+    count_out(out);
     return out;
+}
+
+/* Takes those out of the line that are not to stay, in their order. */
+static struct outgoing *take_out(struct rc_delivery *delivery,
+                                 bool (*stays)(const struct outgoing *out, void *arg), void *arg)
+{
+    struct outgoing *taken = NULL, **end = &taken, **link = &delivery->first;
+    delivery->last = NULL;
+    for (struct outgoing *out; (out = *link) != NULL;) {
+        if (stays(out, arg)) {
+            delivery->last = out;
+            link = &out->next;
+            continue;
+        }
+        *link = out->next;
+        count_out(out);
+        *end = out;
+        end = &out->next;
+    }
+    return taken;
 }
 
 static void put_last(struct rc_delivery *delivery, struct outgoing *out)
@@ -138,6 +175,9 @@ static void put_last(struct rc_delivery *delivery, struct outgoing *out)
     else
         delivery->first = out;
     delivery->last = out;
+    rc_list_push_back(&delivery->held->waiting, &out->aged);
+    delivery->held->count++;
+    delivery->held->bytes += cost_of(out);
     delivery->waiting_count++;
     delivery->waiting_bytes += cost_of(out);
 }
@@ -277,19 +317,59 @@ static void send_qos0(struct rc_broker *broker, struct rc_session *session, cons
         rc_trace_step(broker, session, copy->publication, RC_TRACE_SUB);
 }
 
-/* The session's oldest go when it holds too many, or when all sessions of the shard hold too much. */
+/* The oldest message that waits goes: false when none does. Its session may be another one. */
+static bool drop_oldest(struct rc_held *held, const struct rc_delivery *for_whom)
+{
+    if (held == NULL || rc_list_is_empty(&held->waiting))
+        return false;
+    /* The instance's oldest is the oldest of its session. */
+    struct outgoing *out = rc_container_of(held->waiting.next, struct outgoing, aged);
+    struct rc_delivery *delivery = out->delivery;
+    RC_COUNT(&delivery->broker->counters, dropped_queue);
+    outgoing_end(delivery, take_first(delivery));
+    if (delivery != for_whom)
+        free_if_idle(delivery->session);
+    return true;
+}
+
+/* A shard has its part of what the instance may hold. */
+static bool is_instance_full(const struct rc_delivery *delivery, const struct rc_limits *limits, size_t cost)
+{
+    uint32_t shards = delivery->broker->options.shards;
+    const struct rc_held *held = delivery->held;
+    return (limits->queued_all_max > 0 && held->count >= (limits->queued_all_max + shards - 1) / shards) ||
+           (limits->queued_all_bytes_max > 0 && held->bytes + cost > limits->queued_all_bytes_max / shards);
+}
+
 static bool make_room(struct rc_delivery *delivery, const struct rc_limits *limits, size_t cost)
 {
     struct rc_broker *broker = delivery->broker;
     while (delivery->waiting_count >= limits->queued_max ||
-           delivery->waiting_bytes + cost > limits->queued_bytes_max ||
-           broker->queued_bytes + cost > broker->options.max_queued_bytes) {
-        RC_COUNT(&broker->counters, dropped_queue);
+           delivery->waiting_bytes + cost > limits->queued_bytes_max) {
         if (delivery->first == NULL)
             return false;
+        RC_COUNT(&broker->counters, dropped_queue);
         outgoing_end(delivery, take_first(delivery));
     }
+    while (is_instance_full(delivery, limits, cost))
+        if (!drop_oldest(delivery->held, delivery))
+            return false;
+    while (broker->queued_bytes + cost > broker->options.max_queued_bytes)
+        if (!drop_oldest(rc_held_largest(&broker->held), delivery))
+            return false;
     return true;
+}
+
+/* The session's oldest go when it holds too many, then the instance's, then those of the instance that has
+ * the most. False, counted, and for the publisher to hear, when nothing is left that could go. */
+static bool has_room(struct rc_delivery *delivery, size_t cost)
+{
+    struct rc_broker *broker = delivery->broker;
+    if (make_room(delivery, limits_of(broker, delivery->session), cost))
+        return true;
+    RC_COUNT(&broker->counters, dropped_queue);
+    broker->was_full = true;
+    return false;
 }
 
 void rc_delivery_send(struct rc_broker *broker, struct rc_session *session, const struct rc_copy *copy)
@@ -308,7 +388,7 @@ void rc_delivery_send(struct rc_broker *broker, struct rc_session *session, cons
                         delivery->inflight_count < window_of(broker, session);
     size_t cost = sizeof(struct outgoing) + copy->ids_count * sizeof(copy->ids[0]) +
                   rc_publication_size(copy->publication);
-    if (goes_at_once || make_room(delivery, limits_of(broker, session), cost)) {
+    if (goes_at_once || has_room(delivery, cost)) {
         struct outgoing *out = outgoing_create(delivery, copy);
         out->is_late = !is_online(session);
         rc_persist_outgoing(broker, session, out->seq, copy);
@@ -332,18 +412,26 @@ void rc_delivery_resume(struct rc_session *session)
     free_if_idle(session);
 }
 
+struct keeping {
+    bool (*is_kept)(const struct rc_publication *publication, void *arg);
+    void *arg;
+};
+
+static bool is_kept(const struct outgoing *out, void *arg)
+{
+    const struct keeping *keeping = arg;
+    return keeping->is_kept(out->publication, keeping->arg);
+}
+
 void rc_delivery_keep_only(struct rc_session *session,
-                           bool (*is_kept)(const struct rc_publication *publication, void *arg), void *arg)
+                           bool (*is_wanted)(const struct rc_publication *publication, void *arg), void *arg)
 {
     struct rc_delivery *delivery = session->delivery;
+    struct keeping keeping = {is_wanted, arg};
     if (delivery == NULL)
         return;
-    for (uint32_t left = delivery->waiting_count; left > 0; left--) {
-        struct outgoing *out = take_first(delivery);
-        if (is_kept(out->publication, arg)) {
-            put_last(delivery, out);
-            continue;
-        }
+    for (struct outgoing *out = take_out(delivery, is_kept, &keeping), *next; out != NULL; out = next) {
+        next = out->next;
         RC_COUNT(&delivery->broker->counters, dropped_revoked);
         outgoing_end(delivery, out);
     }
@@ -352,20 +440,17 @@ void rc_delivery_keep_only(struct rc_session *session,
 
 /* ---- shared subscriptions ---- */
 
-/* Takes those that came through shared subscriptions out of the line; the order of the others stays. */
+static bool is_plain(const struct outgoing *out, void *arg)
+{
+    return out->share == NULL;
+}
+
+/* Takes those that came through shared subscriptions out of the line. */
 static struct outgoing *take_shared(struct rc_delivery *delivery)
 {
-    struct outgoing *taken = NULL, **end = &taken;
-    for (uint32_t left = delivery->waiting_count; left > 0; left--) {
-        struct outgoing *out = take_first(delivery);
-        if (out->share == NULL) {
-            put_last(delivery, out);
-            continue;
-        }
+    struct outgoing *taken = take_out(delivery, is_plain, NULL);
+    for (const struct outgoing *out = taken; out != NULL; out = out->next)
         rc_persist_end_outgoing(delivery->broker, delivery->session, out->seq);
-        *end = out;
-        end = &out->next;
-    }
     return taken;
 }
 
@@ -530,7 +615,7 @@ void rc_delivery_restore(struct rc_broker *broker, struct rc_session *session,
         if (stored->is_released)
             let_go_of_message(delivery, out);
         add_inflight(delivery, out);
-    } else if (make_room(delivery, limits_of(broker, session), cost_of(out))) {
+    } else if (has_room(delivery, cost_of(out))) {
         put_last(delivery, out);
     } else {
         outgoing_end(delivery, out);

@@ -1,4 +1,5 @@
 /* Messages between clients: who gets what, in what order, and how often. */
+#include "broker/private.h"
 #include "broker/test_server.h"
 
 /* "<topic>=<payload> <qos>[d]" of the next PUBLISH, acknowledged; other packets are passed over. */
@@ -298,16 +299,46 @@ static void test_all_sessions_together_hold_so_much_and_no_more(void **state)
     publish(other, "top/3", "online", 1); /* the absent do not starve who is there */
     assert_string_equal(next_message(here), "top/3=online 1");
     close(here);
-    publish(other, "top/2", payload, 1); /* it has nothing to give up */
+    publish(other, "top/2", payload, 1); /* another session's oldest goes for it */
     assert_int_equal(TEST_COUNTER(&server, dropped_queue), 7);
     second = client(&server, "GID_test@@@2", true, NULL);
+    assert_int_equal(next_message(second)[6], '9');
     assert_quiet(second);
     first = client(&server, "GID_test@@@1", true, NULL);
-    for (int i = 6; i < 10; i++)
+    for (int i = 7; i < 10; i++)
         assert_int_equal(next_message(first)[6], '0' + i);
     assert_quiet(first); /* all are acknowledged: there is room again */
     publish(other, "top/2", "fits", 1);
     assert_string_equal(next_message(second), "top/2=fits 1");
+    close(first);
+    close(second);
+    close(other);
+    end(&server);
+}
+
+static void test_the_oldest_of_the_instance_goes_when_it_has_too_many(void **state)
+{
+    struct test_server server = {.shards = 1, .queued_all_max = 3};
+    test_server_start(&server);
+    int other = client(&server, "GID_test@@@b", false, NULL);
+    for (int i = 0; i < 2; i++) {
+        int fd = client(&server, i == 0 ? "GID_test@@@0" : "GID_test@@@1", true, NULL);
+        subscribe(fd, i == 0 ? "top/0" : "top/1", 1);
+        close(fd);
+    }
+    TEST_WAIT(TEST_COUNTER(&server, connection_lost) == 2);
+    for (int i = 0; i < 5; i++) {
+        char payload[2] = {(char)('0' + i)};
+        publish(other, i % 2 == 0 ? "top/0" : "top/1", payload, 1);
+    }
+    assert_int_equal(TEST_COUNTER(&server, dropped_queue), 2);
+    int first = client(&server, "GID_test@@@0", true, NULL);
+    assert_string_equal(next_message(first), "top/0=2 1");
+    assert_string_equal(next_message(first), "top/0=4 1");
+    assert_quiet(first);
+    int second = client(&server, "GID_test@@@1", true, NULL);
+    assert_string_equal(next_message(second), "top/1=3 1");
+    assert_quiet(second);
     close(first);
     close(second);
     close(other);
@@ -340,6 +371,64 @@ static void test_only_puback_says_that_nobody_has_subscribed(void **state)
     end(&server);
 }
 
+/* One that is larger than all room that there is. */
+static void test_a_publisher_hears_that_nothing_can_be_held(void **state)
+{
+    struct test_server server = {.shards = 1, .is_standard = true, .max_queued_bytes = 100};
+    test_server_start(&server);
+    int absent = client(&server, "GID_test@@@a", true, NULL);
+    subscribe(absent, "n/x", 1);
+    close(absent);
+    TEST_WAIT(TEST_COUNTER(&server, connection_lost) == 1);
+    int new = test_client_v5(&server, &(struct test_login){.client_id = "GID_test@@@new"});
+    int old = client(&server, "GID_test@@@old", false, NULL);
+    assert_answer(new, TEST_BYTES("\x32\x09\0\3n/x\0\2\0!"), TEST_BYTES("\x40\3\0\2\x97"));
+    assert_answer(new, TEST_BYTES("\x34\x09\0\3n/x\0\3\0!"), TEST_BYTES("\x50\3\0\3\x97"));
+    assert_int_equal(send(old, "\x32\x08\0\3n/x\0\2!", 10, MSG_NOSIGNAL), 10);
+    assert_true(test_wait_closed(old));
+    assert_int_equal(TEST_COUNTER(&server, dropped_queue), 3);
+    close(old);
+    close(new);
+    end(&server);
+}
+
+static void set_behind(struct test_server *server, uint32_t by)
+{
+    for (uint32_t i = 0; i < server->shards; i++)
+        atomic_store(&server->brokers[i]->forwards_in, by);
+}
+
+/* An acknowledgement is a promise, so what another shard cannot take now gets none. */
+static void test_a_publisher_hears_that_another_shard_is_behind(void **state)
+{
+    struct test_server server = {.shards = 2, .is_standard = true};
+    int subscribers[8];
+    test_server_start(&server);
+    for (int i = 0; i < 8; i++) { /* on both shards */
+        char id[32];
+        snprintf(id, sizeof(id), "GID_test@@@s%d", i);
+        subscribers[i] = client(&server, id, false, NULL);
+        subscribe(subscribers[i], "n/x", 1);
+    }
+    int new = test_client_v5(&server, &(struct test_login){.client_id = "GID_test@@@new"});
+    int old = client(&server, "GID_test@@@old", false, NULL);
+    set_behind(&server, RC_BROKER_FORWARDS_MAX);
+    assert_answer(new, TEST_BYTES("\x32\x09\0\3n/x\0\2\0!"), TEST_BYTES("\x40\3\0\2\x97"));
+    assert_answer(new, TEST_BYTES("\x34\x09\0\3n/x\0\3\0!"), TEST_BYTES("\x50\3\0\3\x97"));
+    assert_int_equal(send(old, "\x32\x08\0\3n/x\0\2!", 10, MSG_NOSIGNAL), 10);
+    assert_true(test_wait_closed(old)); /* version 3.1.1 has no way to say it */
+    set_behind(&server, 0);
+    assert_answer(new, TEST_BYTES("\x32\x09\0\3n/x\0\2\0!"), TEST_BYTES("\x40\2\0\2"));
+    for (int i = 0; i < 8; i++) {
+        assert_string_equal(next_message(subscribers[i]), "n/x=! 1"); /* the one that was acknowledged */
+        assert_quiet(subscribers[i]);
+        close(subscribers[i]);
+    }
+    close(old);
+    close(new);
+    end(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +439,9 @@ int main(void)
         cmocka_unit_test(test_packets_sent_ahead_of_connack_take_effect_once),
         cmocka_unit_test(test_a_message_at_quality_2_is_routed_once_however_often_it_is_sent),
         cmocka_unit_test(test_only_puback_says_that_nobody_has_subscribed),
+        cmocka_unit_test(test_the_oldest_of_the_instance_goes_when_it_has_too_many),
+        cmocka_unit_test(test_a_publisher_hears_that_nothing_can_be_held),
+        cmocka_unit_test(test_a_publisher_hears_that_another_shard_is_behind),
         cmocka_unit_test(test_a_client_has_its_30_subscriptions_and_no_more),
         cmocka_unit_test(test_the_oldest_message_goes_when_an_absent_clients_queue_is_full),
         cmocka_unit_test(test_all_sessions_together_hold_so_much_and_no_more),

@@ -105,22 +105,20 @@ static struct rc_parcel **place_for(struct rc_broker *from, struct rc_broker *to
     return place;
 }
 
-static bool has_room(struct rc_broker *from, struct rc_broker *to, const struct rc_publication *publication)
+bool rc_forward_has_room(struct rc_broker *to)
 {
-    if (publication->stamp != 0 ||
-        atomic_load_explicit(&to->forwards_in, memory_order_relaxed) < RC_BROKER_FORWARDS_MAX)
-        return true;
-    RC_COUNT(&from->counters, dropped_forward);
-    rc_log_error("mqtt", "messages dropped: shard %u is %d publishes behind", to->options.shard,
-                 RC_BROKER_FORWARDS_MAX);
-    return false;
+    return atomic_load_explicit(&to->forwards_in, memory_order_relaxed) < RC_BROKER_FORWARDS_MAX;
 }
 
 void rc_forward(struct rc_broker *from, struct rc_broker *to, struct rc_slice instance,
                 struct rc_publication *publication)
 {
-    if (!has_room(from, to, publication))
+    if (publication->qos == 0 && publication->stamp == 0 && !rc_forward_has_room(to)) {
+        RC_COUNT(&from->counters, dropped_forward);
+        rc_log_error("mqtt", "messages dropped: shard %u is %d publishes behind", to->options.shard,
+                     RC_BROKER_FORWARDS_MAX);
         return;
+    }
     struct rc_parcel **place = place_for(from, to);
     struct forward *forward = &(*place)->forwards[(*place)->count++];
     forward->publication = rc_publication_ref(publication);

@@ -10,10 +10,12 @@
 struct rc_broker;
 struct rc_publication;
 
+/* Whether that shard keeps up: it is less than RC_BROKER_FORWARDS_MAX publications behind. */
+bool rc_forward_has_room(struct rc_broker *to);
 /*
- * Puts it into the parcel for that shard, which delivers it with rc_route_arrived. When that shard is
- * RC_BROKER_FORWARDS_MAX behind it is dropped, counted and told; retained ones never are, since each shard
- * must have them, and their publishers are few or refused.
+ * Puts it into the parcel for that shard, which delivers it with rc_route_arrived. When that shard is too far
+ * behind one at QoS 0 is dropped, counted and told; of the others the publisher has asked
+ * rc_forward_has_room. Retained ones never are, since each shard must have them.
  */
 void rc_forward(struct rc_broker *from, struct rc_broker *to, struct rc_slice instance,
                 struct rc_publication *publication);

@@ -68,7 +68,10 @@ static bool publish(struct rc_broker *broker, struct rc_inflow *inflow)
         if (!deliver_p2p(broker, instance, inflow, &packet, client_id))
             return end(inflow, RC_INFLOW_NO_CLIENT);
     } else {
-        rc_route(broker, instance, &packet, NULL);
+        if (rc_route(broker, instance, &packet, NULL) == RC_ROUTED_LATER) {
+            broker->outflow.was_refused = false; /* no client is to be told */
+            return false;
+        }
     }
     rc_persist_wait(broker, &inflow->waiter, marks);
     return true;

@@ -30,7 +30,7 @@ struct rc_outflow {
     uint16_t counter;
     uint64_t told_ms;
     bool has_id;
-    bool was_refused; /* the last message */
+    bool was_refused; /* the last message, here or for a shard that is behind (routing.c) */
 };
 
 enum rc_outflow_result {

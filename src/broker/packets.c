@@ -123,7 +123,7 @@ static uint8_t publish_or_refuse(struct rc_conn *conn, enum rc_access_result acc
     }
     switch (rc_route(conn->broker, instance, publish, conn->session)) {
     case RC_ROUTED_FULL:
-    case RC_ROUTED_LOG_FULL:
+    case RC_ROUTED_LATER:
         return RC_MQTT_QUOTA_EXCEEDED;
     case RC_ROUTED_TO_NOBODY:
         return RC_MQTT_NO_MATCHING_SUBSCRIBERS;

@@ -218,3 +218,17 @@ void rc_persist_retained(struct rc_broker *broker, struct rc_slice instance,
     };
     note(broker, NULL, rc_session_batch_put_retained(rc_persist_batch(broker), &record));
 }
+
+void rc_persist_retained_expired(struct rc_broker *broker, struct rc_slice instance,
+                                 struct rc_publication *publication)
+{
+    if (broker->persist.store == NULL)
+        return;
+    struct rc_retained_record record = {
+        .epoch = rc_session_store_epoch(broker->persist.store),
+        .stamp = publication->stamp + 1, /* newer than itself, older than whatever came after it */
+        .instance = instance,
+        .message = {.topic = rc_publication_topic(publication), .qos = publication->qos, .retain = true},
+    };
+    note(broker, NULL, rc_session_batch_put_retained(rc_persist_batch(broker), &record));
+}

@@ -119,5 +119,8 @@ void rc_persist_hold(struct rc_broker *broker, struct rc_session *session);
 void rc_persist_end_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id);
 void rc_persist_retained(struct rc_broker *broker, struct rc_slice instance,
                          struct rc_publication *publication);
+/* It has expired: deleted, unless a newer one of that topic is there. */
+void rc_persist_retained_expired(struct rc_broker *broker, struct rc_slice instance,
+                                 struct rc_publication *publication);
 
 #endif

@@ -6,6 +6,7 @@
 #include "broker/access.h"
 #include "broker/broker.h"
 #include "broker/delivery.h"
+#include "broker/held.h"
 #include "broker/identity.h"
 #include "broker/inflow.h"
 #include "broker/outflow.h"
@@ -140,6 +141,8 @@ struct rc_broker {
     _Atomic(struct rc_parcel *) returned; /* delivered by others */
     struct rc_publication_pool publications;
     size_t queued_bytes; /* of messages that sessions hold, waiting or under way */
+    struct rc_map held;  /* struct rc_held: those that wait, by instance */
+    bool was_full;       /* a session could not hold the last message that was routed */
     struct rc_retained retained;
     struct rc_persist persist;
     struct rc_shares shares;

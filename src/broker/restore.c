@@ -151,7 +151,7 @@ static int on_incoming(void *arg, uint64_t id, uint16_t packet_id)
     return RC_OK;
 }
 
-/* Every shard has all of them. */
+/* Every shard has all of them. Those that expired while there was no server are deleted. */
 static int on_retained(void *arg, const struct rc_retained_record *record)
 {
     struct restoring *restoring = arg;
@@ -160,11 +160,17 @@ static int on_retained(void *arg, const struct rc_retained_record *record)
         return RC_ERR_CORRUPT;
     struct rc_publication *publication = publication_of(restoring, first, &record->message);
     publication->stamp = 1; /* older than whatever is published from now on */
-    for (uint32_t i = 0; i < restoring->shards; i++)
+    bool is_over = rc_publication_is_expired(publication, rc_loop_now_ms(first->options.loop));
+    for (uint32_t i = 0; i < restoring->shards && !is_over; i++)
         rc_retained_set(&restoring->brokers[i]->retained, record->instance, publication,
                         rc_loop_now_ms(first->options.loop));
+    if (is_over) {
+        RC_COUNT(&first->counters, retained_expired);
+        rc_persist_retained_expired(first, record->instance, publication);
+    } else {
+        restoring->retained++;
+    }
     rc_publication_unref(publication);
-    restoring->retained++;
     return RC_OK;
 }
 

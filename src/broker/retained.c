@@ -7,7 +7,7 @@ struct rc_retained_node {
     struct rc_retained_node *parent;
     struct rc_map children; /* by level */
     struct rc_publication *publication;
-    struct rc_list tombstone; /* linked while the publication is a deletion */
+    struct rc_list listed; /* among the tombstones or those that expire, if it is one of them */
     uint64_t deleted_ms;
     uint32_t level_len;
     char level[];
@@ -27,7 +27,7 @@ static struct rc_retained_node *make_node(struct rc_retained_node *parent, struc
     if (level.len > 0)
         memcpy(node->level, level.ptr, level.len);
     rc_map_init(&node->children, node_key);
-    rc_list_init(&node->tombstone);
+    rc_list_init(&node->listed);
     if (parent != NULL)
         rc_map_insert(&parent->children, node);
     return node;
@@ -37,6 +37,7 @@ void rc_retained_init(struct rc_retained *retained)
 {
     *retained = (struct rc_retained){.root = make_node(NULL, rc_slice(NULL, 0))};
     rc_list_init(&retained->tombstones);
+    rc_list_init(&retained->expiring);
 }
 
 /* ---- messages of a node ---- */
@@ -51,8 +52,12 @@ static void drop_message(struct rc_retained *retained, struct rc_retained_node *
     if (node->publication == NULL)
         return;
     if (is_deletion(node->publication)) {
-        rc_list_remove(&node->tombstone);
+        rc_list_remove(&node->listed);
     } else {
+        if (node->publication->expires_ms != 0) {
+            rc_list_remove(&node->listed);
+            retained->expiring_count--;
+        }
         retained->count--;
         retained->bytes -= rc_publication_size(node->publication);
     }
@@ -126,20 +131,56 @@ void rc_retained_set(struct rc_retained *retained, struct rc_slice instance,
     node->publication = rc_publication_ref(publication);
     if (is_deletion(publication)) {
         node->deleted_ms = now_ms;
-        rc_list_push_back(&retained->tombstones, &node->tombstone);
+        rc_list_push_back(&retained->tombstones, &node->listed);
     } else {
+        if (publication->expires_ms != 0) {
+            rc_list_push_back(&retained->expiring, &node->listed);
+            retained->expiring_count++;
+        }
         retained->count++;
         retained->bytes += rc_publication_size(publication);
     }
 }
 
-void rc_retained_sweep(struct rc_retained *retained, uint64_t now_ms)
+/* ---- sweeping ---- */
+
+static void forget_tombstones(struct rc_retained *retained, uint64_t now_ms)
 {
     while (!rc_list_is_empty(&retained->tombstones)) {
         struct rc_retained_node *node =
-            rc_container_of(retained->tombstones.next, struct rc_retained_node, tombstone);
+            rc_container_of(retained->tombstones.next, struct rc_retained_node, listed);
         if (now_ms - node->deleted_ms < RC_RETAINED_TOMBSTONE_MS)
             return;
+        drop_message(retained, node);
+        free_if_bare(node);
+    }
+}
+
+/* Of which instance it is: the level below the root. */
+static struct rc_slice instance_of(const struct rc_retained_node *node)
+{
+    while (node->parent->parent != NULL)
+        node = node->parent;
+    return node_key(node);
+}
+
+void rc_retained_sweep(struct rc_retained *retained, uint64_t now_ms,
+                       void (*on_expired)(struct rc_slice instance, struct rc_publication *publication,
+                                          void *arg),
+                       void *arg)
+{
+    uint32_t left =
+        retained->expiring_count < RC_RETAINED_SWEEP_MAX ? retained->expiring_count : RC_RETAINED_SWEEP_MAX;
+    forget_tombstones(retained, now_ms);
+    for (; left > 0; left--) {
+        struct rc_retained_node *node =
+            rc_container_of(retained->expiring.next, struct rc_retained_node, listed);
+        if (!rc_publication_is_expired(node->publication, now_ms)) {
+            rc_list_remove(&node->listed);
+            rc_list_push_back(&retained->expiring, &node->listed);
+            continue;
+        }
+        on_expired(instance_of(node), node->publication, arg);
         drop_message(retained, node);
         free_if_bare(node);
     }

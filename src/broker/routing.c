@@ -212,6 +212,39 @@ static bool route_to_all(struct rc_broker *broker, struct rc_slice instance,
 
 /* ---- publishing ---- */
 
+/* Whether all shards that it concerns keep up. What is retained goes to each of them in any case. */
+static bool can_arrive(const struct rc_broker *broker, struct rc_slice instance,
+                       const struct rc_publication *publication)
+{
+    struct rc_slice client_id;
+    uint32_t only = UINT32_MAX;
+    if (publication->stamp != 0)
+        return true;
+    if (publication->is_p2p) {
+        rc_access_split_p2p(rc_publication_topic(publication), &client_id);
+        only = rc_broker_shard_of(instance, client_id, broker->options.shards);
+    }
+    for (uint32_t i = 0; i < broker->options.shards; i++) {
+        struct rc_broker *to = broker->options.brokers[i];
+        bool is_concerned = only == UINT32_MAX ? may_concern(to, publication) : only == i;
+        if (i != broker->options.shard && is_concerned && !rc_forward_has_room(to))
+            return false;
+    }
+    return true;
+}
+
+/* An acknowledgement is a promise: what cannot be handed on is not taken. Its publisher is told, and sends it
+ * again. */
+static bool is_promised(struct rc_broker *broker, struct rc_slice instance,
+                        const struct rc_publication *publication)
+{
+    if (publication->qos == 0 || can_arrive(broker, instance, publication))
+        return true;
+    RC_COUNT(&broker->counters, refused_forward);
+    broker->outflow.was_refused = true;
+    return false;
+}
+
 static uint64_t stamp_now(const struct rc_broker *broker)
 {
     return rc_clock_mono_ns() << SHARD_BITS | broker->options.shard;
@@ -239,6 +272,10 @@ enum rc_routed rc_route_named(struct rc_broker *broker, const struct rc_instance
     publication->retain = is_retained;
     publication->stamp = is_retained ? stamp_now(broker) : 0;
     publication->is_p2p = rc_access_p2p_target(instance, publish->topic, &client_id);
+    if (!is_promised(broker, instance->id, publication)) {
+        rc_publication_unref_to(&broker->publications, publication);
+        return RC_ROUTED_LATER;
+    }
     if (from != NULL && publish->qos == 2)
         rc_persist_origin(broker, from, publication);
     enum rc_outflow_result outflow =
@@ -247,15 +284,20 @@ enum rc_routed rc_route_named(struct rc_broker *broker, const struct rc_instance
                      : RC_OUTFLOW_NONE;
     if (outflow == RC_OUTFLOW_REFUSED && publish->qos > 0) { /* its publisher is told, and sends it again */
         rc_publication_unref_to(&broker->publications, publication);
-        return RC_ROUTED_LOG_FULL;
+        return RC_ROUTED_LATER;
     }
     if (publication->is_traced)
         rc_trace_published(broker, instance->id, publication, from);
     if (is_retained)
         rc_persist_retained(broker, instance->id, publication);
+    broker->was_full = false;
     bool is_wanted = publication->is_p2p ? route_p2p(broker, instance->id, publication)
                                          : route_to_all(broker, instance->id, publication);
     rc_publication_unref_to(&broker->publications, publication);
+    if (publish->qos > 0 && broker->was_full && from != NULL && from->conn != NULL) {
+        broker->outflow.was_refused = true;
+        return RC_ROUTED_FULL;
+    }
     return is_wanted || outflow == RC_OUTFLOW_TAKEN ? RC_ROUTED : RC_ROUTED_TO_NOBODY;
 }
 

@@ -14,8 +14,8 @@ struct rc_subscription;
 enum rc_routed {
     RC_ROUTED,
     RC_ROUTED_TO_NOBODY, /* nobody wants it, as far as this shard knows */
-    RC_ROUTED_FULL,      /* not published: no room for another retained message */
-    RC_ROUTED_LOG_FULL,  /* not published: an outflow rule has it, and the log takes nothing now */
+    RC_ROUTED_FULL,      /* no room for another retained message; or a session here could not hold it */
+    RC_ROUTED_LATER,     /* not published: the log, for an outflow rule, or another shard takes nothing now */
 };
 
 /*

@@ -111,7 +111,10 @@ static void on_absence(struct rc_timer *timer)
 
 uint32_t rc_session_expiry(const struct rc_limits *limits, uint32_t asked_s)
 {
-    return asked_s > 0 && asked_s < limits->session_expiry_min_s ? limits->session_expiry_min_s : asked_s;
+    uint64_t keep_s = limits->session_keep_ms / 1000;
+    uint32_t expiry_s =
+        asked_s > 0 && asked_s < limits->session_expiry_min_s ? limits->session_expiry_min_s : asked_s;
+    return expiry_s < keep_s ? expiry_s : (uint32_t)keep_s;
 }
 
 /* When `seconds` are over, of which `elapsed_ms` have passed. */

@@ -135,7 +135,7 @@ static bool publish(struct rc_broker *broker, const struct rc_will *will)
     if (rc_mqtt_props_decode(props, RC_MQTT_PUBLISH, &message.props, &reason) != RC_OK)
         return true; /* never happens: they were checked with the CONNECT */
     if (rc_publish_internal(broker, rc_session_instance(will->session), &message, will->session) ==
-        RC_ROUTED_LOG_FULL) {
+        RC_ROUTED_LATER) {
         broker->outflow.was_refused = false; /* no client is to be told */
         return false;
     }

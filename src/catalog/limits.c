@@ -13,6 +13,7 @@ static const struct rc_limits profiles[] = {
             .receive_max = 1024,
             .queued_max = 1000,
             .queued_bytes_max = 64u << 20,
+            .queued_all_max = 1000000,
             .session_keep_ms = RC_DAYS_MS(3),
             .session_expiry_min_s = 600,
             .client_id_max = 64,

@@ -27,7 +27,9 @@ struct rc_limits {
     uint32_t receive_max;          /* QoS 1 and 2 messages that a client may have unacknowledged towards us */
     uint32_t queued_max;           /* messages that wait in one session; the oldest goes */
     uint64_t queued_bytes_max;     /* ... and their bytes */
-    uint64_t session_keep_ms;      /* how long the session of an absent client of 3.x is kept */
+    uint32_t queued_all_max;       /* messages that wait in all sessions of the instance; 0: no limit */
+    uint64_t queued_all_bytes_max; /* ... and their bytes; 0: no limit */
+    uint64_t session_keep_ms;      /* how long the session of an absent client is kept, at most */
     uint32_t session_expiry_min_s; /* a shorter expiry, but 0, counts as this */
     uint32_t client_id_max;        /* bytes */
     uint32_t topic_len_max;        /* bytes of a topic name or filter; a P2P topic has none of its own */

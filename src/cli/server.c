@@ -242,6 +242,8 @@ static int create_shard(struct rc_server *server, uint32_t i, struct rc_error *e
     options.max_packet_size = (uint32_t)config->mqtt.max_packet_size;
     options.connect_timeout_ms = (uint32_t)config->mqtt.connect_timeout;
     options.sys_interval_ms = (uint32_t)config->mqtt.sys_interval;
+    if (config->mqtt.queued_bytes > 0)
+        options.max_queued_bytes = (size_t)config->mqtt.queued_bytes / server->shards_count;
     options.passwords = server->passwords;
     options.sessions = server->sessions;
     options.on_certificate = rc_publishing_on_certificate;

@@ -65,6 +65,7 @@ enum rc_config_choice { RC_CONFIG_OF_PROFILE, RC_CONFIG_NO, RC_CONFIG_YES };
 /* What an instance sets on top of its profile; 0 and RC_CONFIG_OF_PROFILE leave it to that. */
 struct rc_config_limits {
     int64_t payload, subscriptions, keep_alive, inflight, receive_maximum, queued, queued_bytes, session_keep;
+    int64_t queued_all, queued_all_bytes;
     int64_t client_id, topic_length, topic_levels, topic_aliases;
     int qos;                                                               /* of the profile, 0, 1, 2 */
     int retained, wills, shared_subscriptions, wildcards, refusal_reasons; /* enum rc_config_choice */
@@ -159,7 +160,7 @@ struct rc_config_mqtt {
     struct rc_config_list listeners; /* struct rc_config_listener */
     struct rc_config_text default_instance;
     int64_t max_connections, max_packet_size, connect_timeout;
-    int64_t sys_interval;
+    int64_t sys_interval, queued_bytes;
     struct rc_config_sessions sessions;
     int64_t login_failures_per_address, login_failures_per_client;
     int64_t traces_per_second;

@@ -192,6 +192,16 @@ static const struct rc_config_entry mqtt_entries[] = {
      .max = 3600 * SECOND,
      .default_text = "10s",
      .doc = "How often the numbers below `$SYS` are published to those who may read them. 0: never."},
+    {.key = "queued_bytes",
+     .type = RC_CONFIG_SIZE,
+     .offset = offsetof(struct rc_config_mqtt, queued_bytes),
+     .max = TIB,
+     .default_text = "0",
+     .doc =
+         "Memory for QoS 1 and 2 messages that wait for clients or are under way to them, of all instances, "
+         "divided evenly among the shards. When it is used up, the oldest message of the instance that has "
+         "the most is dropped for a new one; where none waits the publisher is told (0x97). 0: 256MiB a "
+         "shard."},
     {.key = "sessions",
      .type = RC_CONFIG_SECTION,
      .offset = offsetof(struct rc_config_mqtt, sessions),
@@ -199,7 +209,8 @@ static const struct rc_config_entry mqtt_entries[] = {
      .doc = "What outlives the server: sessions that outlive their connection, with their subscriptions and "
             "messages, and retained messages. They are kept in `rollcall/sessions` below `store.dir`. How "
             "long a "
-            "session is kept is its instance's `limits.session_keep`, or what a client of MQTT 5 asks for."},
+            "session is kept is its instance's `limits.session_keep`, or less where a client of MQTT 5 asks "
+            "for less."},
     {.key = "login_failures_per_address",
      .type = RC_CONFIG_INTEGER,
      .offset = offsetof(struct rc_config_mqtt, login_failures_per_address),

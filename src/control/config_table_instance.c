@@ -191,9 +191,14 @@ static const struct rc_config_entry limits_entries[] = {
     LIMIT("queued", RC_CONFIG_INTEGER, queued, 1000000,
           "Messages that wait for one client; the oldest is dropped. Both 1000."),
     LIMIT("queued_bytes", RC_CONFIG_SIZE, queued_bytes, TIB, "... and their bytes. Both 64MiB."),
+    LIMIT(
+        "queued_all", RC_CONFIG_INTEGER, queued_all, 1000000000,
+        "Messages that wait for all clients of the instance, divided evenly among the shards; the oldest is "
+        "dropped. product 1000000, standard no limit."),
+    LIMIT("queued_all_bytes", RC_CONFIG_SIZE, queued_all_bytes, TIB, "... and their bytes. Both no limit."),
     LIMIT("session_keep", RC_CONFIG_DURATION, session_keep, 3650 * DAY,
-          "How long the session of an absent client of version 3.x, with its messages, is kept; clients of "
-          "version 5 name a time of their own. Both 3d."),
+          "How long the session of an absent client, with its messages, is kept; clients of version 5 name a "
+          "time of their own, and get no more than this. Both 3d."),
     LIMIT("client_id", RC_CONFIG_INTEGER, client_id, RC_CLIENT_ID_MAX,
           "Bytes of a client ID. product 64, standard 1024."),
     LIMIT("topic_length", RC_CONFIG_INTEGER, topic_length, 65535,

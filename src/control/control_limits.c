@@ -23,6 +23,7 @@ void rc_control_set_limits(struct rc_limits *limits, const struct rc_config_limi
     set(&limits->inflight_max, config->inflight);
     set(&limits->receive_max, config->receive_maximum);
     set(&limits->queued_max, config->queued);
+    set(&limits->queued_all_max, config->queued_all);
     set(&limits->client_id_max, config->client_id);
     set(&limits->topic_len_max, config->topic_length);
     set(&limits->topic_levels_max, config->topic_levels);
@@ -30,6 +31,8 @@ void rc_control_set_limits(struct rc_limits *limits, const struct rc_config_limi
         limits->topic_alias_max = (uint16_t)config->topic_aliases;
     if (config->queued_bytes > 0)
         limits->queued_bytes_max = (uint64_t)config->queued_bytes;
+    if (config->queued_all_bytes > 0)
+        limits->queued_all_bytes_max = (uint64_t)config->queued_all_bytes;
     if (config->session_keep > 0)
         limits->session_keep_ms = (uint64_t)config->session_keep;
     if (config->qos > 0) /* after `profile`, the names are 0, 1, 2 */

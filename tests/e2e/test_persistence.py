@@ -8,6 +8,7 @@ import collections
 import os
 import queue
 import random
+import re
 import threading
 import time
 import urllib.request
@@ -39,6 +40,17 @@ def server(tmp_path):
 def restart(server):
     server.kill()
     server.start()
+
+
+def metric(server, name):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/metrics") as answer:
+        return int(re.search(rf"^rollcall_mqtt_{name}_total (\d+)$", answer.read().decode(), re.M).group(1))
+
+
+def restored(server):
+    """What the last start says of what it found: sessions, messages, retained messages."""
+    return tuple(int(n) for n in re.findall(r"restored: (\d+) sessions with (\d+) messages, (\d+) retained",
+                                            server.log())[-1])
 
 
 # ---- one thing at a time ----
@@ -162,6 +174,28 @@ def test_a_full_store_refuses_and_keeps_what_it_took(server):
     subscriber = Client(server, "sub", clean=False, expiry=3600)
     got = [int(subscriber.message().payload.split()[0]) for _ in range(taken)]
     assert got == list(range(taken))
+    subscriber.close()
+
+
+def test_retained_messages_that_expired_are_gone_from_the_store(server):
+    publisher = Client(server, "pub")
+    publisher.publish("r/kept", "x", retain=True)
+    publisher.publish("r/kept-long", "x", retain=True, MessageExpiryInterval=3600)
+    publisher.publish("r/swept", "x", retain=True, MessageExpiryInterval=1)
+    wait_until("the sweep", lambda: metric(server, "retained_expired") == 1)
+    publisher.publish("r/skipped", "x", retain=True, MessageExpiryInterval=1)
+    publisher.close()
+    server.kill()
+    time.sleep(1.2)  # it expires while there is no server
+    for _ in range(2):
+        server.start()
+        assert restored(server)[2] == 2
+        server.kill()
+    server.start()
+    subscriber = Client(server, "sub")
+    subscriber.subscribe("r/#", 1)
+    assert {subscriber.message().topic for _ in range(2)} == {"r/kept", "r/kept-long"}
+    assert subscriber.silent(server)
     subscriber.close()
 
 

@@ -471,6 +471,7 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     if (present) /* its rights may have changed while it was away */
         rc_review_return(conn);
     rc_arrival_end(conn); /* the limits and the group went by its catalog */
+    rc_stream_tls_forget_peer(&conn->stream);
     rc_conn_opening(conn);
     keep_rest(conn, rc_slice_from(in, (size_t)used));
     conn->session_present = present;

@@ -6,6 +6,11 @@
  * tell of. That holds as long as the reader has room for one record.
  * - What is written is put together to one record: the library must see the same bytes again after it was
  * told to wait, and what waits in the owner's output only grows at its end.
+ * - The library has no call that drops the peer's certificate, and keeps it for the life of a connection: with
+ * those of its signers, their decoded keys and texts, that is two fifths of what an idle connection takes. So
+ * when its owner has read it, it is emptied: signers go, and its key, names and extensions are replaced by
+ * next to nothing. It is this connection's own object, and nothing reads it behind the handshake: sessions
+ * are neither cached nor negotiated again.
  * - The library keeps errors in a queue of the thread: it is emptied before each call, as calls of different
  * connections alternate.
  */
@@ -32,6 +37,7 @@ struct layer {
     bool is_open;       /* the handshake is over */
     bool reads_on_out;  /* the last read could not go on before something is written */
     bool is_ended;      /* the layer below has reached the peer's end */
+    bool has_forgotten; /* who the peer is */
 };
 
 /* ---- the BIO ---- */
@@ -353,21 +359,28 @@ static SSL *find_ssl(const struct rc_stream *stream)
     return layer != NULL && layer->is_open ? layer->ssl : NULL;
 }
 
+/* The same, while it is known who the peer is. */
+static SSL *find_peers_ssl(const struct rc_stream *stream)
+{
+    const struct layer *layer = rc_stream_find(stream, &tls_ops);
+    return layer != NULL && !layer->has_forgotten ? find_ssl(stream) : NULL;
+}
+
 const struct x509_st *rc_stream_tls_certificate(const struct rc_stream *stream)
 {
-    SSL *ssl = find_ssl(stream);
+    SSL *ssl = find_peers_ssl(stream);
     return ssl != NULL ? SSL_get0_peer_certificate(ssl) : NULL;
 }
 
 const struct stack_st_X509 *rc_stream_tls_chain(const struct rc_stream *stream)
 {
-    SSL *ssl = find_ssl(stream);
+    SSL *ssl = find_peers_ssl(stream);
     return ssl != NULL ? SSL_get_peer_cert_chain(ssl) : NULL;
 }
 
 bool rc_stream_tls_is_unchecked(const struct rc_stream *stream)
 {
-    SSL *ssl = find_ssl(stream);
+    SSL *ssl = find_peers_ssl(stream);
     return ssl != NULL && SSL_get0_peer_certificate(ssl) != NULL &&
            SSL_get_verify_result(ssl) == X509_V_ERR_APPLICATION_VERIFICATION;
 }
@@ -416,6 +429,52 @@ bool rc_stream_tls_peer(const struct rc_stream *stream, struct rc_tls_peer *ret)
     copy_common_name(name, ret->common_name, sizeof(ret->common_name));
     ERR_clear_error();
     return true;
+}
+
+/* ---- forgetting it ---- */
+
+static EVP_PKEY *no_key;
+static X509_NAME *no_name;
+
+static void make_nothing(void)
+{
+    static const unsigned char zeros[32];
+    no_key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, zeros, sizeof(zeros));
+    no_name = X509_NAME_new();
+}
+
+static void drop_all(STACK_OF(X509) *chain)
+{
+    while (chain != NULL && sk_X509_num(chain) > 0)
+        X509_free(sk_X509_pop(chain));
+}
+
+static void empty_certificate(X509 *certificate)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_nothing);
+    if (no_key != NULL)
+        X509_set_pubkey(certificate, no_key);
+    if (no_name != NULL) {
+        X509_set_subject_name(certificate, no_name);
+        X509_set_issuer_name(certificate, no_name);
+    }
+    while (X509_get_ext_count(certificate) > 0)
+        X509_EXTENSION_free(X509_delete_ext(certificate, 0));
+}
+
+void rc_stream_tls_forget_peer(struct rc_stream *stream)
+{
+    struct layer *layer = rc_stream_find(stream, &tls_ops);
+    if (layer == NULL || !layer->is_open || layer->has_forgotten)
+        return;
+    X509 *certificate = SSL_get0_peer_certificate(layer->ssl);
+    layer->has_forgotten = true;
+    drop_all(SSL_get_peer_cert_chain(layer->ssl));
+    drop_all(SSL_get0_verified_chain(layer->ssl));
+    if (certificate != NULL)
+        empty_certificate(certificate);
+    ERR_clear_error();
 }
 
 const char *rc_stream_tls_version(const struct rc_stream *stream)

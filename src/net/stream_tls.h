@@ -42,6 +42,12 @@ bool rc_stream_tls_peer(const struct rc_stream *stream, struct rc_tls_peer *ret)
 const struct x509_st *rc_stream_tls_certificate(const struct rc_stream *stream);
 const struct stack_st_X509 *rc_stream_tls_chain(const struct rc_stream *stream);
 
+/*
+ * The owner knows who the peer is: what its certificates take is given back, as far as the library lets go of
+ * it. From here on the functions above tell of nobody. Harmless without TLS or certificate.
+ */
+void rc_stream_tls_forget_peer(struct rc_stream *stream);
+
 /* True when nobody has looked yet who signed it (RC_TLS_CLIENT_REGISTERED). */
 bool rc_stream_tls_is_unchecked(const struct rc_stream *stream);
 

@@ -277,6 +277,43 @@ static void test_a_client_is_known_by_its_certificate(void **state)
     rc_tls_unref(tls);
 }
 
+/* Its certificates take nothing any more, and the connection goes on. */
+static void test_who_the_peer_is_may_be_forgotten(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct rc_tls *tls = make_tls(RC_TLS_CLIENT_REQUIRED);
+    X509 *ca = test_read_certificate(dir, "ca");
+    for (int i = 0; i < 2; i++) {
+        struct link link;
+        struct rc_error error;
+        struct rc_tls_peer peer;
+        char bytes[16];
+        open_link(&link, tls, ROOM);
+        open_client(&link.client, versions[i], "b.example", "device");
+        assert_int_equal(SSL_add1_chain_cert(link.client.ssl, ca), 1);
+        assert_int_equal(shake_hands(&link, 4096, &error), 0);
+        const X509 *certificate = rc_stream_tls_certificate(&link.near);
+        const STACK_OF(X509) *chain = rc_stream_tls_chain(&link.near);
+        assert_true(sk_X509_num(chain) > 0 && X509_get_ext_count(certificate) > 0);
+        rc_stream_tls_forget_peer(&link.near);
+        rc_stream_tls_forget_peer(&link.near);
+        assert_int_equal(sk_X509_num(chain), 0);
+        assert_int_equal(X509_get_ext_count(certificate), 0);
+        assert_int_equal(EVP_PKEY_get_base_id(X509_get0_pubkey(certificate)), EVP_PKEY_ED25519);
+        assert_false(rc_stream_tls_peer(&link.near, &peer));
+        assert_null(rc_stream_tls_certificate(&link.near));
+        assert_null(rc_stream_tls_chain(&link.near));
+        assert_false(rc_stream_tls_is_unchecked(&link.near));
+        assert_int_equal(SSL_write(link.client.ssl, "here", 4), 4);
+        while (carry(&link.client, 4096))
+            continue;
+        assert_int_equal(rc_stream_read(&link.near, bytes, sizeof(bytes)), 4);
+        close_link(&link);
+    }
+    X509_free(ca);
+    rc_tls_unref(tls);
+}
+
 static void check_refused(enum rc_tls_client_certificate wanted, int version, const char *certificate,
                           const char *why)
 {
@@ -568,6 +605,7 @@ int main(void)
         cmocka_unit_test(test_a_handshake_goes_through_a_bottleneck),
         cmocka_unit_test(test_the_certificate_is_chosen_by_name),
         cmocka_unit_test(test_a_client_is_known_by_its_certificate),
+        cmocka_unit_test(test_who_the_peer_is_may_be_forgotten),
         cmocka_unit_test(test_a_client_without_a_right_certificate_is_refused),
         cmocka_unit_test(test_a_certificate_may_be_optional),
         cmocka_unit_test(test_who_speaks_no_tls_is_refused),

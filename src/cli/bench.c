@@ -15,10 +15,11 @@ enum { PROGRESS_MS = 500, FILES_BESIDE = 100, PORTS_PER_SOURCE = 20000, SOURCES_
 
 struct bench_options {
     const char *pattern, *server, *instance, *group, *prefix, *user, *password, *topic;
+    const char *transport, *path, *ca, *certificate, *key, *tls_name;
     uint64_t version, clients, subscriptions, at_once, count, duration_ms, publishers, subscribers, topics,
         qos, size, window, inflight, wait_ms, settle_ms, keep_alive_s, sources, pid;
     double rate;
-    bool is_absent, json;
+    bool is_absent, json, is_insecure;
     struct rc_cli_keys keys;
 };
 
@@ -32,6 +33,7 @@ struct bench {
     struct rc_bench_run *run;
     uint64_t last_sent, last_received, last_up;
     bool has_line;
+    char ip[RC_ADDRESS_TEXT_MAX]; /* the server's */
 };
 
 #define ROW(option, of_kind, field, placeholder, text)                                                       \
@@ -56,6 +58,14 @@ static const struct rc_cli_option rows[] = {
          "churn    connect, CONNACK, DISCONNECT, close: CPU each (default)\n"
          "publish  publishers to subscribers: CPU a message, latency"),
     TEXT("server", server, "IP:PORT", "any MQTT server (default: 127.0.0.1:1883)"),
+    TEXT("transport", transport, "NAME", "tcp, tls, ws or wss (default: tcp)"),
+    TEXT("path", path, "PATH", "of WebSocket (default: /mqtt)"),
+    TEXT("ca", ca, "FILE",
+         "PEM: who may have signed the server's certificate (default: as\nthe system says)"),
+    TEXT("tls-name", tls_name, "NAME", "whom that certificate must be for (default: the IP)"),
+    {ROW("insecure", RC_CLI_FLAG, is_insecure, NULL, "believe whatever certificate the server has")},
+    TEXT("certificate", certificate, "FILE", "PEM: of the clients, for servers that ask for one"),
+    TEXT("key", key, "FILE", "PEM: its private key"),
     COUNT("mqtt-version", version, "N", 4, 5, "4 is MQTT 3.1.1, 5 is MQTT 5.0 (default: 4)"),
     TEXT("instance", instance, "ID", "of Rollcall: user names are Signature|KEY|ID"),
     TEXT("group", group, "GROUP", "of Rollcall: client IDs begin with GROUP@@@"),
@@ -190,6 +200,50 @@ static int fill_net(struct bench *bench)
     return RC_CLI_GO_ON;
 }
 
+/* "127.0.0.1:8883" or "[::1]:8883" without the port, as certificates name it. */
+static void note_ip(struct bench *bench)
+{
+    char *text = bench->ip;
+    rc_address_format(&bench->net.server, text);
+    *strrchr(text, ':') = '\0';
+    if (text[0] == '[') {
+        text[strlen(text) - 1] = '\0';
+        memmove(text, text + 1, strlen(text));
+    }
+}
+
+static int check_transport(struct bench *bench)
+{
+    static const struct {
+        const char *name;
+        bool is_tls, is_websocket;
+    } transports[] = {{"tcp", false, false}, {"tls", true, false}, {"ws", false, true}, {"wss", true, true}};
+    const struct bench_options *options = &bench->options;
+    struct rc_tls_client_settings settings = {
+        .ca = options->ca != NULL ? options->ca : "",
+        .certificate = options->certificate != NULL ? options->certificate : "",
+        .key = options->key != NULL ? options->key : "",
+        .is_unverified = options->is_insecure,
+    };
+    struct rc_error error = {.text = ""};
+    size_t i = 0;
+    while (i < 4 && strcmp(options->transport, transports[i].name) != 0)
+        i++;
+    if (i == 4)
+        return rc_cli_refuse(&usage, "--transport is tcp, tls, ws or wss, not '%s'", options->transport);
+    if ((options->certificate == NULL) != (options->key == NULL))
+        return rc_cli_refuse(&usage, "--certificate and --key go together");
+    if (!transports[i].is_tls &&
+        (options->ca != NULL || options->certificate != NULL || options->is_insecure))
+        return rc_cli_refuse(&usage, "--ca, --certificate and --insecure are for --transport tls and wss");
+    note_ip(bench);
+    bench->net.tls_name = options->tls_name != NULL ? options->tls_name : bench->ip;
+    bench->net.path = transports[i].is_websocket ? options->path : NULL;
+    if (transports[i].is_tls && rc_tls_create_client(&settings, &bench->net.tls, &error) != RC_OK)
+        return rc_cli_refuse(&usage, "%s", error.text);
+    return RC_CLI_GO_ON;
+}
+
 static int check(struct bench *bench)
 {
     struct bench_options *options = &bench->options;
@@ -210,7 +264,8 @@ static int check(struct bench *bench)
     if (options->is_absent && options->qos == 0)
         return rc_cli_refuse(&usage, "--absent needs --qos 1 or 2: nothing waits of QoS 0");
     fill_run_options(bench);
-    return fill_net(bench);
+    int result = check_transport(bench);
+    return result == RC_CLI_GO_ON ? fill_net(bench) : result;
 }
 
 static int raise_file_limit(const struct bench *bench)
@@ -283,6 +338,8 @@ static int measure(struct bench *bench)
     rc_loop_run(bench->loop);
     if (bench->has_line)
         fputs("\r\033[K", stderr);
+    if (bench->net.tls_error.text[0] != '\0')
+        fprintf(stderr, "rollcall bench: no TLS: %s\n", bench->net.tls_error.text);
     return RC_CLI_GO_ON;
 }
 
@@ -301,6 +358,8 @@ static int run(int argc, char **argv)
     bench->options = (struct bench_options){
         .pattern = "churn",
         .server = "127.0.0.1:1883",
+        .transport = "tcp",
+        .path = "/mqtt",
         .prefix = "bench-",
         .topic = "sensors/bench",
         .version = 4,
@@ -334,6 +393,7 @@ static int run(int argc, char **argv)
     }
     if (bench->run != NULL)
         release(bench);
+    rc_tls_unref(bench->net.tls);
     free(bench);
     return result;
 }

@@ -2,6 +2,8 @@
 
 #include "base/alloc.h"
 #include "auth/sign.h"
+#include "base/error.h"
+#include "net/stream_tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,6 +29,10 @@ static void mark_dirty(struct rc_bench_client *client)
 static void put_packet(struct rc_bench_client *client)
 {
     struct rc_buf *packet = &client->net->packet;
+    if (client->frames != NULL) {
+        uint8_t header[RC_WEBSOCKET_CLIENT_HEADER_MAX];
+        rc_output_put(&client->output, header, rc_websocket_client_header(header, rc_buf_len(packet)));
+    }
     rc_output_put(&client->output, rc_buf_slice(packet).ptr, rc_buf_len(packet));
     rc_buf_consume(packet, rc_buf_len(packet));
     mark_dirty(client);
@@ -39,15 +45,21 @@ static uint16_t next_packet_id(struct rc_bench_client *client)
     return client->packet_id;
 }
 
-static void end(struct rc_bench_client *client)
+static void release(struct rc_bench_client *client)
 {
-    client->net->events->on_end(client);
     rc_list_remove(&client->dirty);
     rc_list_remove(&client->all);
     rc_stream_close(&client->stream);
     rc_output_free(&client->output);
     rc_buf_free(&client->in);
+    free(client->frames);
     free(client);
+}
+
+static void end(struct rc_bench_client *client)
+{
+    client->net->events->on_end(client);
+    release(client);
 }
 
 void rc_bench_net_flush(struct rc_bench_net *net)
@@ -191,12 +203,53 @@ static bool take_bytes(struct rc_bench_client *client, const uint8_t *bytes, siz
     return true;
 }
 
+/* Messages out of frames, in place: as take_bytes. */
+static bool take_frames(struct rc_bench_client *client, uint8_t *bytes, size_t len)
+{
+    struct rc_websocket_reader *frames = client->frames;
+    int64_t taken = rc_websocket_reader_take(frames, bytes, len);
+    if (taken >= 0 && frames->has_ping) {
+        uint8_t pong[RC_WEBSOCKET_CLIENT_HEADER_MAX + RC_WEBSOCKET_CONTROL_MAX];
+        frames->has_ping = false;
+        rc_output_put(&client->output, pong,
+                      rc_websocket_client_pong(pong, rc_slice(frames->control, frames->control_len)));
+        mark_dirty(client);
+    }
+    return taken >= 0 && (taken == 0 || take_bytes(client, bytes, (size_t)taken));
+}
+
+static void put_connect(struct rc_bench_client *client);
+
+/* The answer to the upgrade; a server says nothing more before it has seen CONNECT. */
+static bool take_answer(struct rc_bench_client *client, const uint8_t *bytes, size_t len)
+{
+    if (rc_buf_put(&client->in, bytes, len) != RC_OK)
+        return false;
+    int64_t used = rc_websocket_client_answer(rc_buf_slice(&client->in));
+    if (used < 0 || (used > 0 && (size_t)used != rc_buf_len(&client->in)))
+        return false;
+    if (used == 0)
+        return true;
+    rc_buf_free(&client->in);
+    client->frames = rc_new(struct rc_websocket_reader);
+    put_connect(client);
+    return true;
+}
+
 static void on_readable(struct rc_bench_client *client)
 {
-    ssize_t len = rc_stream_read(&client->stream, client->net->scratch, SCRATCH_BYTES);
+    uint8_t *scratch = client->net->scratch;
+    ssize_t len = rc_stream_read(&client->stream, scratch, SCRATCH_BYTES);
     if (len == RC_ERR_AGAIN)
         return;
-    if (len <= 0 || !take_bytes(client, client->net->scratch, (size_t)len))
+    bool goes_on = len > 0;
+    if (goes_on && client->state == RC_BENCH_UPGRADING)
+        goes_on = take_answer(client, scratch, (size_t)len);
+    else if (goes_on && client->frames != NULL)
+        goes_on = take_frames(client, scratch, (size_t)len);
+    else if (goes_on)
+        goes_on = take_bytes(client, scratch, (size_t)len);
+    if (!goes_on)
         end(client);
 }
 
@@ -232,16 +285,53 @@ static void put_connect(struct rc_bench_client *client)
     put_packet(client);
 }
 
+static void put_upgrade(struct rc_bench_client *client)
+{
+    struct rc_bench_net *net = client->net;
+    char host[RC_ADDRESS_TEXT_MAX];
+    rc_websocket_client_request(&net->packet, rc_address_format(&net->server, host), net->path);
+    client->state = RC_BENCH_UPGRADING;
+    put_packet(client);
+}
+
+/* Bytes may flow: what comes first over them. */
+static void begin(struct rc_bench_client *client)
+{
+    if (rc_stream_want(&client->stream, EPOLLIN) != RC_OK)
+        end(client);
+    else if (client->net->path != NULL)
+        put_upgrade(client);
+    else
+        put_connect(client);
+}
+
+static void shake_hands(struct rc_bench_client *client)
+{
+    struct rc_error *error = &client->net->tls_error;
+    uint32_t events = 0;
+    int err = rc_stream_tls_handshake(&client->stream, &events, error);
+    if (err == RC_OK)
+        begin(client);
+    else if (err != RC_ERR_AGAIN || rc_stream_want(&client->stream, events) != RC_OK)
+        end(client);
+}
+
 static void on_dialed(struct rc_bench_client *client)
 {
+    const struct rc_bench_net *net = client->net;
     int error = 0;
     socklen_t len = sizeof(error);
     getsockopt(client->stream.watch.fd, SOL_SOCKET, SO_ERROR, &error, &len);
-    if (error != 0 || rc_stream_want(&client->stream, EPOLLIN) != RC_OK) {
+    if (error != 0 ||
+        (net->tls != NULL && rc_stream_push_tls_client(&client->stream, net->tls, net->tls_name) != RC_OK)) {
         end(client);
         return;
     }
-    put_connect(client);
+    client->state = RC_BENCH_SHAKING;
+    if (net->tls != NULL)
+        shake_hands(client);
+    else
+        begin(client);
 }
 
 static void on_ready(struct rc_watch *watch, uint32_t events)
@@ -251,9 +341,13 @@ static void on_ready(struct rc_watch *watch, uint32_t events)
         on_dialed(client);
         return;
     }
+    if (client->state == RC_BENCH_SHAKING) {
+        shake_hands(client);
+        return;
+    }
     if (events & EPOLLOUT)
         mark_dirty(client);
-    if (events & ~(uint32_t)EPOLLOUT)
+    if ((events & ~(uint32_t)EPOLLOUT) != 0 || rc_stream_reads_on_out(&client->stream))
         on_readable(client);
 }
 
@@ -317,15 +411,8 @@ void rc_bench_net_init(struct rc_bench_net *net)
 
 void rc_bench_net_free(struct rc_bench_net *net)
 {
-    while (!rc_list_is_empty(&net->all)) {
-        struct rc_bench_client *client = rc_container_of(net->all.next, struct rc_bench_client, all);
-        rc_list_remove(&client->dirty);
-        rc_list_remove(&client->all);
-        rc_stream_close(&client->stream);
-        rc_output_free(&client->output);
-        rc_buf_free(&client->in);
-        free(client);
-    }
+    while (!rc_list_is_empty(&net->all))
+        release(rc_container_of(net->all.next, struct rc_bench_client, all));
     rc_buf_free(&net->packet);
     free(net->scratch);
 }

@@ -8,12 +8,16 @@
 #include "mqtt/packet.h"
 #include "net/address.h"
 #include "net/output.h"
+#include "net/tls_context.h"
+#include "net/websocket_client.h"
 
 enum { RC_BENCH_PACKET_MAX = 2 * 1024 * 1024, RC_BENCH_CLIENT_ID_MAX = 256, RC_BENCH_USER_MAX = 1024 };
 
 enum rc_bench_state {
     RC_BENCH_DIALING,
-    RC_BENCH_ASKING, /* CONNECT is sent */
+    RC_BENCH_SHAKING,   /* the TLS handshake */
+    RC_BENCH_UPGRADING, /* to WebSocket */
+    RC_BENCH_ASKING,    /* CONNECT is sent */
     RC_BENCH_UP,
     RC_BENCH_LEAVING, /* DISCONNECT is sent, the server is to close */
 };
@@ -23,9 +27,10 @@ struct rc_bench_net;
 struct rc_bench_client {
     struct rc_stream stream;
     struct rc_output output;
-    struct rc_list all;   /* in the net's list */
-    struct rc_list dirty; /* linked while there is something to flush at the turn's end */
-    struct rc_buf in;     /* an unfinished packet */
+    struct rc_list all;                 /* in the net's list */
+    struct rc_list dirty;               /* linked while there is something to flush at the turn's end */
+    struct rc_buf in;                   /* an unfinished packet, or answer to the upgrade */
+    struct rc_websocket_reader *frames; /* owned; NULL without WebSocket */
     struct rc_bench_net *net;
     uint64_t begun_ns; /* when it was to begin */
     uint32_t number;
@@ -50,7 +55,10 @@ struct rc_bench_net {
     const struct rc_bench_events *events;
     void *owner; /* the caller's */
     struct rc_address server;
-    uint32_t sources; /* loopback addresses to come from, 0: whatever the kernel takes */
+    struct rc_tls *tls;   /* of rc_tls_create_client; NULL: none */
+    const char *tls_name; /* whom the server's certificate must be for */
+    const char *path;     /* of WebSocket; NULL: none */
+    uint32_t sources;     /* loopback addresses to come from, 0: whatever the kernel takes */
     uint8_t version;
     bool is_clean;
     uint16_t keep_alive_s;
@@ -63,6 +71,7 @@ struct rc_bench_net {
     struct rc_buf packet;
     uint32_t next_source;
     uint8_t *scratch;
+    struct rc_error tls_error; /* of the last handshake that failed; "" for none */
 };
 
 void rc_bench_net_init(struct rc_bench_net *net);

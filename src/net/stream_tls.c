@@ -6,11 +6,11 @@
  * tell of. That holds as long as the reader has room for one record.
  * - What is written is put together to one record: the library must see the same bytes again after it was
  * told to wait, and what waits in the owner's output only grows at its end.
- * - The library has no call that drops the peer's certificate, and keeps it for the life of a connection: with
- * those of its signers, their decoded keys and texts, that is two fifths of what an idle connection takes. So
- * when its owner has read it, it is emptied: signers go, and its key, names and extensions are replaced by
- * next to nothing. It is this connection's own object, and nothing reads it behind the handshake: sessions
- * are neither cached nor negotiated again.
+ * - The library has no call that drops the peer's certificate, and keeps it for the life of a connection:
+ * with those of its signers, their decoded keys and texts, that is two fifths of what an idle connection
+ * takes. So when its owner has read it, it is emptied: signers go, and its key, names and extensions are
+ * replaced by next to nothing. It is this connection's own object, and nothing reads it behind the handshake:
+ * sessions are neither cached nor negotiated again.
  * - The library keeps errors in a queue of the thread: it is emptied before each call, as calls of different
  * connections alternate.
  */
@@ -443,7 +443,7 @@ static void make_nothing(void)
     no_name = X509_NAME_new();
 }
 
-static void drop_all(STACK_OF(X509) *chain)
+static void drop_all(STACK_OF(X509) * chain)
 {
     while (chain != NULL && sk_X509_num(chain) > 0)
         X509_free(sk_X509_pop(chain));

@@ -6,21 +6,50 @@ import subprocess
 
 import pytest
 
+from harness.certificates import Authority
+from harness.procs import Process, free_port, port_answers, wait_until
 from harness.rollcall import AK, BINARY, INSTANCE, SK, Rollcall
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Rollcall(tmp_path_factory.mktemp("bench")).start()
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, authority):
+    server = Rollcall(tmp_path_factory.mktemp("bench"))
+    server.ports = server.listen_beside(authority)
+    server.start()
     yield server
     server.stop()
 
 
-def bench(server, *options, code=0):
-    command = [BINARY, "bench", "--json", "--server", f"127.0.0.1:{server.mqtt_port}", "--instance", INSTANCE, "--group",
-               "GID_test", "--settle", "10ms", *map(str, options)]
+@pytest.fixture(scope="module")
+def mosquitto(tmp_path_factory, authority):
+    """Its ports by transport."""
+    home = tmp_path_factory.mktemp("mosquitto")
+    certificate, key = authority.make("mosquitto", "localhost", "IP:127.0.0.1")
+    ports = {name: free_port() for name in ("tls", "ws", "wss")}
+    tls = f"certfile {certificate}\nkeyfile {key}\n"
+    conf = home / "mosquitto.conf"
+    conf.write_text(f"user root\nallow_anonymous true\nlistener {ports['tls']} 127.0.0.1\n{tls}"
+                    f"listener {ports['ws']} 127.0.0.1\nprotocol websockets\n"
+                    f"listener {ports['wss']} 127.0.0.1\nprotocol websockets\n{tls}")
+    process = Process(["mosquitto", "-c", conf], home / "mosquitto")
+    wait_until("mosquitto", lambda: all(port_answers(port) for port in ports.values()))
+    yield ports
+    process.kill()
+
+
+def run(*options):
     env = {**os.environ, "ROLLCALL_ACCESS_KEY": AK, "ROLLCALL_SECRET_KEY": SK}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    command = [BINARY, "bench", "--json", "--settle", "10ms", *map(str, options)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+
+
+def bench(server, *options, code=0, port=None):
+    done = run("--server", f"127.0.0.1:{port or server.mqtt_port}", "--instance", INSTANCE, "--group", "GID_test", *options)
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout)
 
@@ -64,3 +93,54 @@ def test_absent_subscribers_come_back_for_what_waits(server, version):
 def test_refused_clients_are_a_failure(server):
     result = bench(server, "--pattern", "churn", "--count", 10, "--secret-key", "wrong", "--access-key", AK, code=1)
     assert (result["up"], result["failed"]) == (0, 10)
+
+
+@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("transport", ["tls", "ws", "wss"])
+def test_each_transport_carries_connections_and_messages(server, authority, transport, version):
+    options = ["--transport", transport, "--mqtt-version", version]
+    options += ["--ca", authority.ca] if transport != "ws" else []
+    port = server.ports[transport]
+    result = bench(server, "--pattern", "churn", "--count", 60, *options, port=port)
+    assert (result["started"], result["up"], result["failed"]) == (60, 60, 0)
+    assert result["server"]["pid"] == server.process.pid
+    result = bench(server, "--pattern", "publish", "--count", 200, "--qos", 1, "--size", 20000, *options, port=port)
+    assert (result["sent"], result["received"], result["failed"]) == (200, 200, 0)
+
+
+@pytest.mark.parametrize("transport", ["tls", "ws", "wss"])
+def test_each_transport_reaches_a_server_of_others(mosquitto, authority, transport):
+    options = ["--server", f"127.0.0.1:{mosquitto[transport]}", "--transport", transport]
+    options += ["--ca", authority.ca] if transport != "ws" else []
+    for pattern in (["hold", "--clients", 20, "--subscriptions", 2], ["publish", "--count", 200, "--qos", 2, "--size", 300]):
+        done = run(*options, "--pattern", *pattern)
+        assert done.returncode == 0, done.stdout + done.stderr
+        result = json.loads(done.stdout)
+        assert result["failed"] == 0 and result["received"] == result["expected"] and result["up"] > 0
+
+
+def test_a_certificate_is_shown_where_one_is_asked_for(server, authority):
+    certificate, key = authority.make("device", "dev1")
+    options = ["--pattern", "churn", "--count", 5, "--transport", "tls", "--ca", authority.ca]
+    result = bench(server, *options, "--certificate", certificate, "--key", key, port=server.ports["mutual"])
+    assert (result["up"], result["failed"]) == (5, 0)
+    assert bench(server, *options, code=1, port=server.ports["mutual"])["up"] == 0
+
+
+def test_a_servers_certificate_is_verified_unless_told_otherwise(server, authority):
+    options = ["--pattern", "churn", "--count", 5, "--transport", "tls"]
+    port = server.ports["tls"]
+    assert bench(server, *options, code=1, port=port)["up"] == 0
+    assert bench(server, *options, "--ca", authority.ca, "--tls-name", "else.example", code=1, port=port)["up"] == 0
+    assert bench(server, *options, "--ca", authority.ca, "--tls-name", "localhost", port=port)["up"] == 5
+    assert bench(server, *options, "--insecure", port=port)["up"] == 5
+    done = run("--server", f"127.0.0.1:{port}", *options)
+    assert "certificate" in done.stderr
+
+
+@pytest.mark.parametrize("options,what", [
+    (["--transport", "udp"], "--transport is"), (["--transport", "tcp", "--insecure"], "--insecure"),
+    (["--transport", "tls", "--key", "x"], "--certificate and --key"), (["--transport", "tls", "--ca", "/none"], "/none")])
+def test_a_wrong_transport_is_told(options, what):
+    done = run(*options)
+    assert done.returncode == 2 and what in done.stderr

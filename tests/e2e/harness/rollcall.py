@@ -54,6 +54,20 @@ class Rollcall:
                                              rocketmq_more=rocketmq_more, http_more=http_more))
         self.process = None
 
+    def listen_beside(self, authority):
+        """Listeners tls, mutual, ws and wss beside the plain one: {name: port}. For a server not yet started."""
+        certificate, key = authority.make("server", "localhost", "DNS:localhost,IP:127.0.0.1")
+        ports = {name: free_port() for name in ("tls", "mutual", "ws", "wss")}
+        pair = f"certificates: [{{certificate: {certificate}, key: {key}}}]"
+        more = {"tls": f"transport: tls, tls: {{{pair}}}", "ws": "transport: ws", "wss": f"transport: wss, tls: {{{pair}}}",
+                "mutual": f"transport: tls, tls: {{{pair}, client_ca: {authority.ca}, client_certificate: required}}"}
+        plain = f'{{name: mqtt, bind: "127.0.0.1:{self.mqtt_port}"}}'
+        beside = "".join(f', {{name: {name}, bind: "127.0.0.1:{ports[name]}", {text}}}' for name, text in more.items())
+        text = self.config.read_text()
+        assert plain in text
+        self.config.write_text(text.replace(plain, plain + beside))
+        return ports
+
     def start(self):
         self.process = Process([BINARY, "serve", "-c", self.config], self.home / "rollcall")
         before = self.process.output().count(" serve: ready:")

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "cli/bench_pid.h"
 #include "cli/bench_report.h"
+#include "cli/bench_rocketmq.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
@@ -17,7 +18,7 @@ struct bench_options {
     const char *pattern, *server, *instance, *group, *prefix, *user, *password, *topic;
     const char *transport, *path, *ca, *certificate, *key, *tls_name;
     uint64_t version, clients, subscriptions, at_once, count, duration_ms, publishers, subscribers, topics,
-        qos, size, window, inflight, wait_ms, settle_ms, keep_alive_s, sources, pid;
+        qos, size, batch, window, inflight, wait_ms, settle_ms, keep_alive_s, sources, pid;
     double rate;
     bool is_absent, json, is_insecure;
     struct rc_cli_keys keys;
@@ -30,7 +31,10 @@ struct bench {
     struct rc_loop *loop;
     struct rc_interrupt interrupt;
     struct rc_timer progress;
-    struct rc_bench_run *run;
+    struct rc_bench_run *run;           /* NULL for RocketMQ */
+    struct rc_bench_rocketmq *rocketmq; /* NULL for MQTT */
+    struct rc_bench_rocketmq_options rocketmq_options;
+    char consumer_group[32];
     uint64_t last_sent, last_received, last_up;
     bool has_line;
     char ip[RC_ADDRESS_TEXT_MAX]; /* the server's */
@@ -56,8 +60,13 @@ static const struct rc_cli_option rows[] = {
     TEXT("pattern", pattern, "PATTERN",
          "hold     clients come and stay: memory each\n"
          "churn    connect, CONNACK, DISCONNECT, close: CPU each (default)\n"
-         "publish  publishers to subscribers: CPU a message, latency"),
-    TEXT("server", server, "IP:PORT", "any MQTT server (default: 127.0.0.1:1883)"),
+         "publish  publishers to subscribers: CPU a message, latency\n"
+         "produce  of RocketMQ: producers to a broker, due to its answer\n"
+         "consume  of RocketMQ: producers to consumers; with\n"
+         "         --publishers 0 consumers to the topic's oldest messages"),
+    TEXT("server", server, "IP:PORT",
+         "any MQTT server (default: 127.0.0.1:1883); produce, consume:\n"
+         "the name server (default: 127.0.0.1:9876)"),
     TEXT("transport", transport, "NAME", "tcp, tls, ws or wss (default: tcp)"),
     TEXT("path", path, "PATH", "of WebSocket (default: /mqtt)"),
     TEXT("ca", ca, "FILE",
@@ -68,12 +77,15 @@ static const struct rc_cli_option rows[] = {
     TEXT("key", key, "FILE", "PEM: its private key"),
     COUNT("mqtt-version", version, "N", 4, 5, "4 is MQTT 3.1.1, 5 is MQTT 5.0 (default: 4)"),
     TEXT("instance", instance, "ID", "of Rollcall: user names are Signature|KEY|ID"),
-    TEXT("group", group, "GROUP", "of Rollcall: client IDs begin with GROUP@@@"),
+    TEXT("group", group, "GROUP",
+         "of Rollcall: client IDs begin with GROUP@@@; consume: the\nconsumers' (default: one for this run)"),
     RC_CLI_KEY_OPTIONS(struct bench_options, keys),
     TEXT("user", user, "NAME", "for other servers; without user and key it is anonymous"),
     TEXT("password", password, "PASSWORD", "of that user"),
     TEXT("prefix", prefix, "PREFIX", "of client IDs (default: bench-)"),
-    TEXT("topic", topic, "TOPIC", "the topics are TOPIC/<n> (default: sensors/bench)"),
+    TEXT("topic", topic, "TOPIC",
+         "the topics are TOPIC/<n> (default: sensors/bench); produce,\nconsume: the topic (default: "
+         "rollcall-bench)"),
     COUNT("clients", clients, "N", 1, 1000000, "hold, churn: different clients (default: 1000)"),
     COUNT("subscriptions", subscriptions, "N", 0, 10000, "hold: of each client, all different (default: 0)"),
     COUNT("at-once", at_once, "N", 1, 10000, "connections in the making (default: 64)"),
@@ -92,10 +104,11 @@ static const struct rc_cli_option rows[] = {
          "publish: subscribers keep a session, are away meanwhile, and\ncome back for it")},
     COUNT("qos", qos, "N", 0, 2, "(default: 0)"),
     COUNT("size", size, "BYTES", 8, 1048576, "of a payload (default: 64)"),
+    COUNT("batch", batch, "N", 1, 1000, "produce, consume: messages in one request (default: 1)"),
     COUNT("window", window, "N", 1, 1000000,
           "without --rate: messages of a publisher under way (default: 100)"),
     COUNT("inflight", inflight, "N", 1, 65535,
-          "QoS 1 and 2: messages of a publisher unacknowledged (default: 20)"),
+          "QoS 1 and 2, produce: of a publisher unacknowledged\n(default: 20)"),
     COUNT("keep-alive", keep_alive_s, "SECONDS", 0, 65535,
           "nothing is sent for it, so longer than the run (default: 600)"),
     COUNT("sources", sources, "N", 1, SOURCES_MAX,
@@ -109,7 +122,8 @@ static const struct rc_cli_option rows[] = {
 static const struct rc_cli_usage usage = {
     .command = "bench",
     .synopsis = "[options]",
-    .about = "Puts a server of MQTT under a stated load and tells what that cost the server: CPU time and "
+    .about = "Puts a server of MQTT, or a broker of RocketMQ, under a stated load and tells what that cost "
+             "the server: CPU time and "
              "memory of\n"
              "its process, beside latencies. Rates without --rate say more about the machine than about a "
              "server.\n",
@@ -120,21 +134,22 @@ static const struct rc_cli_usage usage = {
         "  export ROLLCALL_ACCESS_KEY=QuickAccessKey ROLLCALL_SECRET_KEY=QuickSecretKey\n"
         "  rollcall bench --instance rc-quick --group GID_quick --pattern hold --clients 10000\n"
         "  rollcall bench --instance rc-quick --group GID_quick --pattern publish --topic sensors/b \\\n"
-        "      --publishers 1 --subscribers 1000 --count 1000 --json\n",
+        "      --publishers 1 --subscribers 1000 --count 1000 --json\n"
+        "  rollcall bench --pattern churn --server 127.0.0.1:8883 --transport tls --ca ca.pem\n"
+        "  rollcall bench --pattern produce --batch 32 --count 100000\n",
 };
 
 /* ---- options ---- */
 
-static bool pattern_of(const char *name, enum rc_bench_pattern *ret)
+static bool is_rocketmq(const struct bench *bench)
 {
-    static const char *const names[] = {"hold", "churn", "publish"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(name, names[i]) == 0) {
-            *ret = (enum rc_bench_pattern)i;
-            return true;
-        }
-    }
-    return false;
+    return bench->run_options.pattern >= RC_BENCH_PRODUCE;
+}
+
+static void fill_in(const char **option, const char *otherwise)
+{
+    if (*option == NULL)
+        *option = otherwise;
 }
 
 static uint32_t sources_for(const struct bench *bench)
@@ -172,6 +187,7 @@ static void fill_run_options(struct bench *bench)
     to->wait_ms = options->wait_ms;
     to->settle_ms = options->settle_ms;
     to->topic = options->topic;
+    to->batch = (uint32_t)options->batch;
     to->pid = options->pid != 0 ? options->pid : rc_bench_pid_of_port(rc_address_port(&bench->net.server));
 }
 
@@ -244,12 +260,49 @@ static int check_transport(struct bench *bench)
     return RC_CLI_GO_ON;
 }
 
+static int check_rocketmq(struct bench *bench)
+{
+    struct bench_options *options = &bench->options;
+    struct rc_error error = {0};
+    bool is_consuming = bench->run_options.pattern == RC_BENCH_CONSUME;
+    fill_in(&options->server, "127.0.0.1:9876");
+    fill_in(&options->topic, "rollcall-bench");
+    if (rc_address_parse(options->server, &bench->net.server, &error) != RC_OK)
+        return rc_cli_refuse(&usage, "--server: %s", error.text);
+    if (strcmp(options->transport, "tcp") != 0)
+        return rc_cli_refuse(&usage, "--pattern %s knows no --transport but tcp", options->pattern);
+    if (options->size < RC_BENCH_STAMP_BYTES)
+        return rc_cli_refuse(&usage, "--pattern %s needs a --size of %d at least", options->pattern,
+                             RC_BENCH_STAMP_BYTES);
+    if (!is_consuming && options->publishers == 0)
+        return rc_cli_refuse(&usage, "--pattern produce needs --publishers");
+    if (is_consuming && (options->subscribers == 0 || options->subscribers > RC_BENCH_CONSUMERS_MAX))
+        return rc_cli_refuse(&usage, "--pattern consume takes 1 to %d --subscribers", RC_BENCH_CONSUMERS_MAX);
+    if (is_consuming && options->publishers == 0 && options->count == 0)
+        return rc_cli_refuse(&usage, "--pattern consume without --publishers needs a --count");
+    fill_run_options(bench);
+    /* A group of its own for each run: nobody has consumed for it. */
+    snprintf(bench->consumer_group, sizeof(bench->consumer_group), "GID_bench_%d", getpid());
+    bench->rocketmq_options = (struct rc_bench_rocketmq_options){
+        .namesrv = options->server,
+        .group = options->group != NULL ? options->group : bench->consumer_group,
+        .access_key = options->keys.secret[0] != '\0' ? options->keys.access : NULL,
+        .secret_key = options->keys.secret[0] != '\0' ? options->keys.secret : NULL,
+    };
+    return RC_CLI_GO_ON;
+}
+
 static int check(struct bench *bench)
 {
     struct bench_options *options = &bench->options;
     struct rc_error error = {0};
-    if (!pattern_of(options->pattern, &bench->run_options.pattern))
-        return rc_cli_refuse(&usage, "--pattern is hold, churn or publish, not '%s'", options->pattern);
+    if (!rc_bench_pattern_parse(options->pattern, &bench->run_options.pattern))
+        return rc_cli_refuse(&usage, "--pattern is hold, churn, publish, produce or consume, not '%s'",
+                             options->pattern);
+    if (is_rocketmq(bench))
+        return check_rocketmq(bench);
+    fill_in(&options->server, "127.0.0.1:1883");
+    fill_in(&options->topic, "sensors/bench");
     if (rc_address_parse(options->server, &bench->net.server, &error) != RC_OK)
         return rc_cli_refuse(&usage, "--server: %s", error.text);
     if (strlen(options->topic) > RC_BENCH_TOPIC_MAX - 16)
@@ -287,10 +340,16 @@ static int raise_file_limit(const struct bench *bench)
 
 /* ---- while it runs ---- */
 
+static const struct rc_bench_result *figures_of(const struct bench *bench)
+{
+    return bench->rocketmq != NULL ? rc_bench_rocketmq_result(bench->rocketmq)
+                                   : rc_bench_run_result(bench->run);
+}
+
 static void on_progress(struct rc_timer *timer)
 {
     struct bench *bench = rc_container_of(timer, struct bench, progress);
-    const struct rc_bench_result *now = rc_bench_run_result(bench->run);
+    const struct rc_bench_result *now = figures_of(bench);
     if (isatty(STDERR_FILENO)) {
         fprintf(stderr, "\rup %llu (%llu/s)  failed %llu  sent %llu (%llu/s)  received %llu (%llu/s)\033[K",
                 (unsigned long long)now->up,
@@ -310,13 +369,36 @@ static void on_progress(struct rc_timer *timer)
 static void on_interrupt(struct rc_interrupt *interrupt)
 {
     struct bench *bench = rc_container_of(interrupt, struct bench, interrupt);
-    rc_bench_run_finish(bench->run);
+    if (bench->rocketmq != NULL)
+        rc_bench_rocketmq_finish(bench->rocketmq);
+    else
+        rc_bench_run_finish(bench->run);
 }
 
 static void on_done(void *arg)
 {
     struct bench *bench = arg;
     rc_loop_stop(bench->loop);
+}
+
+static int start(struct bench *bench)
+{
+    if (is_rocketmq(bench)) {
+        bench->rocketmq = rc_bench_rocketmq_create(bench->loop, &bench->run_options, &bench->rocketmq_options,
+                                                   on_done, bench);
+        return rc_bench_rocketmq_start(bench->rocketmq);
+    }
+    rc_bench_net_init(&bench->net);
+    bench->run = rc_bench_run_create(bench->loop, &bench->run_options, &bench->net, on_done, bench);
+    return rc_bench_run_start(bench->run);
+}
+
+static void tell_errors(const struct bench *bench)
+{
+    if (bench->net.tls_error.text[0] != '\0')
+        fprintf(stderr, "rollcall bench: no TLS: %s\n", bench->net.tls_error.text);
+    if (bench->rocketmq != NULL && rc_bench_rocketmq_error(bench->rocketmq)[0] != '\0')
+        fprintf(stderr, "rollcall bench: %s\n", rc_bench_rocketmq_error(bench->rocketmq));
 }
 
 static int measure(struct bench *bench)
@@ -328,9 +410,7 @@ static int measure(struct bench *bench)
     err = rc_interrupt_start(&bench->interrupt, bench->loop);
     if (err != RC_OK)
         return rc_cli_fail("bench", "signals: %s", rc_err_text(err));
-    rc_bench_net_init(&bench->net);
-    bench->run = rc_bench_run_create(bench->loop, &bench->run_options, &bench->net, on_done, bench);
-    err = rc_bench_run_start(bench->run);
+    err = start(bench);
     if (err != RC_OK)
         return rc_cli_fail("bench", "no timer: %s", rc_err_text(err));
     bench->progress.on_due = on_progress;
@@ -338,8 +418,7 @@ static int measure(struct bench *bench)
     rc_loop_run(bench->loop);
     if (bench->has_line)
         fputs("\r\033[K", stderr);
-    if (bench->net.tls_error.text[0] != '\0')
-        fprintf(stderr, "rollcall bench: no TLS: %s\n", bench->net.tls_error.text);
+    tell_errors(bench);
     return RC_CLI_GO_ON;
 }
 
@@ -347,8 +426,10 @@ static void release(struct bench *bench)
 {
     rc_timer_stop(&bench->progress);
     rc_interrupt_stop(&bench->interrupt);
-    rc_bench_net_free(&bench->net);
+    if (bench->run != NULL)
+        rc_bench_net_free(&bench->net);
     rc_bench_run_free(bench->run);
+    rc_bench_rocketmq_free(bench->rocketmq);
     rc_loop_destroy(bench->loop);
 }
 
@@ -357,11 +438,9 @@ static int run(int argc, char **argv)
     struct bench *bench = rc_new(struct bench);
     bench->options = (struct bench_options){
         .pattern = "churn",
-        .server = "127.0.0.1:1883",
         .transport = "tcp",
         .path = "/mqtt",
         .prefix = "bench-",
-        .topic = "sensors/bench",
         .version = 4,
         .clients = 1000,
         .at_once = 64,
@@ -370,6 +449,7 @@ static int run(int argc, char **argv)
         .subscribers = 1,
         .topics = 1,
         .size = 64,
+        .batch = 1,
         .window = 100,
         .inflight = 20,
         .wait_ms = 10000,
@@ -386,12 +466,12 @@ static int run(int argc, char **argv)
     if (result == RC_CLI_GO_ON)
         result = measure(bench);
     if (result == RC_CLI_GO_ON) {
-        const struct rc_bench_result *figures = rc_bench_run_result(bench->run);
+        const struct rc_bench_result *figures = figures_of(bench);
         rc_bench_report(&bench->run_options, figures, bench->options.json);
         result =
             figures->failed == 0 && figures->received == figures->expected ? RC_EXIT_OK : RC_EXIT_FAILURE;
     }
-    if (bench->run != NULL)
+    if (bench->loop != NULL)
         release(bench);
     rc_tls_unref(bench->net.tls);
     free(bench);
@@ -400,6 +480,6 @@ static int run(int argc, char **argv)
 
 const struct rc_cli_command rc_cli_bench = {
     .name = "bench",
-    .summary = "measure any MQTT server: CPU, memory, latency",
+    .summary = "measure any MQTT server or RocketMQ broker: CPU, memory, latency",
     .run = run,
 };

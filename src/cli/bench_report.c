@@ -1,6 +1,7 @@
 #include "cli/bench_report.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct percentile {
     const char *name;
@@ -8,10 +9,33 @@ static const struct percentile {
 } percentiles[] = {{"p50", 50000}, {"p90", 90000}, {"p99", 99000}, {"p999", 99900}};
 enum { PERCENTILES = sizeof(percentiles) / sizeof(percentiles[0]) };
 
+static const char *const names[] = {"hold", "churn", "publish", "produce", "consume"};
+
+const char *rc_bench_pattern_name(enum rc_bench_pattern pattern)
+{
+    return names[pattern];
+}
+
+bool rc_bench_pattern_parse(const char *name, enum rc_bench_pattern *ret)
+{
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *ret = (enum rc_bench_pattern)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_messages(const struct rc_bench_options *options)
+{
+    return options->pattern >= RC_BENCH_PUBLISH;
+}
+
 /* The phase that counts, and how much was done in it. */
 static double work_cpu_s(const struct rc_bench_options *options, const struct rc_bench_result *result)
 {
-    if (options->pattern == RC_BENCH_PUBLISH)
+    if (has_messages(options))
         return result->worked.cpu_s - result->connected.cpu_s;
     return (options->pattern == RC_BENCH_CHURN ? result->after.cpu_s : result->connected.cpu_s) -
            result->before.cpu_s;
@@ -19,7 +43,9 @@ static double work_cpu_s(const struct rc_bench_options *options, const struct rc
 
 static uint64_t work_count(const struct rc_bench_options *options, const struct rc_bench_result *result)
 {
-    return options->pattern == RC_BENCH_PUBLISH ? result->sent : result->up;
+    if (options->pattern == RC_BENCH_CONSUME)
+        return result->received;
+    return has_messages(options) ? result->sent : result->up;
 }
 
 static double each_us(double cpu_s, uint64_t count)
@@ -79,17 +105,17 @@ static void put_server(struct rc_json *json, const struct rc_bench_options *opti
 
 static void print_json(const struct rc_bench_options *options, const struct rc_bench_result *result)
 {
-    static const char *const names[] = {"hold", "churn", "publish"};
     struct rc_buf out;
     struct rc_json json;
     rc_buf_init(&out, 65536);
     rc_json_init(&json, &out);
     rc_json_object_begin(&json);
-    rc_json_put_str(&json, "pattern", names[options->pattern]);
+    rc_json_put_str(&json, "pattern", rc_bench_pattern_name(options->pattern));
     rc_json_put_int(&json, "started", (int64_t)result->started);
     rc_json_put_int(&json, "up", (int64_t)result->up);
     rc_json_put_int(&json, "failed", (int64_t)result->failed);
     rc_json_put_int(&json, "sent", (int64_t)result->sent);
+    rc_json_put_int(&json, "acked", (int64_t)result->acked);
     rc_json_put_int(&json, "received", (int64_t)result->received);
     rc_json_put_int(&json, "expected", (int64_t)result->expected);
     rc_json_put_int(&json, "connectNs", (int64_t)result->connect_ns);
@@ -125,7 +151,7 @@ static void print_server(const struct rc_bench_options *options, const struct rc
         return;
     }
     printf("server CPU         %.3f s, %.2f us a %s", cpu_s, each_us(cpu_s, work_count(options, result)),
-           options->pattern == RC_BENCH_PUBLISH ? "message" : "connection");
+           has_messages(options) ? "message" : "connection");
     if (options->pattern == RC_BENCH_PUBLISH && result->received > 0)
         printf(", %.2f us a delivery", each_us(cpu_s, result->received));
     if (options->is_absent)
@@ -140,11 +166,16 @@ static void print_server(const struct rc_bench_options *options, const struct rc
 
 static void print_text(const struct rc_bench_options *options, const struct rc_bench_result *result)
 {
-    printf("connections        %llu begun, %llu accepted, %llu failed, in %.2f s\n",
-           (unsigned long long)result->started, (unsigned long long)result->up,
-           (unsigned long long)result->failed, (double)result->connect_ns / 1e9);
-    if (options->pattern == RC_BENCH_PUBLISH) {
-        printf("messages           %llu sent, %llu of %llu received", (unsigned long long)result->sent,
+    if (options->pattern < RC_BENCH_PRODUCE)
+        printf("connections        %llu begun, %llu accepted, %llu failed, in %.2f s\n",
+               (unsigned long long)result->started, (unsigned long long)result->up,
+               (unsigned long long)result->failed, (double)result->connect_ns / 1e9);
+    else
+        printf("requests           %llu, %llu messages failed\n", (unsigned long long)result->started,
+               (unsigned long long)result->failed);
+    if (has_messages(options)) {
+        printf("messages           %llu sent, %llu acknowledged, %llu of %llu received",
+               (unsigned long long)result->sent, (unsigned long long)result->acked,
                (unsigned long long)result->received, (unsigned long long)result->expected);
         if (result->work_ns > 0)
             printf(", in %.2f s: %.0f sent/s, %.0f received/s", (double)result->work_ns / 1e9,
@@ -153,7 +184,8 @@ static void print_text(const struct rc_bench_options *options, const struct rc_b
         printf("\n");
     }
     print_histogram("due to CONNACK", &result->connect_us);
-    print_histogram("due to received", &result->latency_us);
+    print_histogram(options->pattern == RC_BENCH_PRODUCE ? "due to answer" : "due to received",
+                    &result->latency_us);
     if (options->rate > 0)
         print_histogram("due to sent", &result->late_us);
     print_server(options, result);

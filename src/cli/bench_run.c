@@ -10,17 +10,12 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "cli/bench_tick.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <sys/epoll.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 enum {
-    PACED_TICK_NS = 250000, /* of an open-loop schedule */
-    TICK_NS = 2000000,      /* otherwise it is what clients say that drives it */
-    TURN_MAX = 2000,        /* things started in one turn */
+    TURN_MAX = 2000, /* things started in one turn */
     WATCHDOG_MS = 100,
     STAMP_BYTES = 8,
 };
@@ -30,8 +25,7 @@ struct rc_bench_run {
     struct rc_bench_options options;
     struct rc_bench_net *net;
     struct rc_bench_result result;
-    struct rc_watch tick;
-    struct rc_hook hook;
+    struct rc_bench_tick tick;
     struct rc_timer watchdog;
     enum rc_bench_phase phase;
     uint64_t phase_ns, progress_ns;
@@ -382,7 +376,7 @@ static void advance(struct rc_bench_run *run)
 
 static void on_turn(struct rc_hook *hook)
 {
-    struct rc_bench_run *run = rc_container_of(hook, struct rc_bench_run, hook);
+    struct rc_bench_run *run = rc_container_of(hook, struct rc_bench_run, tick.hook);
     advance(run);
     rc_bench_net_flush(run->net);
 }
@@ -405,13 +399,6 @@ static void on_watchdog(struct rc_timer *timer)
     done(run);
 }
 
-static void on_tick(struct rc_watch *watch, uint32_t ready)
-{
-    uint64_t count;
-    ssize_t len = read(watch->fd, &count, sizeof(count)); /* the hook does the work */
-    (void)len;
-}
-
 /* ---- life ---- */
 
 struct rc_bench_run *rc_bench_run_create(struct rc_loop *loop, const struct rc_bench_options *options,
@@ -432,22 +419,14 @@ struct rc_bench_run *rc_bench_run_create(struct rc_loop *loop, const struct rc_b
         run->to_start = client_total(run);
         run->clients = rc_calloc(client_total(run), sizeof(*run->clients));
     }
-    run->tick.fd = -1;
     return run;
 }
 
 int rc_bench_run_start(struct rc_bench_run *run)
 {
-    struct timespec every = {.tv_nsec = run->options.rate > 0 ? PACED_TICK_NS : TICK_NS};
-    const struct itimerspec tick = {.it_interval = every, .it_value = every};
-    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (fd < 0)
-        return rc_err_from_errno(errno);
-    timerfd_settime(fd, 0, &tick, NULL);
-    run->tick.on_ready = on_tick;
-    rc_loop_watch(run->loop, &run->tick, fd, EPOLLIN);
-    run->hook.run = on_turn;
-    rc_loop_add_hook(run->loop, &run->hook);
+    int err = rc_bench_tick_start(&run->tick, run->loop, run->options.rate > 0, on_turn);
+    if (err != RC_OK)
+        return err;
     run->watchdog.on_due = on_watchdog;
     rc_timer_start(run->loop, &run->watchdog, WATCHDOG_MS);
     look(run, &run->result.before);
@@ -477,11 +456,7 @@ void rc_bench_run_free(struct rc_bench_run *run)
     if (run == NULL)
         return;
     rc_timer_stop(&run->watchdog);
-    rc_loop_remove_hook(&run->hook);
-    if (run->tick.fd >= 0) {
-        rc_loop_unwatch(run->loop, &run->tick);
-        close(run->tick.fd);
-    }
+    rc_bench_tick_stop(&run->tick);
     free(run->clients);
     free(run->payload);
     free(run);

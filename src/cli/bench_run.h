@@ -11,7 +11,14 @@
 
 enum { RC_BENCH_TOPIC_MAX = 512 };
 
-enum rc_bench_pattern { RC_BENCH_HOLD, RC_BENCH_CHURN, RC_BENCH_PUBLISH };
+/* The last two are of RocketMQ: cli/bench_rocketmq.h. */
+enum rc_bench_pattern {
+    RC_BENCH_HOLD,
+    RC_BENCH_CHURN,
+    RC_BENCH_PUBLISH,
+    RC_BENCH_PRODUCE,
+    RC_BENCH_CONSUME,
+};
 
 struct rc_bench_options {
     enum rc_bench_pattern pattern;
@@ -30,6 +37,7 @@ struct rc_bench_options {
     uint64_t wait_ms;   /* without progress: it ends */
     uint64_t settle_ms; /* before the memory is looked at */
     uint64_t pid;       /* the server's, 0: not known */
+    uint32_t batch;     /* produce, consume: messages in one request */
     const char *topic;  /* prefix */
 };
 

@@ -24,3 +24,19 @@ int rc_batch_next(struct rc_slice batch, size_t *at, struct rc_batch_item *ret)
     *at += HEAD + body_len + PROPS_LEN + props_len;
     return 1;
 }
+
+int rc_batch_put(struct rc_buf *out, const struct rc_batch_item *item)
+{
+    size_t len = HEAD + item->body.len + PROPS_LEN + item->properties.len;
+    if (rc_buf_reserve(out, len) == NULL)
+        return RC_ERR_FULL;
+    rc_buf_put_u32(out, (uint32_t)len);
+    rc_buf_put_u32(out, 0); /* magic and checksum: brokers ignore them */
+    rc_buf_put_u32(out, 0);
+    rc_buf_put_u32(out, item->flag);
+    rc_buf_put_u32(out, (uint32_t)item->body.len);
+    rc_buf_put_slice(out, item->body);
+    rc_buf_put_u16(out, (uint16_t)item->properties.len);
+    rc_buf_put_slice(out, item->properties);
+    return RC_OK;
+}

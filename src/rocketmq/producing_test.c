@@ -1,4 +1,5 @@
 /* Producers' messages, retries, dead letters, delays, queries: what goes into the log and is found again. */
+#include "rocketmq/batch.h"
 #include "rocketmq/test_endpoint.h"
 
 #define UNIQUE "7F0000010000559700000000000A0001"
@@ -194,14 +195,8 @@ static void test_a_log_that_is_full_is_told_and_recovers_nothing_is_lost(void **
 
 static void put_item(struct rc_buf *out, const char *props, const char *body)
 {
-    rc_buf_put_u32(out, (uint32_t)(22 + strlen(body) + strlen(props)));
-    rc_buf_put_u32(out, 0);
-    rc_buf_put_u32(out, 0);
-    rc_buf_put_u32(out, 9);
-    rc_buf_put_u32(out, (uint32_t)strlen(body));
-    rc_buf_put_str(out, body);
-    rc_buf_put_u16(out, (uint16_t)strlen(props));
-    rc_buf_put_str(out, props);
+    const struct rc_batch_item item = {9, rc_slice_str(body), rc_slice_str(props)};
+    assert_int_equal(rc_batch_put(out, &item), 0);
 }
 
 static struct rc_remoting batch_request(struct client *client, const struct rc_buf *batch)

@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "base/hash.h"
+#include "rocketmq/batch.h"
 #include "rules/rules_private.h"
 
 #include <stdio.h>
@@ -13,23 +14,6 @@ enum {
     RES_FLUSH_SLAVE_TIMEOUT = 12,
     RES_SLAVE_NOT_AVAILABLE = 11,
 };
-
-int rc_feed_put_message(struct rc_buf *out, const struct rc_message *message)
-{
-    enum { FIXED = 5 * 4 + 2 };
-    size_t len = FIXED + message->body.len + message->props.len;
-    if (rc_buf_reserve(out, len) == NULL)
-        return RC_ERR_FULL;
-    rc_buf_put_u32(out, (uint32_t)len);
-    rc_buf_put_u32(out, 0); /* magic and checksum: brokers ignore them */
-    rc_buf_put_u32(out, 0);
-    rc_buf_put_u32(out, message->flag);
-    rc_buf_put_u32(out, (uint32_t)message->body.len);
-    rc_buf_put_slice(out, message->body);
-    rc_buf_put_u16(out, (uint16_t)message->props.len);
-    rc_buf_put_slice(out, message->props);
-    return RC_OK;
-}
 
 static int digit(uint8_t c)
 {
@@ -120,7 +104,8 @@ static uint32_t collect(struct rc_feed_queue *queue, struct rc_buf *body, int64_
         if (is_good && count == 0)
             *ret_born_ms = message.born_ms;
         bool fits = count == 0 || rc_buf_len(body) + entry->size <= RC_FEED_BATCH_BYTES;
-        is_good = is_good && fits && rc_feed_put_message(body, &message) == RC_OK;
+        const struct rc_batch_item item = {message.flag, message.body, message.props};
+        is_good = is_good && fits && rc_batch_put(body, &item) == RC_OK;
         rc_segment_release(segment);
         if (!is_good)
             break;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "client/link.h"
+#include "rules/layout.h"
 #include "rules/rules.h"
 
 #include <pthread.h>
@@ -16,8 +17,6 @@ enum {
     RC_FEED_BATCH_MESSAGES = 1024,
     RC_FEED_BATCH_BYTES = 1024 * 1024, /* unless one message alone is larger */
     RC_RULES_INFLOWS_MAX = 256,
-    RC_FEED_QUEUES_MAX = 1024, /* of the target's topic, all brokers */
-    RC_FEED_BROKERS_MAX = 64,
     RC_FEED_SEND_MS = 3000,
     RC_FEED_ROUTE_MS = 30000,
     RC_FEED_ROUTE_SOON_MS = 1000,
@@ -53,28 +52,6 @@ bool rc_cluster_is_as(const struct rc_cluster *cluster, const struct rc_target *
 struct rc_link *rc_cluster_link(struct rc_cluster *cluster, const char *address);
 struct rc_link *rc_cluster_nameserver(struct rc_cluster *cluster);
 void rc_cluster_next_nameserver(struct rc_cluster *cluster);
-
-/* ---- layout.c: which queues there are ---- */
-struct rc_layout_broker {
-    char name[128], address[RC_DIAL_TARGET_MAX];
-    uint32_t queues;
-    bool is_there; /* in the last route */
-};
-struct rc_layout {
-    struct rc_layout_broker brokers[RC_FEED_BROKERS_MAX]; /* by name */
-    uint32_t count, queues;                               /* all brokers' together */
-};
-/*
- * Takes a route's answer. A broker that is missing in it keeps its queues, unless `fails_over`. True when the
- * queues are other ones than before (so that each client's queue is to be found anew).
- */
-bool rc_layout_take_route(struct rc_layout *layout, struct rc_slice body, bool fails_over);
-/* The same into an empty one, of queues that can be read. */
-void rc_layout_take_readable(struct rc_layout *layout, struct rc_slice body);
-const struct rc_layout_broker *rc_layout_find(const struct rc_layout *layout, uint32_t queue,
-                                              uint32_t *ret_queue_id);
-
-const struct rc_layout_broker *rc_layout_named(const struct rc_layout *layout, const char *name);
 
 #define RC_FEED_NONE UINT64_MAX
 
@@ -163,8 +140,6 @@ void rc_feed_send(struct rc_feed_queue *queue);
 void rc_feed_advance(struct rc_feed *feed);
 /* The batch that is under way (its first `count`) was stored. */
 void rc_feed_delivered(struct rc_feed_queue *queue);
-/* Puts a message's part of a batch; RC_ERR_FULL when it does not fit. */
-int rc_feed_put_message(struct rc_buf *out, const struct rc_message *message);
 /* The client of a record of presence, from its KEYS; its Java hash. */
 int32_t rc_feed_client_hash(const struct rc_message *message);
 

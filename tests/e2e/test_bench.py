@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from harness.apache import RealCluster
 from harness.certificates import Authority
 from harness.procs import Process, free_port, port_answers, wait_until
 from harness.rollcall import AK, BINARY, INSTANCE, SK, Rollcall
@@ -40,6 +41,18 @@ def mosquitto(tmp_path_factory, authority):
     wait_until("mosquitto", lambda: all(port_answers(port) for port in ports.values()))
     yield ports
     process.kill()
+
+
+@pytest.fixture(scope="module", params=["embedded", "apache"])
+def rocketmq(request, tmp_path_factory):
+    """(name server, pid of the broker)"""
+    if request.param == "embedded":
+        server = request.getfixturevalue("server")
+        yield server.namesrv, server.process.pid
+        return
+    cluster = RealCluster(tmp_path_factory.mktemp("apache"), 49).start()
+    yield cluster.namesrv, cluster.broker.pid
+    cluster.stop()
 
 
 def run(*options):
@@ -142,5 +155,41 @@ def test_a_servers_certificate_is_verified_unless_told_otherwise(server, authori
     (["--transport", "udp"], "--transport is"), (["--transport", "tcp", "--insecure"], "--insecure"),
     (["--transport", "tls", "--key", "x"], "--certificate and --key"), (["--transport", "tls", "--ca", "/none"], "/none")])
 def test_a_wrong_transport_is_told(options, what):
+    done = run(*options)
+    assert done.returncode == 2 and what in done.stderr
+
+
+def bench_rocketmq(rocketmq, *options):
+    namesrv, pid = rocketmq
+    done = run("--server", namesrv, "--pid", pid, *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_producers_are_answered_and_consumers_get_all(rocketmq):
+    result = bench_rocketmq(rocketmq, "--pattern", "produce", "--count", 300, "--size", 200, "--publishers", 2)
+    assert (result["sent"], result["acked"], result["failed"]) == (300, 300, 0)
+    assert result["latencyUs"]["count"] == 300 and result["server"]["cpuNsEach"] > 0
+    result = bench_rocketmq(rocketmq, "--pattern", "produce", "--count", 1000, "--batch", 32)
+    assert (result["sent"], result["acked"], result["started"]) == (1000, 1000, 32)
+    result = bench_rocketmq(rocketmq, "--pattern", "consume", "--count", 1300, "--publishers", 0)
+    assert (result["received"], result["expected"], result["latencyUs"]["count"]) == (1300, 1300, 0)
+    result = bench_rocketmq(rocketmq, "--pattern", "consume", "--count", 0, "--duration", "1s", "--rate", "200/s",
+                            "--subscribers", 2)
+    assert 150 <= result["sent"] <= 201 and result["received"] == result["sent"] == result["latencyUs"]["count"]
+
+
+def test_a_broker_that_refuses_is_told(server):
+    done = run("--server", server.namesrv, "--pattern", "produce", "--count", 10, "--secret-key", "wrong", "--access-key", AK)
+    assert done.returncode == 1 and "signature" in done.stderr.lower()
+    done = run("--server", server.namesrv, "--pattern", "consume", "--topic", "nowhere", "--count", 10)
+    assert done.returncode == 1 and "nowhere" in done.stderr
+
+
+@pytest.mark.parametrize("options,what", [
+    (["--pattern", "produce", "--size", 8], "--size"), (["--pattern", "produce", "--publishers", 0], "--publishers"),
+    (["--pattern", "consume", "--publishers", 0, "--count", 0], "--count"),
+    (["--pattern", "consume", "--subscribers", 0], "--subscribers"), (["--pattern", "sell"], "--pattern is")])
+def test_what_cannot_be_measured_is_told(options, what):
     done = run(*options)
     assert done.returncode == 2 and what in done.stderr

@@ -45,6 +45,8 @@ static uint64_t work_count(const struct rc_bench_options *options, const struct 
 {
     if (options->pattern == RC_BENCH_CONSUME)
         return result->received;
+    if (options->pattern == RC_BENCH_PRODUCE)
+        return result->acked;
     return has_messages(options) ? result->sent : result->up;
 }
 

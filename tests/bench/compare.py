@@ -19,8 +19,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from harness.certificates import Authority  # noqa: E402
 from harness.rollcall import BINARY  # noqa: E402
-from servers import Bare, Mosquitto, Other, RollcallServer, resident_bytes, thread_seconds  # noqa: E402
+from servers import (Bare, Broker, FullJvmCluster, KilledServer, Mosquitto, Other, RollcallServer,  # noqa: E402
+                     resident_bytes, thread_seconds)
 
 FILES_BESIDE = 1000  # of the limit of open files: what a server needs for itself
 
@@ -41,7 +43,9 @@ def each_us(figures):
 class Bench:
     def __init__(self, options, home):
         self.options, self.home = options, home
-        self.servers = [RollcallServer(home), Mosquitto(home), *(Other(home, text) for text in options.other)]
+        self.authority = Authority(home / "ca")
+        self.cluster = None
+        self.servers = [RollcallServer(home, authority=self.authority), Mosquitto(home, self.authority), *(Other(home, text) for text in options.other)]
         self.bare = Bare(home)
         self.quick = 4 if options.quick else 1
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -50,8 +54,11 @@ class Bench:
     def stop(self):
         for server in [*self.servers, self.bare]:
             server.stop()
+        if self.cluster:
+            self.cluster.stop()
 
-    # each row: {"unit", "values": {server: [..]}, "settings"}
+    # each row: {"unit", "values": {server: [..]}, "settings"}, and "goals": [[what, value, the most it may be], ...]
+    # where they are not shares of a peer's (report.py has those)
 
     def row_churn(self):
         count = 12000 // self.quick
@@ -78,6 +85,54 @@ class Bench:
 
     def row_idle_subscribed(self):
         return self._idle(1)
+
+    # ---- TLS and WebSocket ----
+
+    def _churn_over(self, listener, count):
+        return {"unit": "us of CPU a connect + CONNACK + DISCONNECT + close", "settings": f"{count} a round, 16 at once; "
+                "ECDSA P-256, TLS 1.3, no resumption", "values": rounds_of(self.servers[:2], self.options.rounds, lambda s: each_us(
+                    s.load_over(listener, self.authority, "--pattern", "churn", "--count", count, "--at-once", 16)))}
+
+    def row_tls_churn(self):
+        return self._churn_over("tls", 2000 // self.quick)
+
+    def row_wss_churn(self):
+        return self._churn_over("wss", 2000 // self.quick)
+
+    def _idle_over(self, listener):
+        count = 4000 // self.quick
+
+        def measure(server):
+            server.load_over(listener, self.authority, "--pattern", "churn", "--count", 200)  # what is made at the first use
+            return server.load_over(listener, self.authority, "--pattern", "hold", "--clients", count)["server"]["bytesEach"]
+        fresh = [kind(self.home / f"idle-{listener}", authority=self.authority) for kind in (RollcallServer, Mosquitto)]
+        try:
+            values = rounds_of(fresh, 1, measure)
+        finally:
+            for server in fresh:
+                server.stop()
+        return {"unit": "resident bytes an idle connection", "values": values, "settings": f"{count} connections, TLS 1.3, "
+                "ECDSA P-256, a server just started", "goals": [["bytes a connection", values["rollcall"][0], 16384]]}
+
+    def row_tls_idle(self):
+        return self._idle_over("tls")
+
+    def row_mutual_idle(self):
+        return self._idle_over("mutual")
+
+    def row_wss_idle(self):
+        return self._idle_over("wss")
+
+    def _publish_over(self, listener, count):
+        return {"unit": "us of CPU a QoS 0 message", "settings": f"64 B, 4 publishers, 1 subscriber, {count} a round",
+                "values": rounds_of(self.servers[:2], self.options.rounds, lambda server: each_us(
+                    server.load_over(listener, self.authority, "--pattern", "publish", "--count", count)))}
+
+    def row_ws_qos0(self):
+        return self._publish_over("ws", 20000 // self.quick)
+
+    def row_wss_qos0(self):
+        return self._publish_over("wss", 20000 // self.quick)
 
     def _publish(self, count, *options, divide=1):
         def measure(server):
@@ -145,6 +200,8 @@ class Bench:
                 memory.setdefault(server.name, []).append(resident_bytes(server.pid))
                 server.stop()
         return {"unit": "ms from exec until ready", "values": values, "memory_when_ready": memory,
+                "goals": [["ms until ready", statistics.median(values["rollcall"]), 50],
+                          ["resident bytes when ready", statistics.median(memory["rollcall"]), 8 << 20]],
                 "settings": "an empty store; a process polled every 2 ms"}
 
     def row_append(self):
@@ -159,8 +216,76 @@ class Bench:
             fdatasyncs[server.name] = server.fdatasyncs()
             server.stop()
         return {"unit": "us of CPU of the log's thread a record", "values": values, "fdatasyncs": fdatasyncs,
+                "goals": [["us a record with flush: sync", statistics.median(values["flush: sync"]), 2]],
                 "settings": f"{3 * (4000 // self.quick)} events a round, from connections that come and go 64 at once: the "
                             "thread's wake-ups are in it"}
+
+    def row_restart(self):
+        """A log as a kill -9 leaves it, with all those channels open; clients that come while it starts."""
+        channels = 1000000 // self.quick
+        listening, told, accepted = [], [], []
+        for number in range(min(3, self.options.rounds)):
+            server = KilledServer(self.home / f"killed{number}", channels)
+            listening.append(server.listening_s)
+            told.append(server.start_s)
+            accepted.append(server.accepted_s)
+            server.stop()
+        return {"unit": "seconds from exec", "settings": f"{channels} open channels in the log, each of one client; a client "
+                "that comes as soon as the port is open is accepted when all is told",
+                "values": {"listening": listening, "ready: all tcpclean in the log": told, "such a client's CONNACK": accepted},
+                "goals": [["s until listening", statistics.median(listening), 2], ["s until all tcpclean are in the log",
+                                                                                   statistics.median(told), 10]]}
+
+    # ---- RocketMQ ----
+
+    def _brokers(self):
+        """Rollcall's endpoint, and an Apache broker whose JVM has compiled what it uses."""
+        ours = self.servers[0]
+        brokers = [Broker("rollcall", ours.rollcall.namesrv, ours.pid)]
+        warm_ups = 1
+        if not self.cluster:
+            self.cluster = FullJvmCluster(self.home / "apache", 49, settings={"mappedFileSizeCommitLog": 1 << 30}).start()
+            warm_ups = 3
+        brokers.append(Broker("apache", self.cluster.namesrv, self.cluster.broker.pid))
+        for broker in brokers:
+            for _ in range(warm_ups):
+                broker.load("--pattern", "produce", "--count", 20000 // self.quick, "--topic", "warm")
+                broker.load("--pattern", "consume", "--count", 5000 // self.quick, "--topic", "warm")
+        return brokers
+
+    def _rocketmq(self, unit, settings, *options):
+        values = rounds_of(self._brokers(), self.options.rounds, lambda broker: each_us(broker.load(*options)))
+        return {"unit": unit, "values": values, "settings": f"{settings}; load by rollcall bench; Apache's broker is 4.9.8 with "
+                "all compilers of its JVM, warmed up, heap 32 - 512 MiB"}
+
+    def row_produce(self):
+        count = 20000 // self.quick
+        return self._rocketmq("us of CPU a message produced", f"{count} a round of 64 B, 4 producers with 20 requests under way",
+                              "--pattern", "produce", "--count", count)
+
+    def row_produce_batch(self):
+        count = 100000 // self.quick
+        return self._rocketmq("us of CPU a message produced", f"{count} a round of 64 B, 32 in a request, 4 producers",
+                              "--pattern", "produce", "--count", count, "--batch", 32)
+
+    def row_consume(self):
+        count = 20000 // self.quick
+        for broker in self._brokers():
+            broker.load("--pattern", "produce", "--count", count, "--batch", 32, "--topic", "backlog")
+        return self._rocketmq("us of CPU a message consumed", f"{count} a round, 64 B, from a backlog, 1 consumer of librollcall",
+                              "--pattern", "consume", "--publishers", 0, "--count", count, "--topic", "backlog")
+
+    def row_produce_to_consume(self):
+        seen = {}
+
+        def measure(broker):
+            figures = broker.load("--pattern", "consume", "--topic", "warm", "--count", 0, "--duration", "3s", "--rate", "1000/s")
+            seen.setdefault(broker.name, []).append({**figures["latencyUs"], "programLateP99": figures["lateUs"]["p99"],
+                                                     "cpuUs": each_us(figures)})
+            return figures["latencyUs"]["p99"] / 1000
+        return {"unit": "ms, p99 from due to the consumer's callback", "percentiles": seen, "settings": "1,000 messages/s for 3 s, "
+                "64 B, 4 producers, 1 consumer; load and broker share the machine",
+                "values": rounds_of(self._brokers(), self.options.rounds, measure)}
 
     @staticmethod
     def _java(program, *options):
@@ -204,7 +329,9 @@ class Bench:
 
     def row_scale_connections(self):
         values, memory = {}, {}
-        for held in (1000, 10000, self.most - 500):
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        most = 200000 if limit >= 200000 + FILES_BESIDE else self.most * self.quick - 500
+        for held in (1000, 10000, min(18500, most), *([most] if most > 18500 else [])):
             for server in self.servers[:2]:
                 cost, each = self._with_held(server, held // self.quick, 0, lambda server: [
                     each_us(server.load("--pattern", "churn", "--count", 3000)),
@@ -212,7 +339,8 @@ class Bench:
                 values[f"{server.name}, {held // self.quick} held"] = cost
                 memory[f"{server.name}, {held // self.quick} held"] = each
         return {"unit": "us of CPU [a connection that comes and goes, a QoS 0 message]", "values": values,
-                "bytes_each": memory, "settings": "while so many other connections stand there"}
+                "bytes_each": memory, "settings": "while so many other connections stand there" + (
+                    "" if most == 200000 else f"; 200,000 need a limit of {200000 + FILES_BESIDE} open files, here it is {limit}")}
 
     def row_scale_subscriptions(self):
         values = {}

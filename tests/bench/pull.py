@@ -17,22 +17,14 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from harness.apache import RealCluster  # noqa: E402
 from harness.jvm import Driver  # noqa: E402
 from harness.procs import wait_until  # noqa: E402
 from harness.rollcall import AK, SK, Rollcall  # noqa: E402
-from servers import cpu_seconds, resident_bytes  # noqa: E402
+from servers import FullJvmCluster, cpu_seconds, resident_bytes  # noqa: E402
 
 TOPIC = "backlog"
 KEYS = {"ak": AK, "sk": SK}
 WARM_UPS = 2
-
-
-class FullJvmCluster(RealCluster):
-    """With all of the JVM's compilers and room to breathe: as one would run it."""
-
-    def _java(self, main, config, heap, *options):
-        return [part for part in super()._java(main, config, 512, *options) if part != "-XX:TieredStopAtLevel=1"]
 
 
 class Side:

@@ -68,12 +68,14 @@ static void put_device(const struct rc_registry_certificate *row, void *arg)
 
 static void add_ca(const struct rc_registry_certificate *row, void *arg)
 {
-    json_array_append_new(((struct rc_work_page *)arg)->list, describe_ca(row));
+    if (rc_work_page_takes(arg))
+        json_array_append_new(((struct rc_work_page *)arg)->list, describe_ca(row));
 }
 
 static void add_device(const struct rc_registry_certificate *row, void *arg)
 {
-    json_array_append_new(((struct rc_work_page *)arg)->list, describe_device(row));
+    if (rc_work_page_takes(arg))
+        json_array_append_new(((struct rc_work_page *)arg)->list, describe_device(row));
 }
 
 /* Data{<list>, PageNo, PageSize, Total} */
@@ -83,7 +85,7 @@ static int begin_list(struct rc_registry_work *work, const char *list, struct rc
     int err = rc_work_read_page(work, "PageSize", page);
     json_object_set_new(data, list, page->list);
     json_object_set_new(data, "PageNo", json_integer(page->number));
-    json_object_set_new(data, "PageSize", json_integer(page->page.limit));
+    json_object_set_new(data, "PageSize", json_integer(page->size));
     json_object_set_new(work->call->answer, "Data", data);
     return err;
 }

@@ -40,7 +40,11 @@ int rc_work_unregister_credential(struct rc_registry_work *work)
 
 static void put_client(const struct rc_registry_credential *row, void *arg)
 {
+    struct rc_slice none = {NULL, 0};
+    if (!rc_work_page_takes(arg))
+        return;
     json_array_append_new(((struct rc_work_page *)arg)->list, rc_api_text(row->client_id));
+    rc_work_note_last(arg, row->client_id, none, none);
 }
 
 /* All of these numbers are texts in the product's answer. */
@@ -56,9 +60,9 @@ int rc_work_list_credentials(struct rc_registry_work *work)
         return err;
     err = rc_registry_list_credentials(work->registry, work->instance, rc_work_param(work, "GroupId"),
                                        &page.page, put_client, &page, &total);
-    json_object_set_new(data, "NextToken", rc_work_next_token(&page, total));
+    json_object_set_new(data, "NextToken", rc_work_next_token(&page));
     json_object_set_new(data, "PageNo", json_sprintf("%u", page.number));
-    json_object_set_new(data, "PageSize", json_sprintf("%u", page.page.limit));
+    json_object_set_new(data, "PageSize", json_sprintf("%u", page.size));
     json_object_set_new(data, "Total", json_sprintf("%llu", (unsigned long long)total));
     return err < 0 ? err : RC_OK;
 }

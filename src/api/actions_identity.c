@@ -35,11 +35,16 @@ static int begin_list(struct rc_registry_work *work, struct rc_work_page *page)
     return err;
 }
 
-static int end_list(struct rc_registry_work *work, const struct rc_work_page *page, int err, uint64_t total)
+static int end_list(struct rc_registry_work *work, const struct rc_work_page *page, int err)
 {
     json_t *data = json_object_get(work->call->answer, "Data");
-    json_object_set_new(data, "NextToken", rc_work_next_token(page, total));
+    json_object_set_new(data, "NextToken", rc_work_next_token(page));
     return done(work, err);
+}
+
+static struct rc_slice type_key(bool is_client)
+{
+    return rc_slice_str(is_client ? "1" : "0");
 }
 
 /* ---- identities ---- */
@@ -84,6 +89,8 @@ int rc_work_delete_identity(struct rc_registry_work *work)
 
 static void put_identity(const struct rc_registry_identity *row, void *arg)
 {
+    if (!rc_work_page_takes(arg))
+        return;
     json_t *item = json_object();
     json_object_set_new(item, "IdentityType", json_string(row->is_client ? "CLIENT" : "USER"));
     json_object_set_new(item, "Username", rc_api_text(row->username));
@@ -91,6 +98,7 @@ static void put_identity(const struct rc_registry_identity *row, void *arg)
     json_object_set_new(item, "Secret", rc_api_text(row->secret)); /* as the product returns it */
     json_object_set_new(item, "SignMode", json_string(row->is_signed ? "SIGNED" : "ORIGIN"));
     json_array_append_new(((struct rc_work_page *)arg)->list, item);
+    rc_work_note_last(arg, type_key(row->is_client), row->username, row->client_id);
 }
 
 int rc_work_query_identities(struct rc_registry_work *work)
@@ -98,13 +106,12 @@ int rc_work_query_identities(struct rc_registry_work *work)
     struct rc_work_page page;
     struct rc_registry_identity like = {.username = rc_work_param(work, "Username"),
                                         .client_id = rc_work_param(work, "ClientId")};
-    uint64_t total = 0;
     int type = type_of(work), err = begin_list(work, &page);
     if (err < 0 || type < -1)
         return err < 0 ? err : refuse_type(work);
     err = rc_registry_list_identities(work->registry, work->instance, type, &like, &page.page, put_identity,
-                                      &page, &total);
-    return end_list(work, &page, err, total);
+                                      &page, NULL);
+    return end_list(work, &page, err);
 }
 
 /* ---- permissions ---- */
@@ -165,6 +172,8 @@ int rc_work_delete_permission(struct rc_registry_work *work)
 
 static void put_permission(const struct rc_registry_permission *row, void *arg)
 {
+    if (!rc_work_page_takes(arg))
+        return;
     json_t *item = json_object();
     const char *permit = row->actions == RC_ACL_WRITE  ? "PUB"
                          : row->actions == RC_ACL_READ ? "SUB"
@@ -175,6 +184,7 @@ static void put_permission(const struct rc_registry_permission *row, void *arg)
     json_object_set_new(item, "PermitAction", json_string(permit));
     json_object_set_new(item, "Effect", json_string(row->denies ? "DENY" : "ALLOW"));
     json_array_append_new(((struct rc_work_page *)arg)->list, item);
+    rc_work_note_last(arg, type_key(row->is_client), row->identity, row->topic);
 }
 
 int rc_work_query_permissions(struct rc_registry_work *work)
@@ -182,13 +192,12 @@ int rc_work_query_permissions(struct rc_registry_work *work)
     struct rc_work_page page;
     struct rc_registry_permission like = {.identity = rc_work_param(work, "Identity"),
                                           .topic = rc_work_param(work, "Topic")};
-    uint64_t total = 0;
     int type = type_of(work), err = begin_list(work, &page);
     if (err < 0 || type < -1)
         return err < 0 ? err : refuse_type(work);
     err = rc_registry_list_permissions(work->registry, work->instance, type, &like, &page.page,
-                                       put_permission, &page, &total);
-    return end_list(work, &page, err, total);
+                                       put_permission, &page, NULL);
+    return end_list(work, &page, err);
 }
 
 /* ---- the blacklist ---- */
@@ -207,21 +216,24 @@ int rc_work_delete_black(struct rc_registry_work *work)
 
 static void put_black(const struct rc_registry_name *row, void *arg)
 {
+    if (!rc_work_page_takes(arg))
+        return;
+    struct rc_slice none = {NULL, 0};
     json_t *item = json_object();
     json_object_set_new(item, "ClientId", rc_api_text(row->id));
     json_object_set_new(item, "PermitAction", json_string("CONNECT"));
     json_object_set_new(item, "Effect", json_string("DENY"));
     json_array_append_new(((struct rc_work_page *)arg)->list, item);
+    rc_work_note_last(arg, row->id, none, none);
 }
 
 int rc_work_query_black(struct rc_registry_work *work)
 {
     struct rc_work_page page;
-    uint64_t total = 0;
     int err = begin_list(work, &page);
     if (err < 0)
         return err;
     err = rc_registry_list_black(work->registry, work->instance, rc_work_param(work, "ClientId"), &page.page,
-                                 put_black, &page, &total);
-    return end_list(work, &page, err, total);
+                                 put_black, &page, NULL);
+    return end_list(work, &page, err);
 }

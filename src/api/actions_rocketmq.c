@@ -2,7 +2,7 @@
 #include "api/actions.h"
 #include "base/alloc.h"
 
-enum { QUEUES_DEFAULT = 4, LIST_MAX = 100000 };
+enum { LIST_MAX = 100000 };
 
 static struct rc_slice param(const struct rc_store_work *work, const char *name)
 {
@@ -75,10 +75,13 @@ int rc_store_create_rmq_topic(struct rc_store_work *work)
 {
     struct rc_slice name = param(work, "Topic");
     const char *text = rc_params_get(&work->call->params, "Queues");
-    unsigned long queues = text != NULL && text[0] != '\0' ? strtoul(text, NULL, 10) : QUEUES_DEFAULT;
+    char *end = NULL;
+    unsigned long queues = text != NULL && text[0] != '\0' ? strtoul(text, &end, 10) : RC_RULE_QUEUES_DEFAULT;
     struct rc_topic *topic = rc_store_find_topic(work->store, name);
     if (!is_plain_topic(name))
         return rc_error_set(&work->error, RC_ERR_INVALID, "Such names are the server's.");
+    if (end != NULL && *end != '\0')
+        return rc_error_set(&work->error, RC_ERR_INVALID, "Queues is a number above 0.");
     if (topic != NULL && rc_topic_perm(topic) != 0)
         return RC_ERR_EXISTS;
     work->tenancy.claims = true;

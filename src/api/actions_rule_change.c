@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { QUEUES_DEFAULT = 4 };
-
 /* ---- parameters: what is not there leaves a field as it is ---- */
 
 static const char *given(const struct rc_registry_work *work, const char *name)
@@ -104,7 +102,7 @@ static int create(struct rc_registry_work *work, enum rc_rule_type type)
                                     .target_instance = none,
                                     .target_topic = none,
                                     .consumer_group = none,
-                                    .queues = QUEUES_DEFAULT,
+                                    .queues = RC_RULE_QUEUES_DEFAULT,
                                     .is_enabled = true};
     int err = take_rule(work, &rule);
     return err ? err : rc_registry_create_rule(work->registry, work->instance, &rule, work->error);

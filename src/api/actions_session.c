@@ -329,7 +329,10 @@ static bool read_token(struct inquiry *inquiry, const char *token, uint64_t *ret
 static uint32_t read_page_size(const struct rc_api_call *call)
 {
     const char *size = rc_params_get(&call->params, "MaxResults");
-    long wanted = size != NULL ? strtol(size, NULL, 10) : PAGE_DEFAULT;
+    char *end = NULL;
+    long wanted = size != NULL ? strtol(size, &end, 10) : PAGE_DEFAULT;
+    if (end != NULL && *end != '\0')
+        return 0;
     return wanted >= 1 && wanted <= PAGE_MAX ? (uint32_t)wanted : 0;
 }
 

@@ -1,3 +1,4 @@
+#include "session_store/session_store.h"
 #include "api/api.h"
 
 #include "api/api_private.h"
@@ -37,11 +38,13 @@ static char *make_document(void)
     return text;
 }
 
-/* Ready for clients: their events can be written. */
+/* Ready for clients: their events and sessions can be written. They do not need the registry. */
 static void answer_ready(struct rc_api *api, struct rc_http_request *request)
 {
     if (rc_log_writer_is_blocked(api->options.writer))
         answer_text(request, 503, "the log takes no more (disk full?)\n");
+    else if (api->options.sessions != NULL && rc_session_store_is_blocked(api->options.sessions))
+        answer_text(request, 503, "the session store takes no more (disk or mqtt.sessions.max_size full?)\n");
     else
         answer_text(request, 200, "ok\n");
 }

@@ -23,8 +23,9 @@ struct rc_api {
     uint32_t refusals;
     uint32_t questions; /* under way to other threads, all kinds */
     uint32_t searches, replays, looks;
-    char *document;   /* /openapi.json */
-    bool is_stopping; /* what takes long ends early */
+    uint64_t errors[RC_API_ERRORS]; /* answered, by enum rc_api_error */
+    char *document;                 /* /openapi.json */
+    bool is_stopping;               /* what takes long ends early */
 };
 
 /* ---- openapi.c ---- */

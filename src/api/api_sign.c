@@ -178,18 +178,27 @@ static bool put_canonical(struct rc_buf *out, const struct rc_acs3_request *requ
     return rc_buf_put_slice(out, request->content_sha256) == RC_OK;
 }
 
+int rc_api_acs3_text(struct rc_buf *out, const struct rc_acs3_request *request,
+                     struct rc_slice signed_headers)
+{
+    struct rc_buf canonical;
+    char hash[65];
+    rc_buf_init(&canonical, TEXT_MAX);
+    bool is_complete = put_canonical(&canonical, request, signed_headers);
+    rc_api_sha256_hex(rc_buf_slice(&canonical), hash);
+    rc_buf_free(&canonical);
+    rc_buf_printf(out, "%s\n%s", algorithm, hash);
+    return is_complete ? RC_OK : RC_ERR_INVALID;
+}
+
 bool rc_api_sign_acs3(const struct rc_acs3_request *request, struct rc_slice signed_headers,
                       struct rc_slice secret, char ret[RC_API_SIGNATURE_MAX])
 {
     struct rc_buf text;
-    char hash[65];
     uint8_t digest[SHA256_DIGEST_LENGTH];
     unsigned len = sizeof(digest);
     rc_buf_init(&text, TEXT_MAX);
-    bool is_complete = put_canonical(&text, request, signed_headers);
-    rc_api_sha256_hex(rc_buf_slice(&text), hash);
-    rc_buf_consume(&text, rc_buf_len(&text));
-    rc_buf_printf(&text, "%s\n%s", algorithm, hash);
+    bool is_complete = rc_api_acs3_text(&text, request, signed_headers) == RC_OK;
     struct rc_slice data = rc_buf_slice(&text);
     is_complete = is_complete &&
                   HMAC(EVP_sha256(), secret.ptr, (int)secret.len, data.ptr, data.len, digest, &len) != NULL;

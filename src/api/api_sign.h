@@ -47,6 +47,10 @@ struct rc_acs3_request {
 bool rc_api_sign_acs3(const struct rc_acs3_request *request, struct rc_slice signed_headers,
                       struct rc_slice secret, char ret[RC_API_SIGNATURE_MAX]);
 
+/* What that signs: algorithm \n hex(SHA-256(canonical request)). RC_ERR_INVALID where it returns false. */
+int rc_api_acs3_text(struct rc_buf *out, const struct rc_acs3_request *request,
+                     struct rc_slice signed_headers);
+
 /* Hex of SHA-256 in lower case, with a NUL. */
 void rc_api_sha256_hex(struct rc_slice data, char ret[65]);
 

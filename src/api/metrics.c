@@ -1,6 +1,7 @@
 #include "api/api_private.h"
 #include "api/rule_stats.h"
 #include "base/alloc.h"
+#include "registry/registry.h"
 #include "session_store/session_store.h"
 
 #include <stdio.h>
@@ -140,6 +141,37 @@ static void put_sessions(const struct rc_session_store *store, struct rc_buf *ou
         rc_session_store_is_blocked(store));
 }
 
+static void put_registry(const struct rc_registry *registry, struct rc_buf *out)
+{
+    struct rc_registry_stats stats;
+    if (registry == NULL)
+        return;
+    rc_registry_stats(registry, &stats);
+    put(out, "gauge", "registry_jobs_waiting", "changes and lists that wait for the registry", stats.waiting);
+    put(out, "counter", "registry_commits", "transactions of the registry", stats.commits);
+    put(out, "counter", "registry_failures", "transactions of the registry that failed", stats.failures);
+}
+
+static void put_https(const struct rc_tls_relay *https, struct rc_buf *out)
+{
+    if (https == NULL)
+        return;
+    const struct rc_tls_relay_counters *counted = rc_tls_relay_counters(https);
+    put(out, "counter", "https_accepted", "HTTPS connections accepted", counted->accepted);
+    put(out, "counter", "https_refused", "HTTPS connections refused: a limit", counted->refused);
+    put(out, "counter", "https_failed_handshakes", "HTTPS handshakes that failed",
+        counted->failed_handshakes);
+}
+
+static void put_refusals(const struct rc_api *api, struct rc_buf *out)
+{
+    rc_buf_printf(out, "# HELP rollcall_api_refusals_total calls of the API that were refused\n"
+                       "# TYPE rollcall_api_refusals_total counter\n");
+    for (uint32_t i = 0; i < RC_API_ERRORS; i++)
+        rc_buf_printf(out, "rollcall_api_refusals_total{code=\"%s\"} %llu\n", rc_api_error_code(i),
+                      (unsigned long long)api->errors[i]);
+}
+
 void rc_metrics_write(const struct rc_api *api, struct rc_buf *out)
 {
     const struct rc_log_writer *writer = api->options.writer;
@@ -163,6 +195,9 @@ void rc_metrics_write(const struct rc_api *api, struct rc_buf *out)
         rc_store_max_physical(api->options.store));
     put_sessions(api->options.sessions, out);
     put_rules(api, out);
+    put_registry(api->options.registry, out);
+    put_refusals(api, out);
+    put_https(api->https, out);
     put(out, "counter", "http_requests", "HTTP requests", http->requests);
     put(out, "counter", "http_refused_connections", "HTTP connections refused: a limit",
         http->refused_connections);

@@ -73,6 +73,17 @@ static const char *header_of(void *arg, const char *name)
     return rc_http_header(arg, name);
 }
 
+static struct rc_acs3_request acs3_request(struct rc_api_call *call, const struct rc_params *query,
+                                           const char hash[65])
+{
+    return (struct rc_acs3_request){.method = method_name(call->request),
+                                    .path = call->request->path,
+                                    .query = query,
+                                    .header = header_of,
+                                    .arg = call->request,
+                                    .content_sha256 = rc_slice_str(hash)};
+}
+
 static bool is_signed(struct rc_api_call *call, const struct claim *claim, const struct rc_acs3 *acs3,
                       const struct rc_params *query)
 {
@@ -84,12 +95,7 @@ static bool is_signed(struct rc_api_call *call, const struct claim *claim, const
     } else {
         const char *said = rc_http_header(call->request, "x-acs-content-sha256");
         rc_api_sha256_hex(call->request->body, hash);
-        struct rc_acs3_request request = {.method = method_name(call->request),
-                                          .path = call->request->path,
-                                          .query = query,
-                                          .header = header_of,
-                                          .arg = call->request,
-                                          .content_sha256 = rc_slice_str(hash)};
+        struct rc_acs3_request request = acs3_request(call, query, hash);
         was_made = said != NULL && strcasecmp(said, hash) == 0 && rc_acs3_covers_all(acs3) &&
                    rc_api_sign_acs3(&request, acs3->signed_headers, secret, signature);
     }
@@ -136,11 +142,17 @@ static bool is_fresh(const char *text, uint64_t *ret_left_ms)
 
 /* The SDKs compare what the server signed with what they signed, and tell their user which of both is wrong.
  */
-static void refuse_signature(struct rc_api_call *call)
+static void refuse_signature(struct rc_api_call *call, const struct rc_acs3 *acs3,
+                             const struct rc_params *query)
 {
     struct rc_buf text;
+    char hash[65];
     rc_buf_init(&text, SIGNED_TEXT_MAX);
-    if (rc_api_rpc_text(&text, method_name(call->request), &call->params) != RC_OK)
+    rc_api_sha256_hex(call->request->body, hash);
+    struct rc_acs3_request request = acs3_request(call, query, hash);
+    int err = acs3 != NULL ? rc_api_acs3_text(&text, &request, acs3->signed_headers)
+                           : rc_api_rpc_text(&text, method_name(call->request), &call->params);
+    if (err != RC_OK)
         rc_buf_consume(&text, rc_buf_len(&text));
     rc_api_call_fail(call, RC_API_WRONG_SIGNATURE, "server string to sign is:%.*s",
                      RC_SLICE_FMT(rc_buf_slice(&text)));
@@ -168,11 +180,16 @@ static bool authenticate(struct rc_api_call *call, const struct rc_params *query
         return false;
     }
     if (!is_signed(call, &claim, is_acs3 ? &acs3 : NULL, query)) {
-        refuse_signature(call);
+        refuse_signature(call, is_acs3 ? &acs3 : NULL, query);
         return false;
     }
     if (!is_fresh(claim.time, &call->nonce_keep_ms)) {
         rc_api_call_fail(call, RC_API_EXPIRED, "%s", "");
+        return false;
+    }
+    if (claim.nonce.len == 0) {
+        rc_api_call_fail(call, RC_API_MISSING_PARAMETER, "It is %s.",
+                         is_acs3 ? "x-acs-signature-nonce" : "SignatureNonce");
         return false;
     }
     call->nonce = claim.nonce;

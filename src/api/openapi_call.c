@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 enum { ANSWER_MAX = 32 << 20, REFUSALS_LOGGED = 10 /* a second */ };
@@ -41,11 +42,18 @@ static const struct {
     [RC_API_NOT_SUPPORTED] = {404, 404, "ApiNotSupport", "This action is not served here."},
     [RC_API_CHECK_FAILED] = {400, 400, "ParameterCheckFailed", "A parameter is not valid."},
     [RC_API_OVERFLOW] = {400, 409, "Customauth.over.capacity", "There is no room for more."},
+    [RC_API_TOKEN_OVERFLOW] = {400, 409, "ApplyTokenOverFlow", "There is no room for more tokens."},
+    [RC_API_FULL] = {400, 409, "InvalidParameter.OverLimit", "There is no room for more."},
     [RC_API_NOT_FOUND] = {404, 404, "InvalidParameter.NotFound", "There is no such resource."},
     [RC_API_EXISTS] = {400, 409, "InvalidParameter.Exists", "It is there already."},
     [RC_API_IN_USE] = {400, 409, "InvalidParameter.InUse", "It is in use."},
     [RC_API_INTERNAL] = {500, 500, "SystemOverFlow", "The server could not do it."},
 };
+
+const char *rc_api_error_code(enum rc_api_error error)
+{
+    return errors[error].code;
+}
 
 static void make_request_id(char out[RC_REQUEST_ID_LEN + 1])
 {
@@ -127,6 +135,7 @@ void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const c
     va_list args;
     va_start(args, format);
     json_t *detail = json_vsprintf(format, args);
+    call->api->errors[error]++;
     va_end(args);
     const char *text = detail != NULL ? json_string_value(detail) : "";
     if (call->answer_as != NULL) {
@@ -151,14 +160,23 @@ void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const c
     free_call(call);
 }
 
+/* The product's word for what is full. */
+static enum rc_api_error full_of(const struct rc_api_call *call)
+{
+    const char *action = call->action != NULL ? call->action : "";
+    if (strstr(action, "CustomAuth") != NULL)
+        return RC_API_OVERFLOW;
+    return strstr(action, "Token") != NULL ? RC_API_TOKEN_OVERFLOW : RC_API_FULL;
+}
+
 void rc_api_call_fail_err(struct rc_api_call *call, int err, const char *sentence)
 {
-    static const struct {
+    const struct {
         int err;
         enum rc_api_error error;
     } table[] = {{RC_ERR_NOT_FOUND, RC_API_NOT_FOUND},      {RC_ERR_EXISTS, RC_API_EXISTS},
                  {RC_ERR_INVALID, RC_API_CHECK_FAILED},     {RC_ERR_RANGE, RC_API_CHECK_FAILED},
-                 {RC_ERR_TOO_LARGE, RC_API_CHECK_FAILED},   {RC_ERR_FULL, RC_API_OVERFLOW},
+                 {RC_ERR_TOO_LARGE, RC_API_CHECK_FAILED},   {RC_ERR_FULL, full_of(call)},
                  {RC_ERR_DENIED, RC_API_NOT_ALLOWED},       {RC_ERR_BUSY, RC_API_IN_USE},
                  {RC_ERR_UNSUPPORTED, RC_API_NOT_SUPPORTED}};
     enum rc_api_error error = RC_API_INTERNAL;

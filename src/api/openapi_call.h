@@ -51,12 +51,17 @@ enum rc_api_error {
     RC_API_THROTTLED,
     RC_API_NOT_SUPPORTED,
     RC_API_CHECK_FAILED,
-    RC_API_OVERFLOW,
+    RC_API_OVERFLOW,       /* of custom identities, permissions, the blacklist */
+    RC_API_TOKEN_OVERFLOW, /* of tokens */
+    RC_API_FULL,           /* of anything else */
     RC_API_NOT_FOUND,
     RC_API_EXISTS,
     RC_API_IN_USE,
     RC_API_INTERNAL,
+    RC_API_ERRORS,
 };
+/* The code that callers are told. */
+const char *rc_api_error_code(enum rc_api_error error);
 
 struct rc_api_call *rc_api_call_create(struct rc_api *api, struct rc_http_request *request);
 /* Answers with what was made and frees the call. */

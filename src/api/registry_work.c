@@ -1,8 +1,9 @@
 #include "api/registry_work.h"
 
 #include "base/alloc.h"
+#include "base/hex.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 
 struct job {
@@ -68,32 +69,65 @@ static bool read_number(const struct rc_registry_work *work, const char *name, u
     char *end;
     if (text == NULL || text[0] == '\0')
         return true;
+    errno = 0;
     long long value = strtoll(text, &end, 10);
     *ret = (uint32_t)value;
-    return *end == '\0' && value >= min && value <= max;
+    return errno == 0 && *end == '\0' && value >= min && value <= max;
+}
+
+/* Its key, in hexadecimal digits. */
+static int read_token(struct rc_registry_work *work, struct rc_work_page *ret)
+{
+    struct rc_slice token = rc_work_param(work, "NextToken");
+    if (token.len == 0)
+        return RC_OK;
+    ret->after_len = token.len / 2;
+    if (token.len % 2 != 0 || ret->after_len > sizeof(ret->after) ||
+        !rc_hex_decode(ret->after, ret->after_len, token))
+        return rc_work_refuse(work, "NextToken is not one that was given.");
+    ret->page.after = rc_slice(ret->after, ret->after_len);
+    ret->page.skip = 0;
+    return RC_OK;
+}
+
+bool rc_work_page_takes(struct rc_work_page *page)
+{
+    page->has_more = json_array_size(page->list) == page->size;
+    return !page->has_more;
+}
+
+void rc_work_note_last(struct rc_work_page *page, struct rc_slice first, struct rc_slice second,
+                       struct rc_slice third)
+{
+    struct rc_buf key = {.data = page->last, .cap = sizeof(page->last), .max = sizeof(page->last)};
+    struct rc_slice parts[] = {first, second, third};
+    for (size_t i = 0; i < 3 && parts[i].ptr != NULL; i++) {
+        if (i > 0)
+            rc_buf_put_u8(&key, RC_REGISTRY_KEY_SEPARATOR);
+        rc_buf_put_slice(&key, parts[i]);
+    }
+    page->last_len = rc_buf_len(&key);
 }
 
 int rc_work_read_page(struct rc_registry_work *work, const char *size_name, struct rc_work_page *ret)
 {
     enum { SIZE_DEFAULT = 100, SIZE_MAX_OF_PAGE = 100, ROWS_MAX = 100000000 };
-    struct rc_work_page page = {
-        .page.after = rc_slice("", 0), .page.limit = SIZE_DEFAULT, .number = 1, .list = json_array()};
-    *ret = page;
-    if (!read_number(work, size_name, 1, SIZE_MAX_OF_PAGE, &ret->page.limit))
+    *ret = (struct rc_work_page){
+        .page.after = rc_slice("", 0), .size = SIZE_DEFAULT, .number = 1, .list = json_array()};
+    if (!read_number(work, size_name, 1, SIZE_MAX_OF_PAGE, &ret->size))
         return rc_error_set(work->error, RC_ERR_INVALID, "%s is 1 to %d.", size_name, SIZE_MAX_OF_PAGE);
     if (!read_number(work, "PageNo", 1, ROWS_MAX, &ret->number))
         return rc_work_refuse(work, "PageNo counts from 1.");
-    ret->page.skip = (ret->number - 1) * ret->page.limit;
-    if (!read_number(work, "NextToken", 0, ROWS_MAX, &ret->page.skip))
-        return rc_work_refuse(work, "NextToken is not one that was given.");
-    return RC_OK;
+    ret->page.skip = (uint64_t)(ret->number - 1) * ret->size;
+    ret->page.limit = ret->size + 1;
+    return read_token(work, ret);
 }
 
-json_t *rc_work_next_token(const struct rc_work_page *page, uint64_t total)
+json_t *rc_work_next_token(const struct rc_work_page *page)
 {
-    char token[24] = "";
-    uint64_t told = page->page.skip + json_array_size(page->list);
-    if (told < total)
-        snprintf(token, sizeof(token), "%llu", (unsigned long long)told);
-    return json_string(token);
+    char token[2 * RC_WORK_KEY_MAX];
+    if (!page->has_more)
+        return json_string("");
+    rc_hex_lower(token, page->last, page->last_len);
+    return json_stringn(token, 2 * page->last_len);
 }

@@ -20,16 +20,26 @@ struct rc_slice rc_work_param(const struct rc_registry_work *work, const char *n
 int rc_work_refuse(struct rc_registry_work *work, const char *sentence);
 
 /*
- * A list of the answer in pages: PageNo and PageSize, or NextToken (how many rows were told before) and Size.
- * 0 or RC_ERR_INVALID.
+ * A list of the answer in pages: PageNo and PageSize, or NextToken and Size. A token names the last row that
+ * was told, so that none is left out or told twice when others come or go. 0 or RC_ERR_INVALID.
  */
+enum { RC_WORK_KEY_MAX = 2048 };
 struct rc_work_page {
     struct rc_registry_page page;
     uint32_t number; /* from 1 */
+    uint32_t size;   /* rows that it tells; one more is asked for, to know whether there are any */
+    bool has_more;
     json_t *list;
+    size_t after_len, last_len;
+    uint8_t after[RC_WORK_KEY_MAX], last[RC_WORK_KEY_MAX];
 };
+/* Each visitor asks first: false for the row that is on the next page. */
+bool rc_work_page_takes(struct rc_work_page *page);
+/* Notes the row that was put last, by the key in whose order the list is; the parts that it has. */
+void rc_work_note_last(struct rc_work_page *page, struct rc_slice first, struct rc_slice second,
+                       struct rc_slice third);
 int rc_work_read_page(struct rc_registry_work *work, const char *size_name, struct rc_work_page *ret);
-/* The token of the next page, "" when `total` rows are told with this one. */
-json_t *rc_work_next_token(const struct rc_work_page *page, uint64_t total);
+/* The token of the next page, "" when there is none. */
+json_t *rc_work_next_token(const struct rc_work_page *page);
 
 #endif

@@ -91,6 +91,8 @@ struct rc_target {
 /* ... and the traces of messages (broker/trace.h). */
 #define RC_TRACE_TOPIC "RC_SYS_TRACE"
 enum { RC_TRACE_QUEUES = 1 };
+/* Queues of a topic that is made without saying how many; the configuration's default too. */
+enum { RC_RULE_QUEUES_DEFAULT = 8 };
 /* The topic for events of groups without a status rule. */
 #define RC_PRESENCE_TOPIC "ROLLCALL_PRESENCE"
 

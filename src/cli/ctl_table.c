@@ -28,7 +28,7 @@
 #define RULE_OPTIONS                                                                                         \
     DESCRIPTION_OPTION,                                                                                      \
         {"topic", "Topic", "TOPIC", "where messages go, at the embedded endpoint", false, false},            \
-        {"queues", "Queues", "N", "of a topic that is made (default: 4)", false, false},                     \
+        {"queues", "Queues", "N", "of a topic that is made (default: 8)", false, false},                     \
         {"target", "TargetInstance", "NAME", "a cluster of rocketmq.instances instead", false, false},       \
         {"target-topic", "TargetTopic", "TOPIC", "the topic there", false, false},                           \
         {"enabled", "Enabled", "BOOL", "false: it sends nothing", false, false},                             \
@@ -44,7 +44,7 @@
 #define INFLOW_OPTIONS                                                                                       \
     PARENT_OPTION, DESCRIPTION_OPTION,                                                                       \
         {"topic", "Topic", "TOPIC", "where messages come from, at the embedded endpoint", false, false},     \
-        {"queues", "Queues", "N", "of a topic that is made (default: 4)", false, false},                     \
+        {"queues", "Queues", "N", "of a topic that is made (default: 8)", false, false},                     \
         {"source", "SourceInstance", "NAME", "a cluster of rocketmq.instances instead", false, false},       \
         {"source-topic", "SourceTopic", "TOPIC", "the topic there", false, false},                           \
         {"consumer-group",                                                                                   \
@@ -220,7 +220,7 @@ static const struct rc_ctl_row rows[] = {
     {"rocketmq-topic", LIST, "ListRocketMqTopics", "lists topics of the embedded RocketMQ endpoint",
      NO_OPERAND, .list = "Topics", .columns = "Topic Queues Messages"},
     {"rocketmq-topic", "create", "CreateRocketMqTopic", "makes one", "TOPIC", "Topic", true,
-     .params = {{"queues", "Queues", "N", "default: 4", false, false}}},
+     .params = {{"queues", "Queues", "N", "default: 8", false, false}}},
     {"rocketmq-topic", "delete", "DeleteRocketMqTopic", "deletes one", "TOPIC", "Topic", true,
      .paging = RC_CTL_WHOLE},
 

@@ -365,7 +365,7 @@ static const struct rc_config_entry rule_entries[] = {
      .offset = offsetof(struct rc_config_rule, queues),
      .min = 1,
      .max = RC_STORE_QUEUES_PER_TOPIC_MAX,
-     .default_text = "8",
+     .default_text = "8", /* RC_RULE_QUEUES_DEFAULT */
      .is_live = true,
      .doc =
          "Queues of the topic when it does not exist yet; an existing topic keeps its own count. The events "

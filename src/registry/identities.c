@@ -95,6 +95,25 @@ int rc_registry_delete_identity(struct rc_registry *registry, struct rc_slice in
         error);
 }
 
+/* The row behind which a page begins: type, and two names. */
+struct after {
+    int64_t type; /* -1: at the start */
+    struct rc_slice first, second;
+};
+
+static struct after split_after(struct rc_slice key)
+{
+    struct after after = {key.len > 0 ? key.ptr[0] - '0' : -1, {NULL, 0}, {NULL, 0}};
+    if (key.len < 2)
+        return after;
+    struct rc_slice rest = rc_slice_from(key, 2);
+    const uint8_t *end = memchr(rest.ptr, RC_REGISTRY_KEY_SEPARATOR, rest.len);
+    size_t len = end != NULL ? (size_t)(end - rest.ptr) : rest.len;
+    after.first = rc_slice(rest.ptr, len);
+    after.second = rc_slice_from(rest, end != NULL ? len + 1 : len);
+    return after;
+}
+
 #define LIKE_IDENTITY                                                                                        \
     " FROM identities WHERE instance = ?1 AND (?2 < 0 OR type = ?2) AND (?3 = '' OR username = ?3)"          \
     " AND (?4 = '' OR client_id = ?4)"
@@ -108,17 +127,20 @@ int rc_registry_list_identities(struct rc_registry *registry, struct rc_slice in
     int err, count = 0;
     if (!rc_registry_page_is_valid(page))
         return RC_ERR_INVALID;
+    struct after after = split_after(page->after);
     if (ret_total != NULL)
         *ret_total =
             (uint64_t)rc_sql_number(sql,
                                     rc_sql_bind(sql, "SELECT count(*)" LIKE_IDENTITY, "titt", instance,
                                                 (int64_t)of_type, like->username, like->client_id),
                                     0);
-    sqlite3_stmt *statement = rc_sql_bind(sql,
-                                          "SELECT type, username, client_id, is_signed, secret" LIKE_IDENTITY
-                                          " ORDER BY type, username, client_id LIMIT ?5 OFFSET ?6",
-                                          "tittii", instance, (int64_t)of_type, like->username,
-                                          like->client_id, (int64_t)page->limit, (int64_t)page->skip);
+    sqlite3_stmt *statement =
+        rc_sql_bind(sql,
+                    "SELECT type, username, client_id, is_signed, secret" LIKE_IDENTITY
+                    " AND (type, username, client_id) > (?7, ?8, ?9) ORDER BY type, username, client_id "
+                    "LIMIT ?5 OFFSET ?6",
+                    "tittiiitt", instance, (int64_t)of_type, like->username, like->client_id,
+                    (int64_t)page->limit, (int64_t)page->skip, after.type, after.first, after.second);
     while ((err = rc_sql_row(sql, statement, NULL)) == 1) {
         struct rc_registry_identity row = {
             .is_client = sqlite3_column_int(statement, 0) != 0,
@@ -260,17 +282,19 @@ int rc_registry_list_permissions(struct rc_registry *registry, struct rc_slice i
     int err, count = 0;
     if (!rc_registry_page_is_valid(page))
         return RC_ERR_INVALID;
+    struct after after = split_after(page->after);
     if (ret_total != NULL)
         *ret_total =
             (uint64_t)rc_sql_number(sql,
                                     rc_sql_bind(sql, "SELECT count(*)" LIKE_PERMISSION, "titt", instance,
                                                 (int64_t)of_type, like->identity, like->topic),
                                     0);
-    sqlite3_stmt *statement = rc_sql_bind(sql,
-                                          "SELECT type, identity, topic, actions, denies" LIKE_PERMISSION
-                                          " ORDER BY type, identity, topic LIMIT ?5 OFFSET ?6",
-                                          "tittii", instance, (int64_t)of_type, like->identity, like->topic,
-                                          (int64_t)page->limit, (int64_t)page->skip);
+    sqlite3_stmt *statement = rc_sql_bind(
+        sql,
+        "SELECT type, identity, topic, actions, denies" LIKE_PERMISSION
+        " AND (type, identity, topic) > (?7, ?8, ?9) ORDER BY type, identity, topic LIMIT ?5 OFFSET ?6",
+        "tittiiitt", instance, (int64_t)of_type, like->identity, like->topic, (int64_t)page->limit,
+        (int64_t)page->skip, after.type, after.first, after.second);
     while ((err = rc_sql_row(sql, statement, NULL)) == 1) {
         struct rc_registry_permission row = permission_of(statement);
         visit(&row, arg);

@@ -26,7 +26,7 @@ struct rc_registry {
     struct rc_catalog_change change, undo_change;
     struct rc_list done; /* jobs of this turn: answered after the commit */
     atomic_uint waiting;
-    uint64_t commits;
+    atomic_uint_fast64_t commits, failures;
     uint32_t touched_used; /* of: the texts of `change` */
     uint8_t touched[RC_CATALOG_CHANGE_CLIENTS * (RC_CATALOG_ID_MAX + RC_CLIENT_ID_MAX)];
 };

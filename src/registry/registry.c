@@ -42,6 +42,24 @@ static int check_key(struct rc_registry *registry, const char *key_file, struct 
     return err < 0 ? err : RC_OK;
 }
 
+static int refuse_database(struct rc_registry *registry, struct rc_error *error)
+{
+    return rc_error_set(error, RC_ERR_IO, "the registry %s cannot be opened: %s", registry->options.path,
+                        sqlite3_errmsg(registry->sql.db));
+}
+
+/* Beside a server that has it: nothing of it is changed. */
+static int open_to_read(struct rc_registry *registry, struct rc_error *error)
+{
+    const char *path = registry->options.path;
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    if (sqlite3_open_v2(path, &registry->sql.db, flags, NULL) != SQLITE_OK)
+        return refuse_database(registry, error);
+    sqlite3_busy_timeout(registry->sql.db, 2000);
+    int err = rc_schema_check(&registry->sql, path, error);
+    return err ? err : rc_schema_expect(&registry->sql, path, error);
+}
+
 static int open_database(struct rc_registry *registry, struct rc_error *error)
 {
     const char *path = registry->options.path;
@@ -52,8 +70,7 @@ static int open_database(struct rc_registry *registry, struct rc_error *error)
         close(fd);
     int code = sqlite3_open_v2(path, &registry->sql.db, flags, NULL);
     if (code != SQLITE_OK)
-        return rc_error_set(error, RC_ERR_IO, "the registry %s cannot be opened: %s", path,
-                            sqlite3_errmsg(registry->sql.db));
+        return refuse_database(registry, error);
     int err = rc_schema_prepare(&registry->sql, error);
     if (err == RC_ERR_CORRUPT || err == RC_OK)
         err = rc_schema_check(&registry->sql, path, error);
@@ -91,7 +108,8 @@ static int open_all(struct rc_registry *registry, struct rc_error *error)
     if (locked != RC_OK)
         return locked;
     int err = rc_secret_box_create(registry->options.key_text, key_file, is_new, &registry->box, error);
-    err = err ? err : open_database(registry, error);
+    if (err == RC_OK)
+        err = registry->options.is_reader ? open_to_read(registry, error) : open_database(registry, error);
     return err ? err : check_key(registry, key_file, error);
 }
 
@@ -212,4 +230,11 @@ int rc_registry_call(struct rc_registry *registry, struct rc_registry_job *job)
     }
     sem_destroy(&waiting.is_done);
     return job->err;
+}
+
+void rc_registry_stats(const struct rc_registry *registry, struct rc_registry_stats *ret)
+{
+    ret->waiting = atomic_load_explicit(&registry->waiting, memory_order_relaxed);
+    ret->commits = atomic_load_explicit(&registry->commits, memory_order_relaxed);
+    ret->failures = atomic_load_explicit(&registry->failures, memory_order_relaxed);
 }

@@ -92,6 +92,13 @@ int rc_registry_post(struct rc_registry *registry, struct rc_registry_job *job);
 /* Any thread but those of shards and the registry's own: posts and waits. Returns job->err. */
 int rc_registry_call(struct rc_registry *registry, struct rc_registry_job *job);
 
+/* Any thread. */
+struct rc_registry_stats {
+    uint64_t waiting; /* jobs posted and not answered */
+    uint64_t commits, failures;
+};
+void rc_registry_stats(const struct rc_registry *registry, struct rc_registry_stats *ret);
+
 /* ======== all below: on the registry's thread ======== */
 
 /* The catalog as the running job has made it; valid until the job's next change. */
@@ -103,9 +110,11 @@ const struct rc_catalog *rc_registry_catalog(const struct rc_registry *registry)
  * valid during the visit. Returns the rows visited, or a negative rc_err; *ret_total (may be NULL): all that
  * fit.
  */
+enum { RC_REGISTRY_KEY_SEPARATOR = 1 /* between the parts of a key that has several; no name holds it */ };
 struct rc_registry_page {
     struct rc_slice after;
-    uint32_t skip, limit;
+    uint64_t skip;
+    uint32_t limit;
 };
 
 /* ---- instances ---- */

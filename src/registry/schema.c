@@ -102,6 +102,18 @@ int rc_schema_migrate(struct rc_sql *sql, const char *path, struct rc_error *err
     return err;
 }
 
+int rc_schema_expect(struct rc_sql *sql, const char *path, struct rc_error *error)
+{
+    int64_t version = version_of(sql);
+    if (version == RC_REGISTRY_VERSION)
+        return RC_OK;
+    return rc_error_set(
+        error, RC_ERR_VERSION,
+        "%s is of another Rollcall (its version is %lld, this one knows %d): read it with that "
+        "one, or start this one's server on it first",
+        path, (long long)version, RC_REGISTRY_VERSION);
+}
+
 int rc_schema_check(struct rc_sql *sql, const char *path, struct rc_error *error)
 {
     sqlite3_stmt *statement = rc_sql_bind(sql, "PRAGMA quick_check(1)", "");
@@ -111,9 +123,8 @@ int rc_schema_check(struct rc_sql *sql, const char *path, struct rc_error *error
         rc_sql_end(statement);
     if (is_whole)
         return RC_OK;
-    return rc_error_set(
-        error, RC_ERR_CORRUPT,
-        "%s is damaged: move it away and put a copy back, or begin a new one and `rollcall ctl "
-        "import` an export (what the configuration file declares needs neither)",
-        path);
+    return rc_error_set(error, RC_ERR_CORRUPT,
+                        "%s is damaged: move it away and put a copy back, or begin a new one and `rollcall "
+                        "registry import` an export (what the configuration file declares needs neither)",
+                        path);
 }

@@ -13,4 +13,7 @@ int rc_schema_migrate(struct rc_sql *sql, const char *path, struct rc_error *err
 /* Whether the file is whole: RC_ERR_CORRUPT, with what to do. */
 int rc_schema_check(struct rc_sql *sql, const char *path, struct rc_error *error);
 
+/* Of one that is only read: RC_ERR_VERSION unless it is RC_REGISTRY_VERSION. */
+int rc_schema_expect(struct rc_sql *sql, const char *path, struct rc_error *error);
+
 #endif

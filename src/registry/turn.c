@@ -122,13 +122,14 @@ static int commit(struct rc_registry *registry, struct rc_error *error)
     if (err != RC_OK) {
         execute(registry, "ROLLBACK", NULL);
         rc_log_error("registry", "nothing was changed: %s", error->text);
+        atomic_fetch_add_explicit(&registry->failures, 1, memory_order_relaxed);
         rc_catalog_unref(registry->next);
         forget_changes(registry);
         return err;
     }
     struct rc_catalog *before = registry->catalog;
     registry->catalog = registry->next;
-    registry->commits++;
+    atomic_fetch_add_explicit(&registry->commits, 1, memory_order_relaxed);
     if (registry->options.publish != NULL && registry->is_started)
         registry->options.publish(registry->options.arg, registry->catalog, &registry->change);
     rc_catalog_unref(before);

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -195,6 +196,23 @@ def test_another_instance_is_refused(api):
     with pytest.raises(TeaException) as error:
         sdk(api).query_session_by_client_id(request)
     assert error.value.code == "InstancePermissionCheckFailed"
+
+
+def test_who_signs_wrongly_by_acs3_is_told_what_was_to_be_signed(api):
+    headers = {"Authorization": f"ACS3-HMAC-SHA256 Credential={AK},SignedHeaders=host,Signature={'0' * 64}",
+               "x-acs-content-sha256": hashlib.sha256(b"").hexdigest()}
+    request = urllib.request.Request(f"http://127.0.0.1:{api.http_port}/?Action=ListInstances", headers=headers)
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(request)
+    answer = json.loads(error.value.read())
+    assert answer["Code"] == "SignatureDoesNotMatch" and "ACS3-HMAC-SHA256\n" in answer["Message"]
+
+
+def test_refusals_are_counted_by_their_code(api):
+    text = get(api, "/metrics")
+    assert re.search(r'^rollcall_api_refusals_total\{code="MissingAccessKeyId"\} \d+$', text, re.M)
+    assert re.search(r"^rollcall_registry_commits_total \d+$", text, re.M)
+    assert "rollcall_registry_jobs_waiting 0" in text
 
 
 def test_a_request_cannot_be_replayed(api):

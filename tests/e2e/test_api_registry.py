@@ -191,6 +191,36 @@ def test_tokens_are_applied_for_asked_about_and_revoked(call):
     assert refused(call, "revoke_token", instance_id=INSTANCE, token="nonsense") == "ParameterCheckFailed"
 
 
+def test_pages_leave_out_nobody_when_others_are_deleted_meanwhile(call):
+    ids = [f"GID_other@@@page{i}" for i in range(5)]
+    for i in ids:
+        call("register_device_credential", instance_id=INSTANCE, client_id=i)
+        call("add_custom_auth_identity", instance_id=INSTANCE, identity_type="USER", username=i.rpartition("@")[2],
+             secret="s", sign_mode="ORIGIN")
+
+    def page(token=None, **more):
+        return call("list_device_credential_client_id", instance_id=INSTANCE, group_id="GID_other", page_size="2",
+                    next_token=token, **more).device_credential_client_id_list
+
+    def identities(token=None):
+        return call("query_custom_auth_identity", instance_id=INSTANCE, size=2, next_token=token).data
+    first, named = page(), identities()
+    assert first.client_id_list == ids[:2] and [one.username for one in named.results] == ["page0", "page1"]
+    for i in ids[:2]:
+        call("un_register_device_credential", instance_id=INSTANCE, client_id=i)
+    call("delete_custom_auth_identity", instance_id=INSTANCE, identity_type="USER", username="page0")
+    assert page(first.next_token).client_id_list == ids[2:4]
+    assert [one.username for one in identities(named.next_token).results] == ["page2", "page3"]
+    for wrong in ("2", "xy", "00" * 3000):
+        assert refused(call, "list_device_credential_client_id", instance_id=INSTANCE, group_id="GID_other",
+                       page_size="2", next_token=wrong) == "ParameterCheckFailed"
+    assert page(page_no="42949673").client_id_list == []  # times 100 it is beyond 32 bits
+    for i in ids[2:]:
+        call("un_register_device_credential", instance_id=INSTANCE, client_id=i)
+    for i in range(1, 5):
+        call("delete_custom_auth_identity", instance_id=INSTANCE, identity_type="USER", username=f"page{i}")
+
+
 # ---- custom identities ----
 
 def test_custom_identities_and_permissions_and_the_blacklist(call):

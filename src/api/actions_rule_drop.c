@@ -30,30 +30,38 @@ static bool put(const struct rc_api_call *call, const char *name, char *out, siz
     return len >= 0 && (size_t)len < size;
 }
 
-/* Neither of them by mistake: one of All and Before has to be there, and not both. */
-static bool take_extent(struct rc_api_call *call, int64_t *ret)
+/* None of them by mistake: one of All, Before and Message has to be there, and no other. */
+static bool take_extent(struct rc_api_call *call, int64_t *ret_before_ms, int64_t *ret_message)
 {
-    bool is_all = rc_api_call_flag(call, "All"), has_before = rc_params_get(&call->params, "Before") != NULL;
-    *ret = INT64_MAX;
-    if (is_all != has_before)
-        return is_all || rc_api_call_need_int(call, "Before", 1, INT64_MAX - 1, ret);
-    rc_api_call_fail(call, RC_API_CHECK_FAILED, "%s",
-                     "Either All=true or Before, in milliseconds, has to be given.");
-    return false;
+    bool is_all = rc_api_call_flag(call, "All"), has_before = rc_params_get(&call->params, "Before") != NULL,
+         has_message = rc_params_get(&call->params, "Message") != NULL;
+    *ret_before_ms = INT64_MAX;
+    *ret_message = -1;
+    if (is_all + has_before + has_message != 1) {
+        rc_api_call_fail(call, RC_API_CHECK_FAILED, "%s",
+                         "One of All=true, Before, in milliseconds, and Message, a number, has to be given.");
+        return false;
+    }
+    if (has_before)
+        return rc_api_call_need_int(call, "Before", 1, INT64_MAX - 1, ret_before_ms);
+    return is_all || rc_api_call_need_int(call, "Message", 0, INT64_MAX - 1, ret_message);
 }
 
 void rc_action_drop_rule_messages(struct rc_api_call *call)
 {
-    int64_t before_ms;
-    if (!take_extent(call, &before_ms))
+    int64_t before_ms, message;
+    if (!take_extent(call, &before_ms, &message))
         return;
     if (call->api->options.rules == NULL || call->api->questions >= DROPS_MAX) {
         rc_api_call_fail(call, RC_API_THROTTLED, "%s", "Too many questions are under way.");
         return;
     }
     struct rc_rules_drop *drop = rc_new(struct rc_rules_drop);
-    *drop = (struct rc_rules_drop){
-        .before_ms = before_ms, .reply_to = call->api->loop, .on_done = on_done, .owner = call};
+    *drop = (struct rc_rules_drop){.before_ms = before_ms,
+                                   .message = message,
+                                   .reply_to = call->api->loop,
+                                   .on_done = on_done,
+                                   .owner = call};
     snprintf(drop->instance, sizeof(drop->instance), "%.*s", RC_SLICE_FMT(call->instance->id));
     snprintf(drop->by, sizeof(drop->by), "%.*s", RC_SLICE_FMT(call->key->access_key));
     if (!put(call, "RuleId", drop->rule, sizeof(drop->rule)) ||

@@ -9,7 +9,7 @@
 #include <time.h>
 
 struct ask_options {
-    const char *url, *rule, *instance, *target, *topic, *before;
+    const char *url, *rule, *instance, *target, *topic, *before, *message;
     bool all, json;
     struct rc_cli_keys keys;
 };
@@ -50,6 +50,7 @@ static int ask(const struct rc_cli_usage *usage, const struct ask_options *optio
     err = err ? err : add(&params, "TargetInstance", options->target);
     err = err ? err : add(&params, "Topic", options->topic);
     err = err ? err : add(&params, "Before", options->before);
+    err = err ? err : add(&params, "Message", options->message);
     err = err ? err : add(&params, "All", options->all ? "true" : NULL);
     if (err != RC_OK)
         rc_error_set(&error, err, "what was given is not UTF-8 text, or too long");
@@ -204,6 +205,11 @@ static const struct rc_cli_option drop_rows[] = {
      .offset = offsetof(struct ask_options, before),
      .value = "MS",
      .help = "what came before this time, in milliseconds since 1970"},
+    {.name = "message",
+     .kind = RC_CLI_TEXT,
+     .offset = offsetof(struct ask_options, message),
+     .value = "NUMBER",
+     .help = "one that the cluster does not take: rule list tells its number"},
     {.name = "target",
      .kind = RC_CLI_TEXT,
      .offset = offsetof(struct ask_options, target),
@@ -222,7 +228,7 @@ static const struct rc_cli_option drop_rows[] = {
 
 static const struct rc_cli_usage drop_usage = {
     .command = "rule drop",
-    .synopsis = "RULE (--all | --before MS) [options]",
+    .synopsis = "RULE (--all | --before MS | --message NUMBER) [options]",
     .about =
         "Gives up what a rule has not sent to its cluster: it will never be sent. Channels whose `connect`\n"
         "was sent may then stay without their `tcpclean`: have the roll told again afterwards, by the\n"
@@ -242,8 +248,8 @@ int rc_rule_drop(int argc, char **argv)
     int code = rc_cli_parse(&drop_usage, argc, argv, &options);
     if (code == RC_CLI_GO_ON && options.rule == NULL)
         code = rc_cli_refuse(&drop_usage, "RULE is missing: whose messages are to be dropped?");
-    if (code == RC_CLI_GO_ON && options.all == (options.before != NULL))
-        code = rc_cli_refuse(&drop_usage, "either --all or --before is needed");
+    if (code == RC_CLI_GO_ON && options.all + (options.before != NULL) + (options.message != NULL) != 1)
+        code = rc_cli_refuse(&drop_usage, "one of --all, --before and --message is needed");
     if (code == RC_CLI_GO_ON)
         code = load_keys(&drop_usage, &options);
     if (code != RC_CLI_GO_ON)

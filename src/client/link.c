@@ -6,10 +6,16 @@
 #include "base/error.h"
 #include "net/stream_tls.h"
 
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 
-enum { READ_BYTES = 64 * 1024, READS_PER_TURN = 256 };
+enum {
+    READ_BYTES = 64 * 1024,
+    READS_PER_TURN = 256,
+    LOOK_MS = 250, /* how often it is looked how much of a request has arrived */
+};
 
 struct call {
     struct rc_list node;
@@ -19,6 +25,11 @@ struct call {
     rc_link_reply_fn on_reply;
     void *arg;
     const char *error; /* decided, to be told on the next turn */
+    uint64_t timeout_ms;
+    uint64_t end;     /* of its frame, in bytes of the connection */
+    uint64_t arrived; /* of the connection's bytes, when that was looked at last */
+    uint64_t moved_ms;
+    bool has_arrived;
 };
 
 struct rc_link {
@@ -29,6 +40,7 @@ struct rc_link {
     bool is_ready; /* connected, and with TLS the handshake is over */
     char why[256]; /* of the last failure, where it is not said by a constant */
     struct rc_output output;
+    uint64_t queued; /* bytes of this connection */
     struct rc_buf in;
     struct rc_list calls;
     uint32_t calls_count;
@@ -60,6 +72,7 @@ static void disconnect(struct rc_link *link)
     link->is_ready = false;
     rc_stream_close(&link->stream);
     rc_output_free(&link->output);
+    link->queued = 0;
     rc_buf_free(&link->in);
 }
 
@@ -92,6 +105,37 @@ static void fail_all(struct rc_link *link, const char *error)
     }
 }
 
+/* How many of the connection's bytes the other side's kernel has acknowledged (TLS: that many or more). */
+static uint64_t arrived(const struct rc_link *link)
+{
+    int unsent = 0;
+    uint64_t waiting = rc_output_pending(&link->output);
+    if (!link->is_ready || ioctl(link->stream.watch.fd, SIOCOUTQ, &unsent) != 0)
+        unsent = 0;
+    waiting += (uint64_t)unsent;
+    return waiting < link->queued ? link->queued - waiting : 0;
+}
+
+/* Whether the call may wait on; then its timer is set again. */
+static bool has_time(struct call *call)
+{
+    uint64_t now = rc_clock_mono_ms(), got = arrived(call->link);
+    uint64_t look_ms = call->timeout_ms < LOOK_MS ? call->timeout_ms : LOOK_MS;
+    if (call->has_arrived)
+        return false;
+    if (got >= call->end) {
+        call->has_arrived = true;
+        look_ms = call->timeout_ms - look_ms; /* it may have arrived just after the last look */
+    } else if (got != call->arrived) {
+        call->arrived = got;
+        call->moved_ms = now;
+    } else if (now - call->moved_ms >= call->timeout_ms) {
+        return false;
+    }
+    rc_timer_start(call->link->options.loop, &call->timer, look_ms);
+    return true;
+}
+
 /*
  * The time is over for a call: told at once when its fate was known. When it was the answer that did not
  * come, the other side may be gone without a word, so the connection is given up, and all that wait on it
@@ -103,8 +147,10 @@ static void on_call_over(struct rc_timer *timer)
     rc_link_reply_fn on_reply = call->on_reply;
     void *arg = call->arg;
     const char *error = call->error;
+    if (error == NULL && has_time(call))
+        return;
     if (error == NULL) {
-        fail_all(call->link, "no answer in time");
+        fail_all(call->link, RC_LINK_NO_ANSWER);
         return; /* its timer runs again, with the others' */
     }
     free_call(call);
@@ -244,6 +290,7 @@ static void send_frame(struct rc_link *link, struct rc_slice head, struct rc_sli
     rc_output_put(&link->output, head.ptr, head.len);
     if (body.len > 0)
         rc_output_put(&link->output, body.ptr, body.len);
+    link->queued += head.len + body.len;
     if (link->is_ready) {
         /* A broken connection is found by reading, too: nothing may be torn down below a callback. */
         rc_output_flush(&link->output, &link->stream);
@@ -268,6 +315,28 @@ static uint64_t lag_ms(const struct rc_link *link)
     return rc_clock_mono_ms() - rc_loop_now_ms(link->options.loop);
 }
 
+/* False when there is no room for it, which it is told of. */
+static bool add_call(struct rc_link *link, int32_t opaque, uint64_t timeout_ms, rc_link_reply_fn on_reply,
+                     void *arg, size_t len)
+{
+    struct call *call = rc_new(struct call);
+    *call = (struct call){.link = link,
+                          .opaque = opaque,
+                          .on_reply = on_reply,
+                          .arg = arg,
+                          .timeout_ms = timeout_ms,
+                          .end = link->queued + len,
+                          .moved_ms = rc_clock_mono_ms()};
+    call->timer.on_due = on_call_over;
+    rc_list_push_back(&link->calls, &call->node);
+    bool is_full =
+        ++link->calls_count > RC_LINK_CALLS_MAX || rc_output_pending(&link->output) > RC_LINK_OUTPUT_MAX;
+    call->error = is_full ? "too many requests under way" : NULL;
+    uint64_t first_look = timeout_ms < LOOK_MS ? timeout_ms : LOOK_MS;
+    rc_timer_start(link->options.loop, &call->timer, is_full ? 0 : first_look + lag_ms(link));
+    return !is_full;
+}
+
 void rc_link_call(struct rc_link *link, struct rc_remoting *request, uint64_t timeout_ms,
                   rc_link_reply_fn on_reply, void *arg)
 {
@@ -278,20 +347,10 @@ void rc_link_call(struct rc_link *link, struct rc_remoting *request, uint64_t ti
         request->flag |= RC_REMOTING_ONEWAY;
     if (link->options.access_key != NULL)
         sign(link, request, signature);
-    if (on_reply != NULL) {
-        struct call *call = rc_new(struct call);
-        *call = (struct call){.link = link, .opaque = request->opaque, .on_reply = on_reply, .arg = arg};
-        call->timer.on_due = on_call_over;
-        rc_list_push_back(&link->calls, &call->node);
-        bool is_full =
-            ++link->calls_count > RC_LINK_CALLS_MAX || rc_output_pending(&link->output) > RC_LINK_OUTPUT_MAX;
-        call->error = is_full ? "too many requests under way" : NULL;
-        rc_timer_start(link->options.loop, &call->timer, is_full ? 0 : timeout_ms + lag_ms(link));
-        if (is_full)
-            return;
-    }
     rc_buf_init(&frame, RC_REMOTING_FRAME_MAX);
-    if (rc_remoting_put_head(&frame, request, request->body.len) == RC_OK)
+    int err = rc_remoting_put_head(&frame, request, request->body.len);
+    size_t len = rc_buf_len(&frame) + request->body.len;
+    if ((on_reply == NULL || add_call(link, request->opaque, timeout_ms, on_reply, arg, len)) && err == RC_OK)
         send_frame(link, rc_buf_slice(&frame), request->body);
     rc_buf_free(&frame);
 }

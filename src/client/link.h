@@ -12,6 +12,9 @@
 #include "net/tls_context.h"
 #include "rocketmq/remoting.h"
 
+/* What a call is told whose answer did not come. */
+#define RC_LINK_NO_ANSWER "no answer in time"
+
 enum { RC_LINK_CALLS_MAX = 4096, RC_LINK_CONNECT_MS = 3000, RC_LINK_OUTPUT_MAX = 16 * 1024 * 1024 };
 
 /* `answer` NULL: none came, `error` says why. The views live until the callback returns. */
@@ -36,7 +39,9 @@ const char *rc_link_address(const struct rc_link *link);
 
 /*
  * Sends a request; sets its opaque and signs it. `on_reply` NULL: one-way. The callback never runs before
- * this returns.
+ * this returns. The time for the answer begins when the other side has got the request (its kernel has; a
+ * proxy may come between): a large one on a slow link is none that nobody answers. A side that takes nothing
+ * of it for as long is given up too.
  */
 void rc_link_call(struct rc_link *link, struct rc_remoting *request, uint64_t timeout_ms,
                   rc_link_reply_fn on_reply, void *arg);

@@ -61,7 +61,7 @@ struct rc_cluster *rc_cluster_create(struct rc_loop *loop, const struct rc_targe
 void rc_cluster_destroy(struct rc_cluster *cluster)
 {
     for (uint32_t i = 0; i < cluster->links_count; i++)
-        rc_link_destroy(cluster->links[i]);
+        rc_link_destroy(cluster->links[i].link);
     explicit_bzero(cluster->secret_key, strlen(cluster->secret_key));
     free(cluster->name);
     free(cluster->nameservers_text);
@@ -85,22 +85,24 @@ bool rc_cluster_is_as(const struct rc_cluster *cluster, const struct rc_target *
            rc_slice_eq_str(target->tls_name, cluster->tls_name);
 }
 
-struct rc_link *rc_cluster_link(struct rc_cluster *cluster, const char *address)
+struct rc_cluster_link *rc_cluster_link(struct rc_cluster *cluster, const char *address)
 {
     for (uint32_t i = 0; i < cluster->links_count; i++)
-        if (strcmp(rc_link_address(cluster->links[i]), address) == 0)
-            return cluster->links[i];
+        if (strcmp(rc_link_address(cluster->links[i].link), address) == 0)
+            return &cluster->links[i];
     if (cluster->links_count == RC_RULES_LINKS_MAX)
         return NULL;
-    struct rc_link *link = rc_link_create(&cluster->options, address);
-    cluster->links[cluster->links_count++] = link;
+    struct rc_cluster_link *link = &cluster->links[cluster->links_count++];
+    link->link = rc_link_create(&cluster->options, address);
+    rc_list_init(&link->waiting);
     return link;
 }
 
 struct rc_link *rc_cluster_nameserver(struct rc_cluster *cluster)
 {
-    return rc_cluster_link(cluster,
-                           cluster->nameservers[cluster->nameserver_at % cluster->nameservers_count]);
+    const char *address = cluster->nameservers[cluster->nameserver_at % cluster->nameservers_count];
+    struct rc_cluster_link *link = rc_cluster_link(cluster, address);
+    return link != NULL ? link->link : NULL;
 }
 
 void rc_cluster_next_nameserver(struct rc_cluster *cluster)

@@ -90,8 +90,10 @@ static void on_retry(struct rc_timer *timer)
 
 static void free_queues(struct rc_feed *feed)
 {
-    for (uint32_t i = 0; i < feed->layout_used.queues && feed->queues != NULL; i++)
+    for (uint32_t i = 0; i < feed->layout_used.queues && feed->queues != NULL; i++) {
         rc_timer_stop(&feed->queues[i].retry);
+        rc_list_remove(&feed->queues[i].waiting);
+    }
     free(feed->queues);
     feed->queues = NULL;
 }

@@ -8,6 +8,7 @@
 #include "rocketmq/batch.h"
 #include "rules/rules_private.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 enum {
@@ -51,37 +52,85 @@ static void back_off(struct rc_feed_queue *queue)
     rc_feed_want_route(queue->feed);
 }
 
-static void on_sent(void *arg, const struct rc_remoting *answer, const char *error)
+/* There is room again in the connection, for whoever has waited longest. */
+static void leave_link(struct rc_feed_queue *queue)
 {
-    struct rc_feed_queue *queue = arg;
+    struct rc_cluster_link *via = queue->via;
+    via->bytes -= queue->bytes;
+    queue->via = NULL;
+    while (via->bytes < RC_FEED_LINK_BYTES && !rc_list_is_empty(&via->waiting))
+        rc_feed_send(rc_container_of(rc_list_pop_front(&via->waiting), struct rc_feed_queue, waiting));
+}
+
+static bool is_stored(const struct rc_remoting *answer)
+{
+    return answer != NULL &&
+           (answer->code == RC_RES_SUCCESS || answer->code == RC_RES_FLUSH_DISK_TIMEOUT ||
+            answer->code == RES_FLUSH_SLAVE_TIMEOUT || answer->code == RES_SLAVE_NOT_AVAILABLE);
+}
+
+/* The other side's limit may have been lifted, or the way there be faster now. */
+static void grow(struct rc_feed_queue *queue)
+{
+    if (queue->batch_max == RC_FEED_BATCH_MESSAGES || ++queue->stored < RC_FEED_GROW_AFTER)
+        return;
+    queue->stored = 0;
+    queue->batch_max *= 2;
+    if (queue->batch_max > RC_FEED_BATCH_MESSAGES)
+        queue->batch_max = RC_FEED_BATCH_MESSAGES;
+}
+
+/* A broker's limit may be below ours; and what does not arrive in time would not the next time either. */
+static void shrink(struct rc_feed_queue *queue)
+{
+    queue->stored = 0;
+    queue->batch_max = queue->in_flight > 1 ? (uint32_t)queue->in_flight / 2 : 1;
+}
+
+/* What is in the way, in words. A single message that is refused waits for an operator, who has to know
+ * which. */
+static void tell_failure(struct rc_feed_queue *queue, const struct rc_remoting *answer, const char *error,
+                         bool is_message)
+{
     struct rc_feed *feed = queue->feed;
     char where[256];
     uint32_t id;
     const struct rc_layout_broker *broker =
         rc_layout_find(&feed->layout_used, (uint32_t)(queue - feed->queues), &id);
-    feed->under_way--;
-    if (answer != NULL &&
-        (answer->code == RC_RES_SUCCESS || answer->code == RC_RES_FLUSH_DISK_TIMEOUT ||
-         answer->code == RES_FLUSH_SLAVE_TIMEOUT || answer->code == RES_SLAVE_NOT_AVAILABLE)) {
-        /* Stored in any case; sending it again would only double it. */
-        if (answer->code != RC_RES_SUCCESS)
-            feed->uncertain += queue->in_flight;
-        queue->attempts = 0;
-        rc_feed_delivered(queue);
-        return;
-    }
-    feed->retries += queue->in_flight;
-    /* Its limit may be below ours. A single message that it does not take waits for an operator. */
-    if (answer != NULL && answer->code == RC_RES_MESSAGE_ILLEGAL && queue->in_flight > 1)
-        queue->batch_max = (uint32_t)queue->in_flight / 2;
-    queue->in_flight = 0;
-    rc_feed_drop_returned(queue);
-    snprintf(where, sizeof(where), "broker %s", broker ? broker->name : "?");
+    int len = snprintf(where, sizeof(where), "broker %s", broker ? broker->name : "?");
+    if (is_message)
+        snprintf(where + len, sizeof(where) - (size_t)len,
+                 ": message %" PRIu64 " is in the way (`rule drop --message %" PRIu64 "` gives it up)",
+                 queue->head, queue->head);
     if (answer == NULL)
         rc_feed_tell(feed, where, error);
     else
         rc_feed_tell_refusal(feed, where, answer);
+}
+
+static void on_sent(void *arg, const struct rc_remoting *answer, const char *error)
+{
+    struct rc_feed_queue *queue = arg;
+    struct rc_feed *feed = queue->feed;
+    bool is_illegal = answer != NULL && answer->code == RC_RES_MESSAGE_ILLEGAL;
+    feed->under_way--;
+    leave_link(queue);
+    if (is_stored(answer)) {
+        /* Sending it again would only double it. */
+        if (answer->code != RC_RES_SUCCESS)
+            feed->uncertain += queue->in_flight;
+        queue->attempts = 0;
+        grow(queue);
+        rc_feed_delivered(queue);
+        return;
+    }
+    feed->retries += queue->in_flight;
+    if (is_illegal || (answer == NULL && strcmp(error, RC_LINK_NO_ANSWER) == 0))
+        shrink(queue);
+    tell_failure(queue, answer, error, is_illegal && queue->in_flight == 1);
+    queue->in_flight = 0;
     back_off(queue);
+    rc_feed_drop_returned(queue);
     rc_feed_pump(feed);
 }
 
@@ -114,7 +163,7 @@ static uint32_t collect(struct rc_feed_queue *queue, struct rc_buf *body, int64_
     return count;
 }
 
-static void send_batch(struct rc_feed_queue *queue, struct rc_link *link,
+static void send_batch(struct rc_feed_queue *queue, struct rc_cluster_link *link,
                        const struct rc_layout_broker *broker, uint32_t queue_id)
 {
     struct rc_feed *feed = queue->feed;
@@ -151,7 +200,10 @@ static void send_batch(struct rc_feed_queue *queue, struct rc_link *link,
     rc_remoting_add(&request, "n", rc_slice_str(broker->name));
     request.body = rc_buf_slice(&body);
     feed->under_way++;
-    rc_link_call(link, &request, RC_FEED_SEND_MS, on_sent, queue);
+    queue->via = link;
+    queue->bytes = rc_buf_len(&body);
+    link->bytes += queue->bytes;
+    rc_link_call(link->link, &request, RC_FEED_SEND_MS, on_sent, queue);
     rc_buf_free(&body);
 }
 
@@ -167,9 +219,15 @@ void rc_feed_send(struct rc_feed_queue *queue)
     const struct rc_layout_broker *broker =
         rc_layout_find(&feed->layout_used, (uint32_t)(queue - feed->queues), &queue_id);
     broker = rc_layout_named(&feed->layout, broker->name);
-    struct rc_link *link =
+    struct rc_cluster_link *link =
         broker != NULL && broker->is_there ? rc_cluster_link(feed->cluster, broker->address) : NULL;
+    if (link != NULL && link->bytes >= RC_FEED_LINK_BYTES) {
+        rc_list_remove(&queue->waiting);
+        rc_list_push_back(&link->waiting, &queue->waiting);
+        return;
+    }
     if (link != NULL) {
+        rc_list_remove(&queue->waiting);
         send_batch(queue, link, broker, queue_id);
         return;
     }

@@ -170,7 +170,7 @@ static void drop_cluster(struct rc_rules *rules, struct rc_cluster *cluster)
 {
     rc_list_remove(&cluster->node);
     for (uint32_t i = 0; i < cluster->links_count; i++)
-        rc_link_destroy(cluster->links[i]);
+        rc_link_destroy(cluster->links[i].link);
     cluster->links_count = 0;
     for (uint32_t i = 0; i < rules->known; i++)
         if (rules->feeds[i]->cluster == cluster)
@@ -384,6 +384,15 @@ static bool is_about(const struct rc_rules_drop *drop, const struct rc_feed *fee
            (drop->target_topic[0] == '\0' || strcmp(drop->target_topic, feed->target_topic) == 0);
 }
 
+static uint64_t drop_of(struct rc_feed *feed, const struct rc_rules_drop *drop)
+{
+    uint64_t end = rc_queue_end(feed->queue);
+    if (drop->message >= 0)
+        return rc_feed_drop_one(feed, (uint64_t)drop->message);
+    uint64_t upto = drop->before_ms == INT64_MAX ? end : rc_queue_search(feed->queue, drop->before_ms);
+    return rc_feed_drop(feed, upto < end ? upto : end);
+}
+
 static void on_drop(struct rc_mail *mail, struct rc_loop *loop)
 {
     struct rc_rules_drop *drop = rc_container_of(mail, struct rc_rules_drop, mail);
@@ -394,16 +403,14 @@ static void on_drop(struct rc_mail *mail, struct rc_loop *loop)
         struct rc_feed *feed = rules->feeds[i];
         if (!is_about(drop, feed))
             continue;
-        uint64_t end = rc_queue_end(feed->queue);
-        uint64_t upto = drop->before_ms == INT64_MAX ? end : rc_queue_search(feed->queue, drop->before_ms);
-        uint64_t count = rc_feed_drop(feed, upto < end ? upto : end);
+        uint64_t count = drop_of(feed, drop);
         drop->targets++;
         drop->dropped += count;
         rc_log_warn("rules",
                     "AUDIT: dropped by an operator: instance=%s rule=%s target=%s/%s messages=%" PRIu64
-                    " before_ms=%" PRId64 " by=%s",
+                    " before_ms=%" PRId64 " message=%" PRId64 " by=%s",
                     feed->instance, feed->rule, feed->target, feed->target_topic, count, drop->before_ms,
-                    drop->by);
+                    drop->message, drop->by);
         rc_feed_tick(feed);
         rc_feed_pump(feed);
     }

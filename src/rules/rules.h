@@ -91,6 +91,7 @@ struct rc_rules_drop {
     char instance[RC_CATALOG_ID_MAX + 1], rule[RC_CATALOG_ID_MAX + 1];
     char target[RC_CATALOG_ID_MAX + 1],
         target_topic[RC_MESSAGE_TOPIC_MAX + 1]; /* empty: any, former ones too */
+    int64_t message;                            /* its number in the rule's topic, alone; -1: by time */
     int64_t before_ms;                          /* stored before; INT64_MAX: all */
     char by[RC_CATALOG_ID_MAX + 1];             /* who: for the log */
     struct rc_loop *reply_to;

@@ -17,6 +17,8 @@ enum {
     RC_FEED_BATCH_MESSAGES = 1024,
     RC_FEED_BATCH_BYTES = 1024 * 1024, /* unless one message alone is larger */
     RC_RULES_INFLOWS_MAX = 256,
+    RC_FEED_LINK_BYTES = 4 * 1024 * 1024, /* under way on a connection; with that many no batch is begun */
+    RC_FEED_GROW_AFTER = 16,              /* batches stored, before one may be larger again */
     RC_FEED_SEND_MS = 3000,
     RC_FEED_ROUTE_MS = 30000,
     RC_FEED_ROUTE_SOON_MS = 1000,
@@ -28,6 +30,12 @@ enum {
 };
 
 /* ---- cluster.c: the connections to one cluster ---- */
+/* One of them, and what feeds have under way there. */
+struct rc_cluster_link {
+    struct rc_link *link;
+    uint64_t bytes;
+    struct rc_list waiting; /* queues of targets that have something to send when there are fewer */
+};
 struct rc_cluster {
     struct rc_list node;
     struct rc_link_options options; /* its keys are NULL or the strings below */
@@ -37,7 +45,7 @@ struct rc_cluster {
     char *nameservers[RC_RULES_NAMESERVERS_MAX]; /* pieces of the text's copy */
     char *pieces;
     uint32_t nameservers_count, nameserver_at;
-    struct rc_link *links[RC_RULES_LINKS_MAX];
+    struct rc_cluster_link links[RC_RULES_LINKS_MAX];
     uint32_t links_count;
 };
 /* NULL, and why, when its certificates cannot be used (any more): nothing goes out unencrypted instead. */
@@ -49,7 +57,7 @@ int rc_cluster_tls(const struct rc_target *target, struct rc_tls **ret, struct r
 /* Whether it was made from the same. */
 bool rc_cluster_is_as(const struct rc_cluster *cluster, const struct rc_target *target);
 /* The connection to an address, NULL at RC_RULES_LINKS_MAX. */
-struct rc_link *rc_cluster_link(struct rc_cluster *cluster, const char *address);
+struct rc_cluster_link *rc_cluster_link(struct rc_cluster *cluster, const char *address);
 struct rc_link *rc_cluster_nameserver(struct rc_cluster *cluster);
 void rc_cluster_next_nameserver(struct rc_cluster *cluster);
 
@@ -61,7 +69,8 @@ struct rc_feed_entry {
     uint32_t size;
     int32_t hash; /* Java's, of the client id */
     bool is_done, is_dropped;
-    uint64_t next; /* offset of the next one of its target queue, RC_FEED_NONE: the last */
+    bool is_unwanted; /* under way, and an operator drops it should it come back */
+    uint64_t next;    /* offset of the next one of its target queue, RC_FEED_NONE: the last */
 };
 
 /* A queue of the target. */
@@ -71,7 +80,12 @@ struct rc_feed_queue {
     uint64_t head, tail; /* offsets; RC_FEED_NONE: empty */
     uint64_t in_flight;  /* messages under way from the head; 0: none */
     uint32_t attempts;
-    uint32_t batch_max; /* messages: smaller after the broker found a batch too large */
+    uint32_t
+        batch_max;   /* messages: smaller after a batch was too large for the broker, or for the way there */
+    uint32_t stored; /* batches, since that was changed last */
+    struct rc_cluster_link *via; /* of what is under way */
+    uint64_t bytes;              /* of the same */
+    struct rc_list waiting;      /* for room in the connection */
 };
 
 struct rc_feed_alarm {
@@ -146,7 +160,9 @@ int32_t rc_feed_client_hash(const struct rc_message *message);
 /* ---- feed_drop.c ---- */
 /* Drops what is before `offset` and neither done nor under way; returns how many. */
 uint64_t rc_feed_drop(struct rc_feed *feed, uint64_t offset);
-/* The same of one queue, as far as rc_feed_drop was told: a batch has come back. */
+/* The same of the one message at `offset`. */
+uint64_t rc_feed_drop_one(struct rc_feed *feed, uint64_t offset);
+/* The same of one queue, as far as the two above were told: a batch has come back. */
 void rc_feed_drop_returned(struct rc_feed_queue *queue);
 
 /* ---- feed_alarm.c ---- */

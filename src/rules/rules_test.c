@@ -212,6 +212,34 @@ static void what_an_operator_drops_is_what_waits_and_what_comes_back(void **stat
     assert_int_equal(feed->dropped_settled, 20);
 }
 
+static void an_operator_drops_one_message_alone(void **state)
+{
+    struct world *world = *state;
+    struct rc_feed *feed = world->rules->feeds[0];
+    append(world, 10);
+    pump_to_one_queue(world, feed);
+    feed->queues[0].in_flight = 1;
+    assert_int_equal(rc_feed_drop_one(feed, 5), 1); /* it waits */
+    assert_int_equal(rc_feed_drop_one(feed, 5), 0);
+    assert_int_equal(rc_feed_drop_one(feed, 9), 1); /* the last */
+    assert_int_equal(feed->queues[0].tail, 8);
+    assert_int_equal(rc_feed_drop_one(feed, 10), 0); /* there is none */
+    assert_int_equal(rc_feed_drop_one(feed, 0), 0);  /* it is under way */
+    assert_int_equal(feed->cursor, 0);
+    feed->queues[0].in_flight = 0; /* and was refused */
+    rc_feed_drop_returned(&feed->queues[0]);
+    assert_int_equal(feed->cursor, 1);
+    assert_int_equal(feed->queues[0].head, 1);
+    assert_int_equal(feed->dropped_by_operator, 3);
+    assert_int_equal(feed->dropped_settled, 1);
+    rc_feed_set_cluster(feed, NULL);
+    assert_int_equal(rc_feed_drop_one(feed, 1), 1);
+    assert_int_equal(feed->cursor, 2);
+    append(world, 1);
+    assert_int_equal(rc_feed_drop_one(feed, 10), 1); /* not read yet */
+    assert_int_equal(feed->dropped_by_operator, 5);
+}
+
 static void a_crash_amid_an_operators_drop_counts_nothing_twice(void **state)
 {
     struct world *world = *state;
@@ -356,6 +384,7 @@ int main(void)
             the_cursor_and_the_queues_are_there_after_a_restart_also_of_a_disabled_rule, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_an_operator_drops_is_what_waits_and_what_comes_back, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(an_operator_drops_one_message_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_crash_amid_an_operators_drop_counts_nothing_twice, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(retention_deletes_nothing_while_the_log_cannot_be_read, set_up,

@@ -46,7 +46,7 @@ static void ask_broker(struct check *check);
 
 static struct rc_link *link_of(struct check *check)
 {
-    return rc_cluster_link(check->cluster, check->layout.brokers[check->asked].address);
+    return rc_cluster_link(check->cluster, check->layout.brokers[check->asked].address)->link;
 }
 
 /* What the broker is called in words. */

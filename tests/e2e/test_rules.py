@@ -13,7 +13,8 @@ from harness.certificates import Authority
 from harness.fake_broker import FakeBroker
 from harness.jvm import Driver
 from harness.procs import wait_until
-from harness.rollcall import AK, BINARY, GROUP, SK, Device, Rollcall, Watch, run
+from harness.rollcall import AK, BINARY, GROUP, PARENT, SK, Device, Rollcall, Watch, run
+from test_flows import Client
 
 OWN_TOPIC = "RC_RULE_"
 
@@ -253,6 +254,65 @@ def test_what_a_broker_answers_decides_what_is_sent_again(tmp_path):
     assert metrics(server)["uncertain"] >= 3
     server.stop()
     broker.stop()
+
+
+def test_what_does_not_arrive_in_time_is_sent_in_halves_until_it_does(tmp_path):
+    broker = FakeBroker()
+    server = make_server(tmp_path, broker, "GID_fake").start()
+    visit(server, "first")
+    wait_until("a route", lambda: metrics(server)["delivered"] == 2)
+    broker.answers = [14]  # meanwhile many gather
+    broker.slow_above = 5
+    for i in range(20):
+        visit(server, f"d{i}")
+    wait_until("all to be sent", lambda: metrics(server)["delivered"] == 42, 90)
+    sizes = [len(keys) for code, keys in broker.batches if code is None]
+    assert sizes and all(later <= earlier // 2 for earlier, later in zip(sizes, sizes[1:]))
+    broker.slow_above = None
+    for i in range(60):  # the way is a fast one again
+        visit(server, f"e{i}")
+    wait_until("all to be sent again", lambda: metrics(server)["waiting"] == 0, 60)
+    broker.answers = [14]
+    for i in range(20):
+        visit(server, f"f{i}")
+    wait_until("the last", lambda: metrics(server)["waiting"] == 0 and metrics(server)["delivered"] == 202, 60)
+    assert max(len(keys) for code, keys in broker.batches if code == 0) > 5
+    server.stop()
+    broker.stop()
+
+
+def test_a_message_too_large_for_the_cluster_is_named_and_an_operator_drops_it_alone(rmq49, tmp_path):
+    cluster = RealCluster(tmp_path / "apache", 49, settings={"maxMessageSize": 4096}).start()
+    try:
+        make_topic(rmq49, cluster, "GID_small")
+        server = make_server(tmp_path, cluster, "GID_small")
+        lines = server.config.read_text().splitlines()
+        lines[-1] = ("    rules: [{id: status-1, type: outflow, source: {mqtt_topic: sensors}, "
+                     "target: {instance: apache, topic: GID_small}}]")
+        server.config.write_text("\n".join(lines) + "\n")
+        server.start()
+        client = Client(server, "one")
+        for body in ("before", "x" * 10000, "after 1", "after 2"):
+            client.publish(f"{PARENT}/a", body)
+        wait_until("the acknowledgements", lambda: client.acked == 4)
+        client.close()
+        wait_until("the message to be named", lambda: "message 1 is in the way (`rule drop --message 1`" in server.log(), 60)
+        numbers = metrics(server)
+        assert (numbers["delivered"], numbers["waiting"], numbers["state"]) == (1, 3, 1)
+        assert "gives it up): code 13, " in server.log()
+        assert rule(server, "drop", "status-1", "--message", "1", "--all")[0] == 2
+        assert rule(server, "drop", "status-1", "--message", "9") == (0, "status-1: dropped=0 targets=1\n")
+        assert rule(server, "drop", "status-1", "--message", "1") == (0, "status-1: dropped=1 targets=1\n")
+        wait_until("the others", lambda: metrics(server)["waiting"] == 0, 60)
+        numbers = metrics(server)
+        assert (numbers["delivered"], numbers["dropped_by_operator"], numbers["state"]) == (3, 1, 0)
+        assert "AUDIT: dropped by an operator: instance=rc-test rule=status-1 target=apache/GID_small messages=1" in server.log()
+        rmq49.call("push", name="small", group="GID_read_small", topic="GID_small", namesrv=cluster.namesrv, **{"from": "first"})
+        rmq49.wait_messages("the others", "small", lambda lines: [
+            line["message"]["body"] for line in lines if "clientId" in line["message"]["properties"]] == ["before", "after 1", "after 2"], 60)
+        server.stop()
+    finally:
+        cluster.stop()
 
 
 def set_tls(server, settings):

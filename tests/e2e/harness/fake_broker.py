@@ -33,10 +33,12 @@ def _keys_of(body):
 
 
 class FakeBroker:
-    """`answers`: codes for the batches to come, then always 0. `batches`: (code answered, keys) of each that came."""
+    """`answers`: codes for the batches to come, then always 0. `batches`: (code answered, keys) of each that came.
+
+    A batch of more than `slow_above` messages is never answered (None in `batches`)."""
 
     def __init__(self, answers=()):
-        self.answers, self.batches = list(answers), []
+        self.answers, self.batches, self.slow_above = list(answers), [], None
         fake = self
 
         class Connection(socketserver.StreamRequestHandler):
@@ -57,8 +59,12 @@ class FakeBroker:
             route = {"brokerDatas": [{"brokerAddrs": {"0": self.namesrv}, "brokerName": "fake", "cluster": "c"}],
                      "queueDatas": [{"brokerName": "fake", "perm": 6, "readQueueNums": 1, "writeQueueNums": 1}]}
             return _json_frame(0, opaque, json.dumps(route).encode())
-        answer = self.answers.pop(0) if self.answers else 0
-        self.batches.append((answer, _keys_of(body)))
+        answer, keys = self.answers.pop(0) if self.answers else 0, _keys_of(body)
+        if self.slow_above and len(keys) > self.slow_above:
+            answer = None
+        self.batches.append((answer, keys))
+        if answer is None:
+            return b""
         return _json_frame(answer, opaque, msgId="0", queueId="0", queueOffset="0")
 
     def stop(self):

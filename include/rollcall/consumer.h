@@ -25,6 +25,8 @@ struct rc_consumer;
 enum rc_consume_result {
     RC_CONSUME_COMMIT, /* done with it */
     RC_CONSUME_LATER,  /* bring it again: after 10 s, then later and later, in the end to %DLQ%<group> */
+    RC_CONSUME_STOP,   /* not done with it, and rc_consumer_stop is about to be called: it comes to whoever
+                          reads the queue next, and until then nothing else does */
 };
 
 /* Views that live until the callback returns. Texts end in NUL. */
@@ -60,13 +62,23 @@ struct rc_consumer_options {
     int64_t from_ms; /* > 0: it starts at the first message stored at or after this time (since the epoch) */
     enum rc_consume_result (*on_message)(const struct rc_consumer_message *message, void *arg);
     void (*on_error)(const char *text, void *arg); /* in words, at most one a second; may be NULL */
+    /*
+     * So many messages were passed over and will never come to on_message: the broker had deleted them
+     * before they were read, or they are damaged. In words, each time; may be NULL.
+     */
+    void (*on_lost)(uint64_t messages, const char *text, void *arg);
     void *arg;
 };
 
 /* The options are copied. 0, or a negative code with a sentence in `error` (of `error_size` bytes). */
 int rc_consumer_start(const struct rc_consumer_options *options, struct rc_consumer **ret, char *error,
                       size_t error_size);
-/* Commits, leaves the group, ends the thread. Not from a callback. NULL is fine. */
+/* Begins what rc_consumer_stop does, and does not wait: for who stops several. NULL is fine. */
+void rc_consumer_begin_stop(struct rc_consumer *consumer);
+/*
+ * Commits, leaves the group, ends the thread: waits up to 3 s for brokers that are connected and do not
+ * answer. Not from a callback. NULL is fine.
+ */
 void rc_consumer_stop(struct rc_consumer *consumer);
 
 /* Any thread: queues that this consumer reads now (0 until it has found its topic and group). */

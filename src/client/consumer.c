@@ -399,7 +399,8 @@ static void on_last_answer(void *arg, const struct rc_remoting *answer, const ch
         rc_loop_stop(consumer->loop);
 }
 
-/* Commits and leaves the group; the answers tell that the brokers have it. */
+/* Commits and leaves the group; the answers tell that the brokers have it. One without a connection has no
+ * answer. */
 static void on_stop(struct rc_mail *mail, struct rc_loop *loop)
 {
     struct rc_consumer *consumer = rc_container_of(mail, struct rc_consumer, stop);
@@ -409,23 +410,34 @@ static void on_stop(struct rc_mail *mail, struct rc_loop *loop)
     rc_timer_stop(&consumer->commit);
     rc_consumer_commit_all(consumer);
     consumer->is_stopping = true;
-    consumer->goodbyes = consumer->brokers_count;
-    if (consumer->goodbyes == 0)
-        rc_loop_stop(loop);
+    consumer->goodbyes = 0;
     for (uint32_t i = 0; i < consumer->brokers_count; i++) {
+        if (!rc_link_is_ready(consumer->brokers[i].link))
+            continue;
+        consumer->goodbyes++;
         rc_remoting_request(&request, RC_REQ_UNREGISTER, 0);
         rc_remoting_add(&request, "clientID", rc_slice_str(consumer->client_id));
         rc_remoting_add(&request, "consumerGroup", rc_slice_str(consumer->options.group));
         rc_link_call(consumer->brokers[i].link, &request, STOP_MS, on_last_answer, consumer);
     }
+    if (consumer->goodbyes == 0)
+        rc_loop_stop(loop);
+}
+
+void rc_consumer_begin_stop(struct rc_consumer *consumer)
+{
+    if (consumer == NULL || consumer->is_stop_posted)
+        return;
+    consumer->is_stop_posted = true;
+    consumer->stop.deliver = on_stop;
+    rc_loop_post(consumer->loop, &consumer->stop);
 }
 
 void rc_consumer_stop(struct rc_consumer *consumer)
 {
     if (consumer == NULL)
         return;
-    consumer->stop.deliver = on_stop;
-    rc_loop_post(consumer->loop, &consumer->stop);
+    rc_consumer_begin_stop(consumer);
     rc_loop_join_thread(consumer->loop);
     free_consumer(consumer);
 }

@@ -55,7 +55,8 @@ struct rc_consumer {
     uint64_t told_ms;
     uint32_t goodbyes;
     bool is_group_changed, is_stopping;
-    json_t *offsets; /* by queue, of offset_file; NULL without one */
+    bool is_stop_posted; /* whoever stops it */
+    json_t *offsets;     /* by queue, of offset_file; NULL without one */
     bool is_offset_new;
 };
 

@@ -15,6 +15,7 @@ enum {
     TRY_HERE_MS = 5000, /* a message that could not be sent back */
     SYSFLAG_SUSPEND = 2,
     SYSFLAG_SUBSCRIPTION = 4,
+    TO_DEAD_LETTERS = -1,
 };
 
 struct rc_consumer_queue {
@@ -32,6 +33,7 @@ struct rc_consumer_queue {
     bool has_offset, is_failing;
     uint64_t end; /* of the queue, as the broker told last; 0: not yet */
     uint64_t behind;
+    bool is_tried_again; /* the message at the front: it could not be sent back */
 };
 
 static void step(struct rc_consumer_queue *queue);
@@ -263,27 +265,30 @@ static enum rc_consume_result call_back(struct rc_consumer_queue *queue, const s
     return result;
 }
 
-static enum rc_consume_result consume(struct rc_consumer_queue *queue, const struct rc_message *message)
+/* With its body inflated, where there is need; false when that cannot be done. */
+static bool consume(struct rc_consumer_queue *queue, const struct rc_message *message,
+                    enum rc_consume_result *ret)
 {
+    *ret = RC_CONSUME_COMMIT;
     if (queue->topic == 0 && !tag_is_wanted(queue->consumer, rc_props_get(message->props, RC_PROP_TAGS)))
-        return RC_CONSUME_COMMIT;
-    if (!(message->sys_flag & RC_SYSFLAG_COMPRESSED))
-        return call_back(queue, message, message->body);
+        return true;
+    if (!(message->sys_flag & RC_SYSFLAG_COMPRESSED)) {
+        *ret = call_back(queue, message, message->body);
+        return true;
+    }
     struct rc_buf inflated;
-    enum rc_consume_result result = RC_CONSUME_LATER; /* what cannot be inflated ends as a dead letter */
-    if (inflate_body(message->body, &inflated))
-        result = call_back(queue, message, rc_buf_slice(&inflated));
-    else
-        rc_consumer_tell(queue->consumer, "a message's body cannot be inflated (only zlib is known)",
-                         topic_of(queue));
+    bool is_good = inflate_body(message->body, &inflated);
+    if (is_good)
+        *ret = call_back(queue, message, rc_buf_slice(&inflated));
     rc_buf_free(&inflated);
-    return result;
+    return is_good;
 }
 
 /* The message at the front of the batch is dealt with. */
 static void finish_first(struct rc_consumer_queue *queue, const struct rc_message *message, size_t size)
 {
     advance(queue, message->queue_offset + 1);
+    queue->is_tried_again = false;
     rc_buf_consume(&queue->batch, size);
 }
 
@@ -299,23 +304,35 @@ static void on_sent_back(void *arg, const struct rc_remoting *answer, const char
         step(queue);
         return;
     }
+    queue->is_tried_again = true;
     rc_consumer_tell(queue->consumer, "a message could not be sent back and is tried again here",
                      error ? error : "the broker refused it");
     again(queue, TRY_HERE_MS);
 }
 
-static void send_back(struct rc_consumer_queue *queue, const struct rc_message *message)
+/* `level` of delay: 0, the broker's own; below, a dead letter at once. */
+static void send_back(struct rc_consumer_queue *queue, const struct rc_message *message, int32_t level)
 {
     struct rc_remoting request;
     rc_remoting_request(&request, RC_REQ_SEND_BACK, 0);
     rc_remoting_add_number(&request, "offset", (int64_t)message->physical_offset);
     rc_remoting_add(&request, "group", rc_slice_str(queue->consumer->options.group));
-    rc_remoting_add_number(&request, "delayLevel", 0);
+    rc_remoting_add_number(&request, "delayLevel", level);
     rc_remoting_add(&request, "originMsgId", rc_props_get(message->props, RC_PROP_UNIQ_KEY));
     rc_remoting_add(&request, "originTopic", message->topic);
     rc_remoting_add_bool(&request, "unitMode", false);
     rc_remoting_add_number(&request, "maxReconsumeTimes", 16);
     call(queue, &request, ANSWER_MS, on_sent_back);
+}
+
+static void tell_lost(struct rc_consumer_queue *queue, uint64_t messages, const char *why)
+{
+    char text[320];
+    if (queue->consumer->options.on_lost == NULL)
+        return;
+    snprintf(text, sizeof(text), "%.128s %.63s:%u: %s", topic_of(queue), queue->place.broker,
+             queue->place.queue_id, why);
+    queue->consumer->options.on_lost(messages, text, queue->consumer->options.arg);
 }
 
 /* Leaves out a message that is not what was once stored; when even its length makes no sense, the whole rest.
@@ -325,7 +342,17 @@ static void skip_damaged(struct rc_consumer_queue *queue)
     struct rc_message message;
     int64_t size = rc_message_decode(rc_buf_slice(&queue->batch), false, &message);
     rc_consumer_tell(queue->consumer, "a pulled message is damaged and is left out", topic_of(queue));
+    tell_lost(queue, 1, "a pulled message is damaged and is left out");
     rc_buf_consume(&queue->batch, size > 0 ? (size_t)size : rc_buf_len(&queue->batch));
+}
+
+/* It would be no better the next time: so it is a dead letter, from where it can be fetched. */
+static void tell_damaged(struct rc_consumer_queue *queue)
+{
+    static const char why[] = "a message's body cannot be inflated (only zlib is known)";
+    rc_consumer_tell(queue->consumer, why, topic_of(queue));
+    if (!queue->is_tried_again)
+        tell_lost(queue, 1, why);
 }
 
 /* Consumes what was pulled; true when all is done with, false when something is waited for. */
@@ -338,8 +365,14 @@ static bool consume_batch(struct rc_consumer_queue *queue)
             skip_damaged(queue);
             continue;
         }
-        if (consume(queue, &message) == RC_CONSUME_LATER && !queue->consumer->options.broadcasting) {
-            send_back(queue, &message);
+        enum rc_consume_result result;
+        bool is_good = consume(queue, &message, &result);
+        if (!is_good)
+            tell_damaged(queue);
+        if (result == RC_CONSUME_STOP)
+            return false; /* what comes is the stop's mail */
+        if ((result == RC_CONSUME_LATER || !is_good) && !queue->consumer->options.broadcasting) {
+            send_back(queue, &message, is_good ? 0 : TO_DEAD_LETTERS);
             return false;
         }
         finish_first(queue, &message, (size_t)size);
@@ -374,6 +407,9 @@ static void on_pulled(void *arg, const struct rc_remoting *answer, const char *e
     } else if (next >= 0 &&
                (answer->code == RC_RES_PULL_NOT_FOUND || answer->code == RC_RES_PULL_RETRY_IMMEDIATELY ||
                 answer->code == RC_RES_PULL_OFFSET_MOVED)) {
+        if (answer->code == RC_RES_PULL_OFFSET_MOVED && (uint64_t)next > queue->next)
+            tell_lost(queue, (uint64_t)next - queue->next,
+                      "the broker had deleted messages before they were read");
         queue->next = (uint64_t)next;
         advance(queue, queue->next);
         set_failing(queue, false);

@@ -20,7 +20,9 @@ struct seen {
     uint32_t count;
     char bodies[64][64];
     char error[256];
-    int later; /* that many messages are asked for again */
+    int later;        /* that many messages are asked for again */
+    bool is_stopping; /* messages are not taken any more */
+    uint64_t lost;
 };
 
 static enum rc_consume_result on_message(const struct rc_consumer_message *message, void *arg)
@@ -33,6 +35,8 @@ static enum rc_consume_result on_message(const struct rc_consumer_message *messa
                  (const char *)message->body);
     if (seen->later > 0 && seen->later--)
         result = RC_CONSUME_LATER;
+    if (seen->is_stopping)
+        result = RC_CONSUME_STOP;
     pthread_mutex_unlock(&seen->stub->lock);
     return result;
 }
@@ -45,12 +49,20 @@ static void on_error(const char *text, void *arg)
     pthread_mutex_unlock(&seen->stub->lock);
 }
 
+static void on_lost(uint64_t messages, const char *text, void *arg)
+{
+    struct seen *seen = arg;
+    pthread_mutex_lock(&seen->stub->lock);
+    seen->lost += messages;
+    pthread_mutex_unlock(&seen->stub->lock);
+}
+
 static struct rc_consumer *start(struct stub *stub, struct seen *seen, struct rc_consumer_options options)
 {
     char namesrv[32], error[128];
     struct rc_consumer *consumer = NULL;
     snprintf(namesrv, sizeof(namesrv), "127.0.0.1:%u", stub->port);
-    *seen = (struct seen){.stub = stub, .later = seen->later};
+    *seen = (struct seen){.stub = stub, .later = seen->later, .is_stopping = seen->is_stopping};
     options.namesrv = namesrv;
     options.group = "GID_test";
     options.topic = "T";
@@ -58,6 +70,7 @@ static struct rc_consumer *start(struct stub *stub, struct seen *seen, struct rc
     options.secret_key = "SK";
     options.on_message = on_message;
     options.on_error = on_error;
+    options.on_lost = on_lost;
     options.arg = seen;
     assert_int_equal(rc_consumer_start(&options, &consumer, error, sizeof(error)), 0);
     return consumer;
@@ -267,6 +280,64 @@ static void test_compressed_bodies_are_inflated_and_damaged_ones_left_out(void *
     stub_stop(&stub);
 }
 
+static void test_messages_that_never_come_are_counted(void **state)
+{
+    struct stub stub;
+    struct seen seen = {0};
+    struct stub_request request;
+    stub_init(&stub, 1);
+    for (int i = 0; i < 4; i++)
+        stub_put(&stub, 0, "connect", "gone", 4, 0, false);
+    stub_put(&stub, 0, "connect", "no zlib", 7, RC_SYSFLAG_COMPRESSED, false);
+    stub_put(&stub, 0, "connect", "after", 5, 0, false);
+    stub.committed[0] = 1;
+    stub.min = 4; /* retention was faster */
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+    WAIT(count_seen(&seen) == 1);
+    assert_string_equal(seen.bodies[0], "after");
+    assert_int_equal(stub_count(&stub, RC_REQ_SEND_BACK, -1, &request), 1);
+    assert_int_equal(request.delay_level, -1); /* a dead letter at once */
+    rc_consumer_stop(consumer);
+    assert_int_equal(seen.lost, 3 + 1);
+    stub_stop(&stub);
+}
+
+static void test_a_message_that_comes_amid_the_stop_stays_where_it_is(void **state)
+{
+    struct stub stub;
+    struct seen seen = {.is_stopping = true};
+    struct stub_request request = {.offset = 0};
+    stub_init(&stub, 1);
+    stub_put(&stub, 0, "connect", "x", 1, 0, false);
+    stub_put(&stub, 0, "connect", "y", 1, 0, false);
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+    WAIT(count_seen(&seen) == 1);
+    rc_consumer_stop(consumer);
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(stub_count(&stub, RC_REQ_SEND_BACK, -1, NULL), 0);
+    stub_count(&stub, RC_REQ_UPDATE_OFFSET, 0, &request);
+    assert_int_equal(request.offset, 0);
+    stub_stop(&stub);
+}
+
+static void test_the_stop_waits_for_no_broker_without_a_connection(void **state)
+{
+    struct stub stub;
+    struct seen seen = {0};
+    stub_init(&stub, 1);
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+    WAIT(stub_count(&stub, RC_REQ_PULL, 0, NULL) > 0);
+    stub_stop(&stub); /* its machine is gone */
+    WAIT(has_error(&seen, "connection"));
+    uint64_t begin = rc_clock_mono_ms();
+    rc_consumer_begin_stop(consumer);
+    rc_consumer_stop(consumer);
+    assert_in_range(rc_clock_mono_ms() - begin, 0, 1000);
+}
+
 static void test_a_member_takes_its_share_of_the_queues(void **state)
 {
     struct stub stub;
@@ -359,6 +430,9 @@ int main(void)
         cmocka_unit_test(test_a_message_asked_for_again_is_sent_back_and_the_next_goes_on),
         cmocka_unit_test(test_a_message_that_cannot_be_sent_back_is_tried_here_and_holds_the_offset),
         cmocka_unit_test(test_compressed_bodies_are_inflated_and_damaged_ones_left_out),
+        cmocka_unit_test(test_messages_that_never_come_are_counted),
+        cmocka_unit_test(test_a_message_that_comes_amid_the_stop_stays_where_it_is),
+        cmocka_unit_test(test_the_stop_waits_for_no_broker_without_a_connection),
         cmocka_unit_test(test_a_member_takes_its_share_of_the_queues),
         cmocka_unit_test(test_a_broken_connection_is_made_again),
         cmocka_unit_test(test_a_refusal_is_told_in_the_brokers_words),

@@ -92,6 +92,11 @@ const char *rc_link_address(const struct rc_link *link)
     return link->address;
 }
 
+bool rc_link_is_ready(const struct rc_link *link)
+{
+    return link->is_ready;
+}
+
 /* ---- calls that fail are told of on their timers, never inside of rc_link_call ---- */
 
 static void fail_all(struct rc_link *link, const char *error)

@@ -36,6 +36,8 @@ struct rc_link *rc_link_create(const struct rc_link_options *options, const char
 /* Calls under way get no answer any more, and no callback. */
 void rc_link_destroy(struct rc_link *link);
 const char *rc_link_address(const struct rc_link *link);
+/* Whether there is a connection now. */
+bool rc_link_is_ready(const struct rc_link *link);
 
 /*
  * Sends a request; sets its opaque and signs it. `on_reply` NULL: one-way. The callback never runs before

@@ -22,7 +22,7 @@ enum { STUB_QUEUES = 8, STUB_CONNS = 16, STUB_LOG = 4096, STUB_MEMBERS = 4 };
 
 struct stub_request {
     int32_t code;
-    int64_t queue, offset, timestamp;
+    int64_t queue, offset, timestamp, delay_level;
     bool is_retry;
 };
 
@@ -49,6 +49,7 @@ struct stub {
     bool old_route;                    /* {0:"..."} */
     int pulls_to_cut;                  /* that many pulls end the connection instead */
     int send_backs_to_refuse;
+    uint64_t min; /* messages before it were deleted */
     char client_id[128];
 
     struct stub_request log[STUB_LOG];
@@ -108,6 +109,7 @@ static inline void stub_note(struct stub *stub, const struct rc_remoting *reques
         .queue = rc_remoting_get_number(request, "queueId", -1),
         .offset = rc_remoting_get_number(request, offset_name, -1),
         .timestamp = rc_remoting_get_number(request, "timestamp", -1),
+        .delay_level = rc_remoting_get_number(request, "delayLevel", 0),
         .is_retry = rc_slice_starts_with(rc_remoting_get(request, "topic"), rc_slice_str("%RETRY%")),
     };
     stub->log_count++;
@@ -156,6 +158,11 @@ static inline void stub_answer_pull(struct stub *stub, const struct rc_remoting 
     uint64_t offset = (uint64_t)rc_remoting_get_number(request, "queueOffset", 0);
     struct rc_slice all = rc_buf_slice(&stub->messages[queue]);
     struct rc_message message;
+    if (offset < stub->min) {
+        response->code = RC_RES_PULL_OFFSET_MOVED;
+        rc_remoting_add_number(response, "nextBeginOffset", (int64_t)stub->min);
+        return;
+    }
     for (uint64_t i = 0; i < offset && all.len > 0; i++)
         all = rc_slice_from(all, (size_t)rc_message_decode(all, false, &message));
     response->code = all.len > 0 ? RC_RES_SUCCESS : RC_RES_PULL_NOT_FOUND;

@@ -166,7 +166,8 @@ static enum rc_consume_result on_message(const struct rc_consumer_message *messa
     note_under_way(in, 0);
     unref_errand(errand);
     if (result == RC_INFLOW_GIVEN_UP)
-        return RC_CONSUME_LATER; /* it comes again */
+        /* It comes again: to the consumer that takes this one's place, if it is stopped. */
+        return atomic_load(&in->is_stopping) ? RC_CONSUME_STOP : RC_CONSUME_LATER;
     if (result == RC_INFLOW_TAKEN)
         atomic_fetch_add(&in->tally->delivered, 1);
     else
@@ -177,6 +178,15 @@ static enum rc_consume_result on_message(const struct rc_consumer_message *messa
 static void on_error(const char *text, void *arg)
 {
     tell(arg, text);
+}
+
+static void on_lost(uint64_t messages, const char *text, void *arg)
+{
+    struct rc_inflow_rule *in = arg;
+    char what[RC_RULES_ERROR_MAX];
+    atomic_fetch_add(&in->tally->lost, messages);
+    snprintf(what, sizeof(what), "lost=%llu: %.200s", (unsigned long long)messages, text);
+    tell(in, what);
 }
 
 /* ---- since when ---- */
@@ -291,6 +301,7 @@ static void start(struct rc_inflow_rule *in, const struct rc_target *target)
         .from_first = settings->is_from_first,
         .on_message = on_message,
         .on_error = on_error,
+        .on_lost = on_lost,
         .arg = in,
     };
     int64_t since = begun_ms(in);
@@ -325,9 +336,15 @@ static bool find(struct rc_rules *rules, const struct settings *settings)
     return false;
 }
 
-/* The table is changed under the mutex; consumers are started and stopped outside of it. */
+/* The table is changed under the mutex; consumers are started and stopped outside of it, all at a time. */
 static void remove_unwanted(struct rc_rules *rules)
 {
+    for (uint32_t i = 0; i < rules->inflows_count; i++) {
+        if (rules->inflows[i]->is_wanted)
+            continue;
+        atomic_store(&rules->inflows[i]->is_stopping, true);
+        rc_consumer_begin_stop(rules->inflows[i]->consumer);
+    }
     for (uint32_t i = 0; i < rules->inflows_count;) {
         struct rc_inflow_rule *in = rules->inflows[i];
         if (in->is_wanted) {

@@ -236,6 +236,7 @@ int rc_rules_apply(struct rc_rules *rules, struct rc_catalog *catalog, struct rc
     err = err ? err : each_rule(rules, catalog, ensure_feed, error);
     if (err != RC_OK)
         return err;
+    rc_inflow_holds_apply(rules, catalog);
     if (rules->brokers != NULL) {
         rc_inflows_apply(rules, catalog);
     } else {
@@ -259,22 +260,25 @@ uint64_t rc_rules_keep_from(void *arg, uint64_t target)
 {
     struct rc_rules *rules = arg;
     uint64_t keep = target;
-    const struct rc_feed *held_by = NULL;
+    const char *held_by = NULL;
     pthread_mutex_lock(&rules->mutex);
     for (uint32_t i = 0; i < rules->feeds_count; i++) {
         struct rc_feed *feed = rules->feeds[i];
         uint64_t from = rc_queue_holds(feed->queue, atomic_load(&feed->saved_cursor), keep);
         if (from < keep)
-            held_by = feed;
+            held_by = feed->rule;
         keep = from;
     }
+    keep = rc_inflow_holds_keep_from(rules, keep, &held_by);
+    char by[RC_CATALOG_ID_MAX + 1];
+    snprintf(by, sizeof(by), "%s", held_by != NULL ? held_by : "");
     pthread_mutex_unlock(&rules->mutex);
     uint64_t now = rc_clock_mono_ms();
     if (held_by != NULL && (rules->held_told_ms == 0 || now - rules->held_told_ms > TELL_HELD_MS)) {
         rules->held_told_ms = now;
         rc_log_warn("rules",
                     "retention stops at %" PRIu64 " instead of %" PRIu64 ": %s has not sent what is there",
-                    keep, target, held_by->rule);
+                    keep, target, by);
     }
     return keep;
 }
@@ -363,6 +367,7 @@ void rc_rules_destroy(struct rc_rules *rules)
         rc_feed_destroy(rules->feeds[i]);
     for (uint32_t i = 0; i < rules->tallies_count; i++)
         free(rules->tallies[i]);
+    free(rules->holds);
     rc_catalog_unref(rules->applied);
     rc_loop_destroy(rules->loop);
     pthread_mutex_destroy(&rules->mutex);

@@ -198,6 +198,13 @@ void rc_tally_add(const struct rc_rules *rules, struct rc_rule_stats *ret);
 /* False when others tell of that rule, or there is none any more. */
 bool rc_tally_stats(const struct rc_named_tally *tally, struct rc_rule_stats *ret);
 
+/* ---- inflow_hold.c ---- */
+struct rc_inflow_hold;
+/* From now on retention heeds the inflow rules of this catalog. Whoever applies catalogs. */
+void rc_inflow_holds_apply(struct rc_rules *rules, const struct rc_catalog *catalog);
+/* Under the mutex: how far retention may go on its way to `keep`; the rule that stops it, if one does. */
+uint64_t rc_inflow_holds_keep_from(struct rc_rules *rules, uint64_t keep, const char **ret_rule);
+
 /* ---- inflow.c ---- */
 struct rc_inflow_rule;
 /* Whether there is room for the catalog's: RC_ERR_FULL above RC_RULES_INFLOWS_MAX. */
@@ -213,6 +220,8 @@ struct rc_rules {
     uint32_t tallies_count;
     struct rc_inflow_rule *inflows[RC_RULES_INFLOWS_MAX]; /* likewise under the mutex */
     uint32_t inflows_count;
+    struct rc_inflow_hold *holds; /* under the mutex */
+    uint32_t holds_count;
     struct rc_broker **brokers; /* NULL until inflow is started */
     uint32_t brokers_count;
     char own_endpoint[64];

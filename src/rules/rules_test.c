@@ -117,6 +117,44 @@ static void retention_deletes_nothing_while_the_log_cannot_be_read(void **state)
     assert_int_equal(rc_feed_held_bytes(world->rules->feeds[0]), end);
 }
 
+static void retention_goes_no_further_than_what_an_inflow_rule_has_taken(void **state)
+{
+    struct world *world = *state;
+    struct rc_queue *queue = rc_topic_queue(test_topic(world->store, "GID_in", 1), 0);
+    struct rc_queue *retries =
+        rc_topic_queue(test_topic(world->store, "%RETRY%GID_rollcall_test_flow", 1), 0);
+    struct rc_slice group = rc_slice_str("GID_rollcall_test_flow");
+    struct rc_error error;
+    struct rc_flow_rule rule = {.id = rc_slice_str("flow"),
+                                .mqtt_topic = rc_slice_str("sensors"),
+                                .topic_name = rc_slice_str("GID_in"),
+                                .group = group,
+                                .is_enabled = true};
+    uint64_t places[10], retried = 0;
+    for (int i = 0; i < 10; i++) {
+        if (i == 7)
+            retried = test_append(world->store, retries, "{}").ret_physical_offset;
+        places[i] = test_append(world->store, queue, "{}").ret_physical_offset;
+    }
+    uint64_t end = rc_store_max_physical(world->store);
+    assert_int_equal(rc_rules_keep_from(world->rules, end), end);
+    struct rc_catalog *catalog = make_catalog(true);
+    struct rc_instance *instance = rc_trie_find(&catalog->instances, rc_slice_str("test"));
+    assert_int_equal(rc_catalog_add_flow_rule(&instance->inflows, &rule), RC_OK);
+    assert_int_equal(rc_rules_apply(world->rules, catalog, &error), RC_OK);
+    assert_int_equal(rc_rules_keep_from(world->rules, end), places[0]);
+    rc_offsets_set(world->store, group, queue, 4);
+    assert_int_equal(rc_rules_keep_from(world->rules, end), places[4]);
+    rc_offsets_set(world->store, group, queue, 10);
+    assert_int_equal(rc_rules_keep_from(world->rules, end), retried);
+    rc_offsets_set(world->store, group, retries, 1);
+    assert_int_equal(rc_rules_keep_from(world->rules, end), end);
+    rc_offsets_set(world->store, group, queue, 4);
+    assert_int_equal(rc_rules_apply(world->rules, world->catalog, &error), RC_OK); /* without the rule */
+    assert_int_equal(rc_rules_keep_from(world->rules, end), end);
+    rc_catalog_unref(catalog);
+}
+
 static void a_cursor_behind_the_end_of_the_log_is_brought_back_for_good(void **state)
 {
     struct world *world = *state;
@@ -388,6 +426,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_crash_amid_an_operators_drop_counts_nothing_twice, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(retention_deletes_nothing_while_the_log_cannot_be_read, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(retention_goes_no_further_than_what_an_inflow_rule_has_taken, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_cursor_behind_the_end_of_the_log_is_brought_back_for_good, set_up,
                                         tear_down),

@@ -19,6 +19,7 @@ static void clear(struct rc_rule_tally *tally)
     atomic_store(&tally->matched, 0);
     atomic_store(&tally->delivered, 0);
     atomic_store(&tally->refused, 0);
+    atomic_store(&tally->lost, 0);
     for (uint32_t i = 0; i < RC_RULE_DROP_REASONS; i++)
         atomic_store(&tally->dropped[i], 0);
 }
@@ -111,6 +112,10 @@ void rc_tally_add_drops(const struct rc_rule_tally *tally, struct rc_rule_stats 
         ret->dropped += ret->dropped_for[i];
         ret->matched += ret->dropped_for[i];
     }
+    uint64_t lost = atomic_load(&tally->lost);
+    ret->dropped_lost += lost;
+    ret->dropped += lost;
+    ret->matched += lost;
     ret->refused = atomic_load(&tally->refused);
 }
 

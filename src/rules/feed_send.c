@@ -69,8 +69,7 @@ static bool is_stored(const struct rc_remoting *answer)
             answer->code == RES_FLUSH_SLAVE_TIMEOUT || answer->code == RES_SLAVE_NOT_AVAILABLE);
 }
 
-/* The other side's limit may have been lifted, or the way there be faster now. */
-static void grow(struct rc_feed_queue *queue)
+void rc_feed_grow(struct rc_feed_queue *queue)
 {
     if (queue->batch_max == RC_FEED_BATCH_MESSAGES || ++queue->stored < RC_FEED_GROW_AFTER)
         return;
@@ -120,12 +119,13 @@ static void on_sent(void *arg, const struct rc_remoting *answer, const char *err
         if (answer->code != RC_RES_SUCCESS)
             feed->uncertain += queue->in_flight;
         queue->attempts = 0;
-        grow(queue);
+        rc_feed_grow(queue);
         rc_feed_delivered(queue);
         return;
     }
     feed->retries += queue->in_flight;
-    if (is_illegal || (answer == NULL && strcmp(error, RC_LINK_NO_ANSWER) == 0))
+    if (is_illegal ||
+        (answer == NULL && queue->bytes > RC_FEED_SMALL_BYTES && strcmp(error, RC_LINK_NO_ANSWER) == 0))
         shrink(queue);
     tell_failure(queue, answer, error, is_illegal && queue->in_flight == 1);
     queue->in_flight = 0;

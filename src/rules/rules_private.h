@@ -18,6 +18,7 @@ enum {
     RC_FEED_BATCH_BYTES = 1024 * 1024, /* unless one message alone is larger */
     RC_RULES_INFLOWS_MAX = 256,
     RC_FEED_LINK_BYTES = 4 * 1024 * 1024, /* under way on a connection; with that many no batch is begun */
+    RC_FEED_SMALL_BYTES = 16 * 1024,      /* a batch that no way is too slow for */
     RC_FEED_GROW_AFTER = 16,              /* batches stored, before one may be larger again */
     RC_FEED_SEND_MS = 3000,
     RC_FEED_ROUTE_MS = 30000,
@@ -150,6 +151,8 @@ void rc_feed_topic_there(const struct rc_feed *feed, char out[RC_MESSAGE_TOPIC_M
 
 /* ---- feed_send.c ---- */
 void rc_feed_send(struct rc_feed_queue *queue);
+/* A batch was stored: after many the next ones may be larger, for a limit may have been lifted there. */
+void rc_feed_grow(struct rc_feed_queue *queue);
 /* Moves the cursor over what is done with at its place. */
 void rc_feed_advance(struct rc_feed *feed);
 /* The batch that is under way (its first `count`) was stored. */

@@ -250,6 +250,23 @@ static void what_an_operator_drops_is_what_waits_and_what_comes_back(void **stat
     assert_int_equal(feed->dropped_settled, 20);
 }
 
+static void a_batch_may_be_larger_again_when_many_were_stored(void **state)
+{
+    struct world *world = *state;
+    struct rc_feed *feed = world->rules->feeds[0];
+    pump_to_one_queue(world, feed);
+    struct rc_feed_queue *queue = &feed->queues[0];
+    queue->batch_max = 3;
+    for (int i = 1; i < RC_FEED_GROW_AFTER; i++)
+        rc_feed_grow(queue);
+    assert_int_equal(queue->batch_max, 3);
+    rc_feed_grow(queue);
+    assert_int_equal(queue->batch_max, 6);
+    for (int i = 0; i < 10 * RC_FEED_GROW_AFTER; i++)
+        rc_feed_grow(queue);
+    assert_int_equal(queue->batch_max, RC_FEED_BATCH_MESSAGES);
+}
+
 static void an_operator_drops_one_message_alone(void **state)
 {
     struct world *world = *state;
@@ -422,6 +439,7 @@ int main(void)
             the_cursor_and_the_queues_are_there_after_a_restart_also_of_a_disabled_rule, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_an_operator_drops_is_what_waits_and_what_comes_back, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_batch_may_be_larger_again_when_many_were_stored, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_operator_drops_one_message_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_crash_amid_an_operators_drop_counts_nothing_twice, set_up,
                                         tear_down),

@@ -191,6 +191,10 @@ void rc_metrics_write(const struct rc_api *api, struct rc_buf *out)
     put(out, "counter", "log_write_errors", "writes that failed", log.write_errors);
     put(out, "gauge", "log_blocked", "1 while the log takes nothing (a full disk)",
         rc_log_writer_is_blocked(writer));
+    put(out, "gauge", "log_disk_low", "1 while the disk has less than store.min_free left",
+        rc_log_writer_is_disk_low(writer));
+    put(out, "gauge", "log_disk_free_bytes", "what is free on the disk of the log",
+        rc_store_free_bytes(api->options.store));
     put(out, "gauge", "log_end_bytes", "the published end of the log",
         rc_store_max_physical(api->options.store));
     put_sessions(api->options.sessions, out);

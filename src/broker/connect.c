@@ -271,7 +271,8 @@ static void tell_of_refusals(struct rc_broker *broker)
     if (broker->refused_told_ms != 0 && now - broker->refused_told_ms < TELL_REFUSALS_MS)
         return;
     rc_log_error("presence",
-                 "CLIENTS REFUSED: the log takes no more events (disk or store.quota full): refused=%" PRIu64,
+                 "CLIENTS REFUSED: the log takes no more events (disk or store.quota full, store.min_free "
+                 "reached): refused=%" PRIu64,
                  broker->refused_since);
     broker->refused_told_ms = now;
     broker->refused_since = 0;
@@ -288,7 +289,8 @@ static void refuse_unavailable(struct rc_conn *conn)
 
 static bool log_has_room(struct rc_broker *broker)
 {
-    return !rc_log_writer_is_blocked(broker->options.writer) && rc_presence_waiting(broker->presence) == 0;
+    return !rc_log_writer_is_blocked(broker->options.writer) &&
+           !rc_log_writer_is_disk_low(broker->options.writer) && rc_presence_waiting(broker->presence) == 0;
 }
 
 static struct rc_session *session_before(const struct rc_conn *conn)

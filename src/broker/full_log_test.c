@@ -84,6 +84,45 @@ static void test_departures_wait_and_new_clients_are_refused_until_there_is_room
         close(fds[i]);
 }
 
+static void on_min_free(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct quota_mail *letter = rc_container_of(mail, struct quota_mail, mail);
+    letter->store->options.min_free_bytes = letter->bytes;
+    sem_post(&letter->done);
+}
+
+static void set_min_free(struct test_server *server, uint64_t bytes)
+{
+    struct quota_mail letter = {.mail.deliver = on_min_free, .store = server->store, .bytes = bytes};
+    sem_init(&letter.done, 0, 0);
+    rc_loop_post(rc_log_writer_loop(server->writer), &letter.mail);
+    sem_wait(&letter.done);
+    sem_destroy(&letter.done);
+}
+
+static void test_nobody_new_is_let_in_while_the_disk_is_low(void **state)
+{
+    struct test_server server = {.shards = 1};
+    test_server_start(&server);
+    int stays = test_client(&server, "GID_test@@@stays"), leaves = test_client(&server, "GID_test@@@leaves");
+    set_min_free(&server, UINT64_MAX / 2);
+    TEST_WAIT(rc_log_writer_is_disk_low(server.writer));
+    struct test_login login = {.client_id = "GID_test@@@new"};
+    int fd = test_dial(&server);
+    assert_int_equal(test_log_in(fd, &login), 3);
+    close(fd);
+    close(leaves); /* its end is told: the log has room */
+    TEST_WAIT(TEST_COUNTER(&server, connection_lost) == 1);
+    set_min_free(&server, 0);
+    TEST_WAIT(!rc_log_writer_is_disk_low(server.writer));
+    fd = test_client(&server, "GID_test@@@new");
+    test_assert_log(&server,
+                    "stays connect -\nleaves connect -\nleaves tcpclean connection-lost\nnew connect -\n"
+                    "stays tcpclean server-shutdown\nnew tcpclean server-shutdown\n");
+    close(fd);
+    close(stays);
+}
+
 /* Its connect is staged when the disk turns out to be full: it is not left hanging. */
 static void test_a_client_that_the_log_does_not_take_is_let_go_in_time(void **state)
 {
@@ -161,6 +200,7 @@ static void test_a_will_that_goes_out_waits_for_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nobody_new_is_let_in_while_the_disk_is_low),
         cmocka_unit_test(test_departures_wait_and_new_clients_are_refused_until_there_is_room),
         cmocka_unit_test(test_a_client_that_the_log_does_not_take_is_let_go_in_time),
         cmocka_unit_test(test_a_will_that_goes_out_waits_for_room),

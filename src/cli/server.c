@@ -118,6 +118,7 @@ static int open_store(struct rc_server *server, struct rc_error *error)
     options.retain_ms = (uint64_t)config->retain_time;
     options.retain_bytes = (uint64_t)config->retain_size;
     options.quota_bytes = (uint64_t)config->quota;
+    options.min_free_bytes = (uint64_t)config->min_free;
     struct rc_error why = {0};
     int err = rc_store_open(&options, &server->store, &why);
     return err == RC_OK ? RC_OK : rc_error_set(error, err, "%s: %s", options.dir, why.text);

@@ -148,7 +148,7 @@ struct rc_config_store {
     struct rc_config_text dir;
     int64_t segment_size, queue_file_entries;
     int flush; /* enum rc_flush (store/store.h) */
-    int64_t flush_interval, retain_time, retain_size, quota;
+    int64_t flush_interval, retain_time, retain_size, quota, min_free;
 };
 
 struct rc_config_sessions {

@@ -113,6 +113,15 @@ static const struct rc_config_entry store_entries[] = {
      .default_text = "0",
      .doc = "The most that the log may hold. When it is reached the server acts as on a full disk: it keeps "
             "what it has and refuses new connections. 0: the disk is the limit."},
+    {.key = "min_free",
+     .type = RC_CONFIG_SIZE,
+     .offset = offsetof(struct rc_config_store, min_free),
+     .max = 1024 * TIB,
+     .default_text = "256MiB",
+     .doc =
+         "What is to stay free on the disk. The log begins no file that would leave less, and with less left "
+         "(whoever took it) new connections are refused, so that there is room to note what was delivered "
+         "and to delete it. 0: nothing."},
 };
 SECTION(store, struct rc_config_store, store_entries);
 

@@ -32,12 +32,20 @@ static bool is_most(uint64_t used, uint64_t limit)
            used >= limit / 100 * RC_RULES_RETENTION_ALARM_PERCENT;
 }
 
+/* Without a quota the log may grow until the disk is full. */
+static bool is_most_of_disk(const struct rc_feed *feed, uint64_t held)
+{
+    uint64_t room = rc_store_free_bytes(feed->rules->store);
+    return room < UINT64_MAX - held && is_most(held, held + room);
+}
+
 void rc_feed_look(struct rc_feed *feed, const struct rc_rule_stats *stats)
 {
     const struct rc_store_options *limits = rc_store_settings(feed->rules->store);
     bool had_lag = feed->lag_alarm.is_on, had_room = !feed->retention_alarm.is_on;
     bool is_near = stats->waiting > 0 && (is_most(stats->held_bytes, limits->retain_bytes) ||
                                           is_most(stats->held_bytes, limits->quota_bytes) ||
+                                          is_most_of_disk(feed, stats->held_bytes) ||
                                           is_most((uint64_t)stats->lag_ms, limits->retain_ms));
     if (rc_feed_alarm_is_due(&feed->lag_alarm, stats->lag_ms > RC_RULES_LAG_ALARM_MS))
         rc_log_error("rules", "ALARM: %s -> %s/%s lags: lag_ms=%" PRId64 " waiting=%" PRIu64 ": %s",

@@ -222,6 +222,7 @@ static void ask_for_next_segment(struct rc_store *store, uint64_t from, uint64_t
 void rc_store_lift_quota(struct rc_store *store, bool is_lifted)
 {
     store->is_quota_lifted = is_lifted;
+    atomic_store(&store->log.is_lifted, is_lifted);
 }
 
 int rc_store_append(struct rc_store *store, struct rc_append *records, uint32_t count)

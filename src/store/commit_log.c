@@ -18,6 +18,7 @@ void rc_commit_log_init(struct rc_commit_log *log, int dir, int scratch,
         .read_only = options->read_only,
         .segment_bytes = options->segment_bytes,
         .quota_bytes = options->quota_bytes,
+        .min_free_bytes = options->min_free_bytes,
         .fd = -1,
     };
     pthread_mutex_init(&log->mutex, NULL);
@@ -158,12 +159,21 @@ int rc_commit_log_map(struct rc_commit_log *log, uint64_t physical, struct rc_se
     return err;
 }
 
+static bool leaves_enough(struct rc_commit_log *log)
+{
+    uint64_t bytes = rc_fs_free_bytes(log->dir);
+    return log->min_free_bytes == 0 || atomic_load(&log->is_lifted) ||
+           (bytes >= log->segment_bytes && bytes - log->segment_bytes >= log->min_free_bytes);
+}
+
 int rc_commit_log_make(struct rc_commit_log *log, uint64_t at)
 {
     int err = RC_OK;
     pthread_mutex_lock(&log->make_mutex);
     uint64_t base = rc_commit_log_capacity_end(log);
-    if (at >= base) {
+    if (at >= base && base > 0 && !leaves_enough(log)) {
+        err = RC_ERR_NO_SPACE;
+    } else if (at >= base) {
         char name[RC_FS_OFFSET_NAME_LEN + 1];
         rc_fs_offset_name(name, base);
         err = rc_fs_create_sized(log->scratch, log->dir, name, log->segment_bytes, true, NULL);

@@ -26,7 +26,8 @@ struct rc_commit_log {
     int dir, scratch;
     bool read_only;
     uint64_t segment_bytes;
-    uint64_t quota_bytes;
+    uint64_t quota_bytes, min_free_bytes;
+    atomic_bool is_lifted; /* min_free_bytes does not count */
 
     /* published: [min, end) */
     atomic_uint_fast64_t min, end;
@@ -62,7 +63,8 @@ uint64_t rc_commit_log_base_of(struct rc_commit_log *log, uint64_t physical);
 /* A reference to the segment of `physical`, published or not; RC_ERR_RANGE when there is none. */
 int rc_commit_log_map(struct rc_commit_log *log, uint64_t physical, struct rc_segment **ret);
 
-/* Adds a segment behind the last one if `at` is not yet covered. Any thread. */
+/* Adds a segment behind the last one if `at` is not yet covered. Any thread. RC_ERR_NO_SPACE also for
+ * min_free_bytes. */
 int rc_commit_log_make(struct rc_commit_log *log, uint64_t at);
 /* Removes files: those that end at or before `upto` (never the last), those that start at or after `from`. */
 void rc_commit_log_drop_before(struct rc_commit_log *log, uint64_t upto);

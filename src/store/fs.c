@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { CHUNK = 64 * 1024 };
@@ -146,6 +147,12 @@ int rc_fs_replace_file(int dir, const char *name, struct rc_slice content, bool 
     if (renameat(dir, beside, dir, name) != 0 || fsync(dir) != 0)
         return rc_fs_write_error();
     return RC_OK;
+}
+
+uint64_t rc_fs_free_bytes(int dir)
+{
+    struct statvfs vfs;
+    return fstatvfs(dir, &vfs) == 0 ? (uint64_t)vfs.f_bavail * vfs.f_frsize : UINT64_MAX;
 }
 
 /* Size first without blocks; then, where asked and possible, the blocks. */

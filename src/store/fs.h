@@ -46,6 +46,8 @@ int rc_fs_create_sized(int scratch, int dir, const char *name, uint64_t size, bo
  * something else lies there, its name in `other` (of `other_size`); names with a leading dot do not count.
  */
 int rc_fs_list_offsets(int dir, uint64_t **ret, uint32_t *ret_count, char *other, size_t other_size);
+/* Bytes that are free on the file system of a directory; UINT64_MAX when it does not tell. */
+uint64_t rc_fs_free_bytes(int dir);
 /* Size of dir/name. */
 int rc_fs_size(int dir, const char *name, uint64_t *ret);
 

@@ -16,6 +16,7 @@ enum {
     PIECE_RECORDS = 8192, /* at most so many records in one append */
     RETAIN_EVERY_MS = 60 * 1000,
     RETAIN_WHEN_FULL_EVERY = 10, /* retries */
+    LOOK_AT_DISK_MS = 1000,
 };
 
 struct rc_log_writer {
@@ -24,11 +25,11 @@ struct rc_log_writer {
     struct rc_log_retention retention;
     struct rc_log_readers readers;
     atomic_uint_fast32_t refs; /* the owner, each sender, each reader */
-    atomic_bool is_blocked, is_stopped;
+    atomic_bool is_blocked, is_stopped, is_disk_low;
 
     /* the thread's own */
     struct rc_hook hook;
-    struct rc_timer retry_timer, retain_timer;
+    struct rc_timer retry_timer, retain_timer, disk_timer;
     struct rc_list queue; /* batches in line */
     struct rc_append *piece;
     uint32_t piece_cap;
@@ -60,6 +61,24 @@ static void on_retain_due(struct rc_timer *timer)
     struct rc_log_writer *writer = rc_container_of(timer, struct rc_log_writer, retain_timer);
     retain(writer);
     rc_timer_start(writer->loop, timer, RETAIN_EVERY_MS);
+}
+
+/* Others fill the disk too. Told when it begins and when it is over; what can be deleted goes at once. */
+static void on_disk_due(struct rc_timer *timer)
+{
+    struct rc_log_writer *writer = rc_container_of(timer, struct rc_log_writer, disk_timer);
+    uint64_t bytes = rc_store_free_bytes(writer->store), min = writer->store->options.min_free_bytes;
+    bool is_low = bytes < min, was_low = atomic_exchange(&writer->is_disk_low, is_low);
+    if (is_low && !was_low) {
+        rc_log_error("log",
+                     "ALARM: the disk has free_bytes=%" PRIu64 ", less than store.min_free=%" PRIu64
+                     ": new clients are refused until there is more",
+                     bytes, min);
+        retain(writer);
+    } else if (was_low && !is_low) {
+        rc_log_info("log", "alarm over: the disk has free_bytes=%" PRIu64, bytes);
+    }
+    rc_timer_start(writer->loop, timer, LOOK_AT_DISK_MS);
 }
 
 /* ---- appending ---- */
@@ -172,6 +191,7 @@ static void stop_when_done(struct rc_log_writer *writer)
     give_back(writer);
     rc_timer_stop(&writer->retry_timer);
     rc_timer_stop(&writer->retain_timer);
+    rc_timer_stop(&writer->disk_timer);
     rc_loop_stop(writer->loop);
 }
 
@@ -229,11 +249,13 @@ int rc_log_writer_start(struct rc_store *store, const struct rc_log_retention *r
     writer->hook.run = on_turn_end;
     writer->retry_timer.on_due = on_retry_due;
     writer->retain_timer.on_due = on_retain_due;
+    writer->disk_timer.on_due = on_disk_due;
     writer->stop_mail.deliver = deliver_stop;
     int err = rc_loop_create("rc-log", &writer->loop);
     if (err == RC_OK) {
         rc_loop_add_hook(writer->loop, &writer->hook);
         rc_timer_start(writer->loop, &writer->retain_timer, RETAIN_EVERY_MS);
+        rc_timer_start(writer->loop, &writer->disk_timer, 0);
         err = rc_loop_start_thread(writer->loop);
     }
     if (err != RC_OK) {
@@ -292,6 +314,11 @@ struct rc_store *rc_log_writer_store(struct rc_log_writer *writer)
 bool rc_log_writer_is_blocked(const struct rc_log_writer *writer)
 {
     return atomic_load_explicit(&writer->is_blocked, memory_order_relaxed);
+}
+
+bool rc_log_writer_is_disk_low(const struct rc_log_writer *writer)
+{
+    return atomic_load_explicit(&writer->is_disk_low, memory_order_relaxed);
 }
 
 bool rc_log_writer_is_stopped(const struct rc_log_writer *writer)

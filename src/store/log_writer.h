@@ -110,6 +110,9 @@ struct rc_loop *rc_log_writer_loop(struct rc_log_writer *writer);
 /* Any thread: the last write failed and nothing has been written since. */
 bool rc_log_writer_is_blocked(const struct rc_log_writer *writer);
 
+/* Any thread: the disk has less than min_free_bytes left: nobody new should be let in. */
+bool rc_log_writer_is_disk_low(const struct rc_log_writer *writer);
+
 struct rc_log_stats {
     uint64_t records, bytes, batches, fdatasyncs, write_errors;
 };

@@ -21,6 +21,7 @@ void rc_store_options_default(struct rc_store_options *options)
         .flush = RC_FLUSH_ASYNC,
         .flush_interval_ms = 500,
         .retain_ms = 72u * 3600 * 1000,
+        .min_free_bytes = 256u * 1024 * 1024,
     };
 }
 
@@ -225,6 +226,11 @@ static void leave_clean(struct rc_store *store)
         err = RC_ERR_IO;
     if (err != RC_OK)
         rc_log_error("store", "closing: %s; the next start will recover", rc_err_text(err));
+}
+
+uint64_t rc_store_free_bytes(const struct rc_store *store)
+{
+    return rc_fs_free_bytes(store->log_dir);
 }
 
 const struct rc_store_options *rc_store_settings(const struct rc_store *store)

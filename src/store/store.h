@@ -32,7 +32,10 @@ struct rc_store_options {
     uint64_t retain_ms;         /* by age; default 72 h */
     uint64_t retain_bytes;      /* by size of the commit log; 0 = no limit */
     uint64_t quota_bytes; /* most that the commit log may hold; 0 = the disk. Reached = RC_ERR_NO_SPACE */
-    bool read_only;       /* store check, store dump: nothing is written or repaired, no lock taken */
+    /* What the log leaves free of the disk, for the small files without which nothing can go on: the next
+     * segment is RC_ERR_NO_SPACE when less would be left. The first one is made in any case. 0 = nothing. */
+    uint64_t min_free_bytes;
+    bool read_only; /* store check, store dump: nothing is written or repaired, no lock taken */
 };
 
 void rc_store_options_default(struct rc_store_options *options);
@@ -103,8 +106,8 @@ struct rc_append {
  */
 int rc_store_append(struct rc_store *store, struct rc_append *records, uint32_t count);
 /*
- * While lifted, the quota stops nobody (the disk still does): for what must be said whatever it says, and is
- * bounded elsewhere. The thread that appends, or before it starts.
+ * While lifted, quota and min_free_bytes stop nobody (the disk still does): for what must be said whatever it
+ * says, and is bounded elsewhere. The thread that appends, or before it starts.
  */
 void rc_store_lift_quota(struct rc_store *store, bool is_lifted);
 /* Any thread: makes all that was published durable (fdatasync). With RC_FLUSH_SYNC rc_store_append does it
@@ -119,6 +122,8 @@ uint64_t rc_store_retain_target(struct rc_store *store);
 uint64_t rc_store_min_physical(const struct rc_store *store);
 uint64_t rc_store_max_physical(const struct rc_store *store); /* one past the last published byte */
 int64_t rc_store_last_store_ms(const struct rc_store *store); /* the newest record's; 0 when empty */
+/* Bytes that are free on the disk of the log; UINT64_MAX when it does not tell. */
+uint64_t rc_store_free_bytes(const struct rc_store *store);
 uint64_t rc_store_segment_bytes(const struct rc_store *store);
 /* The directory rollcall/ (its descriptor, until rc_store_close): rooms above keep files there that belong to
  * the log. */

@@ -129,6 +129,29 @@ static void test_a_full_quota_publishes_nothing_until_there_is_room(void **state
     test_dir_remove(&dir);
 }
 
+static void test_the_log_leaves_what_is_to_stay_free_of_the_disk(void **state)
+{
+    struct test_dir dir;
+    test_dir_make(&dir);
+    dir.options.min_free_bytes = UINT64_MAX / 2; /* more than there is */
+    struct rc_store *store = test_open(&dir);    /* the first segment is made */
+    struct rc_queue *queue = rc_topic_queue(test_topic(store, TEST_TOPIC, 1), 0);
+    static char body[10000];
+    struct rc_append append;
+    int err;
+    memset(body, 'x', sizeof(body));
+    while ((err = test_append_err(store, queue, rc_slice(body, sizeof(body)), &append)) == RC_OK)
+        ;
+    assert_int_equal(err, RC_ERR_NO_SPACE);
+    assert_int_equal(rc_queue_end(queue), 6);
+    assert_false(test_exists(&dir, "commitlog/00000000000000065536"));
+    rc_store_lift_quota(store, true); /* recovery */
+    assert_int_equal(test_append_err(store, queue, rc_slice(body, sizeof(body)), &append), RC_OK);
+    assert_int_equal(append.ret_queue_offset, 6);
+    rc_store_close(store);
+    test_dir_remove(&dir);
+}
+
 static void test_retention_by_size_keeps_what_it_must_and_survives_reopening(void **state)
 {
     struct test_dir dir;
@@ -474,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_a_batch_goes_over_several_segments_and_no_record_spans_two),
         cmocka_unit_test(test_a_record_leaves_exactly_the_room_of_a_blank),
         cmocka_unit_test(test_a_full_quota_publishes_nothing_until_there_is_room),
+        cmocka_unit_test(test_the_log_leaves_what_is_to_stay_free_of_the_disk),
         cmocka_unit_test(test_retention_by_size_keeps_what_it_must_and_survives_reopening),
         cmocka_unit_test(test_retention_by_age_deletes_only_what_is_old),
         cmocka_unit_test(test_store_time_never_falls_and_searches_find_it),

@@ -128,7 +128,7 @@ enum rc_rule_drop {
 struct rc_rule_tally {
     atomic_uint_fast64_t matched, delivered, dropped[RC_RULE_DROP_REASONS];
     atomic_uint_fast64_t
-        refused; /* outflow, QoS 1 and 2: the log took nothing, its publisher sends it again */
+        refused;               /* outflow, QoS 1 and 2: the log took nothing, its publisher sends it again */
     atomic_uint_fast64_t lost; /* inflow: never given to it, the cluster had them no more or damaged */
 };
 

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 
 struct rc_inflow_hold {
-    char topic[RC_MESSAGE_TOPIC_MAX + 1], retries[RC_MESSAGE_TOPIC_MAX + 1], group[RC_CATALOG_GROUP_NAME_MAX + 1];
+    char topic[RC_MESSAGE_TOPIC_MAX + 1], retries[RC_MESSAGE_TOPIC_MAX + 1],
+        group[RC_CATALOG_GROUP_NAME_MAX + 1];
     char rule[RC_CATALOG_ID_MAX + 1];
 };
 

@@ -347,7 +347,7 @@ static void test_the_oldest_of_the_instance_goes_when_it_has_too_many(void **sta
 
 static void assert_answer(int fd, struct rc_slice packet, struct rc_slice answer)
 {
-    uint8_t got[16] = {0};
+    uint8_t got[32] = {0};
     assert_int_equal(send(fd, packet.ptr, packet.len, MSG_NOSIGNAL), (ssize_t)packet.len);
     assert_int_equal(recv(fd, got, answer.len, MSG_WAITALL), (ssize_t)answer.len);
     assert_memory_equal(got, answer.ptr, answer.len);
@@ -371,6 +371,9 @@ static void test_only_puback_says_that_nobody_has_subscribed(void **state)
     end(&server);
 }
 
+/* The properties of an acknowledgement that says so: their length, and the reason as text. */
+#define QUOTA_TEXT "\x11\x1f\0\x0equota exceeded"
+
 /* One that is larger than all room that there is. */
 static void test_a_publisher_hears_that_nothing_can_be_held(void **state)
 {
@@ -382,8 +385,8 @@ static void test_a_publisher_hears_that_nothing_can_be_held(void **state)
     TEST_WAIT(TEST_COUNTER(&server, connection_lost) == 1);
     int new = test_client_v5(&server, &(struct test_login){.client_id = "GID_test@@@new"});
     int old = client(&server, "GID_test@@@old", false, NULL);
-    assert_answer(new, TEST_BYTES("\x32\x09\0\3n/x\0\2\0!"), TEST_BYTES("\x40\3\0\2\x97"));
-    assert_answer(new, TEST_BYTES("\x34\x09\0\3n/x\0\3\0!"), TEST_BYTES("\x50\3\0\3\x97"));
+    assert_answer(new, TEST_BYTES("\x32\x09\0\3n/x\0\2\0!"), TEST_BYTES("\x40\x15\0\2\x97" QUOTA_TEXT));
+    assert_answer(new, TEST_BYTES("\x34\x09\0\3n/x\0\3\0!"), TEST_BYTES("\x50\x15\0\3\x97" QUOTA_TEXT));
     assert_int_equal(send(old, "\x32\x08\0\3n/x\0\2!", 10, MSG_NOSIGNAL), 10);
     assert_true(test_wait_closed(old));
     assert_int_equal(TEST_COUNTER(&server, dropped_queue), 3);
@@ -413,8 +416,8 @@ static void test_a_publisher_hears_that_another_shard_is_behind(void **state)
     int new = test_client_v5(&server, &(struct test_login){.client_id = "GID_test@@@new"});
     int old = client(&server, "GID_test@@@old", false, NULL);
     set_behind(&server, RC_BROKER_FORWARDS_MAX);
-    assert_answer(new, TEST_BYTES("\x32\x09\0\3n/x\0\2\0!"), TEST_BYTES("\x40\3\0\2\x97"));
-    assert_answer(new, TEST_BYTES("\x34\x09\0\3n/x\0\3\0!"), TEST_BYTES("\x50\3\0\3\x97"));
+    assert_answer(new, TEST_BYTES("\x32\x09\0\3n/x\0\2\0!"), TEST_BYTES("\x40\x15\0\2\x97" QUOTA_TEXT));
+    assert_answer(new, TEST_BYTES("\x34\x09\0\3n/x\0\3\0!"), TEST_BYTES("\x50\x15\0\3\x97" QUOTA_TEXT));
     assert_int_equal(send(old, "\x32\x08\0\3n/x\0\2!", 10, MSG_NOSIGNAL), 10);
     assert_true(test_wait_closed(old)); /* version 3.1.1 has no way to say it */
     set_behind(&server, 0);

@@ -202,18 +202,18 @@ def test_what_is_denied_is_left_out_of_wider_subscriptions(server, clients):
     reader = clients(server, "reader", clean=False)
     assert reader.subscribe("#") == 1
     assert reader.message()[:2] == ("news/kept", "kept")
-    assert admin.publish("secret/x", "no") == 0
+    assert admin.publish("secret/x", "no") in (0, 0x10)  # nobody who may read it
     assert admin.publish("news/x", "yes") == 0
     assert reader.message()[:2] == ("news/x", "yes")
     assert reader.subscribe("$share/group/#") == NOT_AUTHORIZED  # nobody could say which member gets it
     reader.close()
-    assert admin.publish("secret/y", "no") == 0
+    assert admin.publish("secret/y", "no") in (0, 0x10)
     assert admin.publish("news/y", "yes") == 0
     back = clients(server, "reader", clean=False)
     assert back.message()[:2] == ("news/y", "yes")
     change(server, "topics: ['secret/#']", "topics: ['news/#']")
     reload(server)
-    assert admin.publish("news/z", "no") == 0
+    assert admin.publish("news/z", "no") in (0, 0x10)
     assert admin.publish("secret/z", "yes") == 0
     assert back.message()[:2] == ("secret/z", "yes")
     assert back.messages.empty()

@@ -53,7 +53,7 @@ class RealCluster:
         self.options, self.broker_options = options, broker_options
         self.store = pathlib.Path(store or self.home / "store")
         self.namesrv_port = beside.namesrv_port if beside else free_port()
-        self.broker_port = free_port(neighbours=(-2, 1))
+        self.broker_port = free_port(before=2, behind=1)
         self.namesrv = f"127.0.0.1:{self.namesrv_port}"
         self.name = "broker-b" if beside else "broker-a"
         self._processes = []

@@ -1,5 +1,6 @@
 """Processes with their output in files, free ports, and waiting with a deadline."""
 
+import itertools
 import os
 import pathlib
 import signal
@@ -26,23 +27,36 @@ def wait_until(what, condition, timeout=20.0, pause=0.05):
 
 
 def _can_bind(port):
+    """Whether a server may listen on this port, be it on every address: one that listens on another 127.0.0.x counts."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind(("0.0.0.0", port))
         except OSError:
             return False
     return True
 
 
-def free_port(neighbours=()):
-    """A port of 127.0.0.1 that is free now, as are those at the given distances from it.
+def _ports_in_turn():
+    """Ports for listeners, each once before any comes again: one that was handed out may not be bound yet.
 
-    Taken below the range that the kernel hands out to outgoing connections, so that none of those takes it meanwhile."""
+    Below the range that the kernel hands out to outgoing connections, so that none of those takes it meanwhile; from a
+    random place on, because another run may go on beside this one."""
+    lowest_outgoing = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = range(12000, max(13000, min(31000, lowest_outgoing)))
+    start = int.from_bytes(os.urandom(2), "big")
+    return (ports[(start + turn) % len(ports)] for turn in itertools.count())
+
+
+_ports = _ports_in_turn()
+
+
+def free_port(before=0, behind=0):
+    """A port that is free now, as are as many before and behind it; none of them is handed out to another meanwhile."""
     for _ in range(2000):
-        port = 12000 + int.from_bytes(os.urandom(2), "big") % 19000
-        if all(_can_bind(port + d) for d in (0, *neighbours)):
-            return port
+        taken = [next(_ports) for _ in range(before + 1 + behind)]
+        if taken == list(range(taken[0], taken[0] + len(taken))) and all(_can_bind(port) for port in taken):
+            return taken[before]
     raise AssertionError("no free port")
 
 

@@ -10,7 +10,7 @@ import time
 import paho.mqtt.client as mqtt
 import pytest
 
-from harness.procs import PATIENCE, ROOT, wait_until
+from harness.procs import PATIENCE, wait_until
 from harness.rollcall import BINARY, GROUP, PARENT, SK, Device, Rollcall, password, user
 
 NOT_AUTHORIZED, ADMINISTRATIVE_ACTION, BAD_CREDENTIALS, CLIENT_ID = 0x87, 0x98, 0x86, 0x85
@@ -217,26 +217,6 @@ def test_what_is_denied_is_left_out_of_wider_subscriptions(server, clients):
     assert admin.publish("secret/z", "yes") == 0
     assert back.message()[:2] == ("secret/z", "yes")
     assert back.messages.empty()
-
-
-def test_conformance_suites_find_a_topic_that_nobody_may_subscribe_to(tmp_path, clients):
-    server = Rollcall(tmp_path / "rollcall")
-    example = (ROOT / "examples/conformance.yaml").read_text().replace("data/conformance", str(server.store))
-    example = example.replace(":1883", f":{server.mqtt_port}").replace(":9876", f":{server.rocketmq_port}")
-    server.config.write_text(example)
-    server.start()
-    try:
-        for version in (mqtt.MQTTv311, mqtt.MQTTv5):
-            client = clients(server, f"suite-{version}", version=version)
-            assert client.subscribe("test/nosubscribe") == 0x80
-            assert client.subscribe("+/+") == 1
-            assert client.publish("test/nosubscribe", "no") in (0, 0x10)
-            assert client.publish("TopicA/B", "yes") == 0
-            assert client.message()[:2] == ("TopicA/B", "yes")
-            assert client.messages.empty()
-            client.close()
-    finally:
-        server.stop()
 
 
 def test_a_client_whose_name_is_a_wildcard_gets_no_more_than_its_own(server, clients):

@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include "base/words.h"
+
 size_t rc_utf8_sequence_len(struct rc_slice text)
 {
     const uint8_t *p = text.ptr;
@@ -19,19 +21,14 @@ size_t rc_utf8_sequence_len(struct rc_slice text)
     return len;
 }
 
-/* How many bytes from `at` on are ASCII, eight at a time: nearly all text is that and nothing else. */
+/* Where the next word with something else than ASCII begins: nearly all text is that and nothing else. */
 static size_t skip_ascii(struct rc_slice text, size_t at)
 {
-    uint64_t word;
-    while (text.len - at >= sizeof(word)) {
-        memcpy(&word, text.ptr + at, sizeof(word));
-        if (word & 0x8080808080808080u)
-            break;
-        at += sizeof(word);
-    }
-    while (at < text.len && text.ptr[at] < 0x80)
-        at++;
-    return at;
+    struct rc_slice rest = rc_slice_from(text, at);
+    size_t skipped = 0;
+    while (skipped < rest.len && rc_word_is_ascii(rc_word_at(rest, skipped)))
+        skipped += RC_WORD;
+    return at + (skipped < rest.len ? skipped : rest.len);
 }
 
 bool rc_utf8_is_valid(struct rc_slice text)

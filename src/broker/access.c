@@ -1,6 +1,7 @@
 #include "broker/access.h"
 
 #include "auth/acl.h"
+#include "base/words.h"
 #include "broker/private.h"
 #include "mqtt/topic.h"
 
@@ -102,8 +103,8 @@ static bool may_use_sys(const struct rc_conn *conn, const struct rc_identity *id
 /* ---- the product's way: what is not allowed ends the connection ---- */
 
 /* The first level must be a parent topic; P2P topics are a client's own to read, and anybody's to write. */
-static bool product_allows(const struct rc_conn *conn, const struct rc_identity *identity, uint8_t action,
-                           struct rc_slice topic)
+static bool product_decides(const struct rc_conn *conn, const struct rc_identity *identity, uint8_t action,
+                            struct rc_slice topic)
 {
     struct rc_slice parent;
     struct p2p p2p;
@@ -114,6 +115,26 @@ static bool product_allows(const struct rc_conn *conn, const struct rc_identity 
     if (split_p2p(topic, &p2p)) /* not held to the length: the client id is as long as it is */
         return action == RC_ACL_WRITE || rc_slice_eq(p2p.client_id, client_id_of(conn));
     return is_within_limits(&identity->instance->limits, topic);
+}
+
+/* To write is a question of the instance and the topic alone, and devices write the same topics again and
+ * again: the answer is remembered until another catalog comes. */
+static bool product_allows(const struct rc_conn *conn, const struct rc_identity *identity, uint8_t action,
+                           struct rc_slice topic)
+{
+    struct rc_broker *broker = conn->broker;
+    struct rc_access_memo *memo = &broker->access_memos[rc_word_place(topic, RC_ACCESS_MEMOS)];
+    if (action != RC_ACL_WRITE || topic.len > sizeof(memo->topic))
+        return product_decides(conn, identity, action, topic);
+    if (memo->instance == identity->instance && memo->generation == broker->catalog_generation &&
+        rc_slice_eq(rc_slice(memo->topic, memo->topic_len), topic))
+        return memo->is_allowed;
+    memo->instance = identity->instance;
+    memo->generation = broker->catalog_generation;
+    memo->topic_len = (uint8_t)topic.len;
+    memcpy(memo->topic, topic.ptr, topic.len);
+    memo->is_allowed = product_decides(conn, identity, action, topic);
+    return memo->is_allowed;
 }
 
 /* ---- what the way in has given ---- */

@@ -1,6 +1,5 @@
 /*
- * What a client may do: the limits of its instance, and which topics it may use. On the broker's loop; no
- * state of its own.
+ * What a client may do: the limits of its instance, and which topics it may use. On the broker's loop.
  */
 #ifndef RC_BROKER_ACCESS_H
 #define RC_BROKER_ACCESS_H
@@ -18,6 +17,16 @@ enum rc_access_result {
     RC_ACCESS_TAKEN,  /* a message to the server itself: acknowledge it, it goes to nobody */
     RC_ACCESS_DENIED, /* answer 0x87 (not authorized) in the acknowledgement; QoS 0: drop it */
     RC_ACCESS_CLOSE,  /* the product's way: close the connection, 0x87 in version 5 */
+};
+
+/* Profile product: whether a topic may be published to, as it was last decided; the broker has a table. */
+enum { RC_ACCESS_MEMOS = 64, RC_ACCESS_MEMO_TOPIC = 107 };
+struct rc_access_memo {
+    const struct rc_instance *instance; /* of the catalog of that generation; NULL: nothing yet */
+    uint32_t generation;
+    bool is_allowed;
+    uint8_t topic_len;
+    uint8_t topic[RC_ACCESS_MEMO_TOPIC];
 };
 
 /*

@@ -83,6 +83,25 @@ static enum rc_access_result subscribe(struct world *world, const char *filter)
     return rc_access_subscribe(&world->conn, rc_slice_str(filter), 1);
 }
 
+static void test_what_was_allowed_is_so_until_the_catalog_changes(void **state)
+{
+    struct world *world = *state;
+    log_in(world, world->product, "AK", NULL, "GID_x@@@d");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(publish(world, "news/a"), RC_ACCESS_ALLOWED);
+        assert_int_equal(publish(world, "else/a"), RC_ACCESS_CLOSE);
+    }
+    rc_catalog_remove_parent_topic(world->product, rc_slice_str("news"));
+    rc_catalog_add_parent_topic(world->product, rc_slice_str("else"));
+    world->broker->catalog_generation++;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(publish(world, "news/a"), RC_ACCESS_CLOSE);
+        assert_int_equal(publish(world, "else/a"), RC_ACCESS_ALLOWED);
+    }
+    log_in(world, world->standard, NULL, "root", "d"); /* another instance, the same topic */
+    assert_int_equal(publish(world, "news/a"), RC_ACCESS_ALLOWED);
+}
+
 static void test_the_products_clients_keep_to_parent_topics_and_their_own_p2p(void **state)
 {
     struct world *world = *state;
@@ -222,6 +241,8 @@ static void test_clients_of_one_key_share_an_identity(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_what_was_allowed_is_so_until_the_catalog_changes, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_the_products_clients_keep_to_parent_topics_and_their_own_p2p,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_p2p_topics_are_those_of_the_product_alone, set_up, tear_down),

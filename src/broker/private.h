@@ -114,7 +114,8 @@ struct rc_broker {
     struct rc_presence *presence;
     struct rc_catalog *catalog;
     uint32_t catalog_generation; /* one more with each catalog */
-    struct rc_map identities;    /* struct rc_identity */
+    struct rc_access_memo access_memos[RC_ACCESS_MEMOS];
+    struct rc_map identities; /* struct rc_identity */
     struct rc_map sessions;
     struct rc_subscriptions subscriptions;
     struct rc_admission own_admission; /* where the options name none */

@@ -249,11 +249,11 @@ static struct group *make_group(struct rc_broker *broker, const struct letter *l
     return group;
 }
 
-static void free_group(struct group *group)
+static void free_group(struct rc_shares *shares, struct group *group)
 {
     for (uint32_t i = 0; i < group->count; i++)
         free(group->members[i].client_id);
-    rc_subscriptions_remove(&group->inner);
+    rc_subscriptions_remove(&shares->tree, &group->inner);
     free(group->members);
     free(group->key);
     free(group);
@@ -263,7 +263,7 @@ void rc_shares_free(struct rc_shares *shares)
 {
     struct group *group;
     for (uint32_t cursor = 0; (group = rc_map_next(&shares->groups, &cursor)) != NULL;)
-        free_group(group);
+        free_group(shares, group);
     rc_map_free(&shares->groups);
     rc_subscriptions_free(&shares->tree);
 }
@@ -313,7 +313,7 @@ static void remove_member(struct rc_broker *broker, struct group *group, uint64_
     if (group->count > 0)
         return;
     rc_map_remove(&broker->shares.groups, group_key(group));
-    free_group(group);
+    free_group(&broker->shares, group);
     RC_COUNT_DOWN(&broker->counters, shared_groups);
 }
 

@@ -59,7 +59,7 @@ static void take_out(struct rc_broker *broker, struct rc_session *session, struc
     } else {
         if (rc_sys_is_about(rc_slice(subscription->filter, subscription->filter_len)))
             RC_COUNT_DOWN(&broker->counters, sys_subscriptions);
-        rc_subscriptions_remove(subscription);
+        rc_subscriptions_remove(&broker->subscriptions, subscription);
     }
     free(subscription);
     session->subscription_count--;

@@ -35,6 +35,8 @@ struct rc_topic_node {
 
 struct rc_subscriptions {
     struct rc_topic_node *root;
+    struct rc_match_memo *memos; /* NULL until something was matched */
+    uint64_t changes;            /* additions and removals so far */
 };
 
 void rc_subscriptions_init(struct rc_subscriptions *tree);
@@ -44,9 +46,10 @@ void rc_subscriptions_free(struct rc_subscriptions *tree); /* no subscription ma
 void rc_subscriptions_add(struct rc_subscriptions *tree, struct rc_slice instance,
                           struct rc_subscription *subscription);
 /* Unlinks and frees nodes that nobody needs any more. */
-void rc_subscriptions_remove(struct rc_subscription *subscription);
+void rc_subscriptions_remove(struct rc_subscriptions *tree, struct rc_subscription *subscription);
 
-/* Calls `visit` for each subscription whose filter takes the name. */
+/* Calls `visit` for each subscription whose filter takes the name. `visit` neither adds nor removes
+ * one, nor matches another name. */
 void rc_subscriptions_match(struct rc_subscriptions *tree, struct rc_slice instance, struct rc_slice name,
                             void (*visit)(struct rc_subscription *subscription, void *arg), void *arg);
 

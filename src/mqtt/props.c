@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "base/words.h"
 
 enum kind { NONE, BYTE, U16, U32, VARINT, TEXT, BINARY, TEXT_PAIR };
 
@@ -50,7 +51,14 @@ static const struct rule rules[RC_MQTT_PROP_COUNT] = {
 
 bool rc_mqtt_is_text(struct rc_slice text)
 {
-    return rc_utf8_is_valid(text) && (text.len == 0 || memchr(text.ptr, 0, text.len) == NULL);
+    for (size_t at = 0; at < text.len; at += RC_WORD) {
+        uint64_t word = rc_word_at(text, at);
+        if (rc_word_has(word, 0))
+            return false;
+        if (!rc_word_is_ascii(word)) /* seldom in names and identifiers */
+            return rc_utf8_is_valid(text) && memchr(text.ptr, 0, text.len) == NULL;
+    }
+    return true;
 }
 
 int rc_mqtt_varint_decode(struct rc_slice in, uint32_t *ret)

@@ -1,5 +1,7 @@
 #include "mqtt/topic.h"
 
+#include "base/words.h"
+
 bool rc_topic_next_level(struct rc_slice topic, size_t *at, struct rc_slice *ret)
 {
     if (*at > topic.len)
@@ -24,8 +26,12 @@ static bool is_not_too_deep(struct rc_slice topic)
 
 static bool has_wildcard(struct rc_slice text)
 {
-    return text.len > 0 &&
-           (memchr(text.ptr, '+', text.len) != NULL || memchr(text.ptr, '#', text.len) != NULL);
+    for (size_t at = 0; at < text.len; at += RC_WORD) {
+        uint64_t word = rc_word_at(text, at);
+        if (rc_word_has(word, '+') || rc_word_has(word, '#'))
+            return true;
+    }
+    return false;
 }
 
 bool rc_topic_name_is_valid(struct rc_slice name)

@@ -1,0 +1,69 @@
+/*
+ * Text eight bytes at a time: to ask something of each of its bytes,
+ *
+ *     for (size_t at = 0; at < text.len; at += RC_WORD)
+ *         if (rc_word_has(rc_word_at(text, at), '+'))
+ *
+ * The last word of a text overlaps the one before, and one of less than eight bytes is filled with bytes of
+ * its own and 'a': so no answer depends on what stands behind the text.
+ */
+#ifndef RC_BASE_WORDS_H
+#define RC_BASE_WORDS_H
+
+#include "base/slice.h"
+
+enum { RC_WORD = sizeof(uint64_t) };
+
+#define RC_WORD_ONES 0x0101010101010101u
+#define RC_WORD_HIGHS 0x8080808080808080u
+
+static inline uint64_t rc_word_of_short(struct rc_slice text)
+{
+    uint32_t first, last;
+    if (text.len >= sizeof(first)) {
+        memcpy(&first, text.ptr, sizeof(first));
+        memcpy(&last, text.ptr + text.len - sizeof(last), sizeof(last));
+        return first | (uint64_t)last << 32;
+    }
+    uint64_t word = RC_WORD_ONES * 'a' << 24;
+    if (text.len == 0)
+        return word | word >> 24;
+    return word | (uint64_t)text.ptr[0] << 16 | (uint64_t)text.ptr[text.len / 2] << 8 |
+           text.ptr[text.len - 1];
+}
+
+/* Where fewer than eight bytes are left at `at`: the last eight. */
+static inline uint64_t rc_word_at(struct rc_slice text, size_t at)
+{
+    uint64_t word;
+    if (text.len < RC_WORD)
+        return rc_word_of_short(text);
+    size_t last = text.len - RC_WORD;
+    memcpy(&word, text.ptr + (at < last ? at : last), sizeof(word));
+    return word;
+}
+
+static inline bool rc_word_has(uint64_t word, uint8_t byte)
+{
+    uint64_t zero = word ^ RC_WORD_ONES * byte; /* where that byte stands */
+    return ((zero - RC_WORD_ONES) & ~zero & RC_WORD_HIGHS) != 0;
+}
+
+static inline bool rc_word_is_ascii(uint64_t word)
+{
+    return (word & RC_WORD_HIGHS) == 0;
+}
+
+/*
+ * Where a text stands in a table of `places`, a power of two, in which each place is taken over by the next
+ * text that falls on it. Quick and not seeded: never for a table that grows with what strangers send. Texts
+ * that differ in length or in their first or last eight bytes are told apart.
+ */
+static inline uint32_t rc_word_place(struct rc_slice text, uint32_t places)
+{
+    uint64_t mixed = (rc_word_at(text, 0) ^ text.len) * 0x9e3779b97f4a7c15u;
+    mixed = (mixed ^ mixed >> 32 ^ rc_word_at(text, text.len)) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)(mixed >> 40) & (places - 1);
+}
+
+#endif

@@ -87,6 +87,8 @@ static const struct rc_cli_usage usage = {
 
 /* ---- printing ---- */
 
+enum { REASON_MAX = 64 };
+
 static void print_line(struct rc_buf *line)
 {
     struct rc_slice text = rc_buf_slice(line);
@@ -99,8 +101,10 @@ static void print_json(const struct rc_client_event *event, enum rc_client_statu
                        bool is_online, const struct rc_consumer_message *message)
 {
     static const char *const types[] = {"connect", "disconnect", "tcpclean"};
+    char reason[REASON_MAX] = "";
     struct rc_buf line;
     struct rc_json json;
+    rc_consumer_property(message, "rcReason", reason, sizeof(reason));
     rc_buf_init(&line, 64 * 1024);
     rc_json_init(&json, &line);
     rc_json_object_begin(&json);
@@ -109,6 +113,7 @@ static void print_json(const struct rc_client_event *event, enum rc_client_statu
     rc_json_put_str(&json, "channelId", event->channel_id);
     rc_json_put_int(&json, "time", event->time_ms);
     rc_json_put_str(&json, "clientIp", event->client_ip ? event->client_ip : "");
+    rc_json_put_str(&json, "reason", reason);
     rc_json_put_bool(&json, "online", is_online);
     rc_json_put_bool(&json, "changed", result == RC_CLIENT_STATUS_CHANGED);
     rc_json_put_bool(&json, "duplicate", result == RC_CLIENT_STATUS_DUPLICATE);
@@ -123,7 +128,7 @@ static void print_text(const struct rc_client_event *event, enum rc_client_statu
                        bool is_online, const struct rc_consumer_message *message)
 {
     static const char *const types[] = {"connect", "disconnect", "tcpclean"};
-    char when[32], reason[64] = "";
+    char when[32], reason[REASON_MAX] = "";
     time_t second = (time_t)(event->time_ms / 1000);
     struct tm tm;
     localtime_r(&second, &tm);

@@ -41,9 +41,12 @@ def _ports_in_turn():
     """Ports for listeners, each once before any comes again: one that was handed out may not be bound yet.
 
     Below the range that the kernel hands out to outgoing connections, so that none of those takes it meanwhile; from a
-    random place on, because another run may go on beside this one."""
+    random place on, because another run may go on beside this one. Parallel workers (pytest-xdist) have their own."""
     lowest_outgoing = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     ports = range(12000, max(13000, min(31000, lowest_outgoing)))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = len(ports) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports = ports[worker * share:(worker + 1) * share]
     start = int.from_bytes(os.urandom(2), "big")
     return (ports[(start + turn) % len(ports)] for turn in itertools.count())
 

@@ -16,7 +16,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from harness.certificates import Authority
-from harness.procs import BUILD, PATIENCE, ROOT, free_port, wait_until
+from harness.procs import PATIENCE, ROOT, free_port, wait_until
 from harness.rollcall import BINARY, GROUP, Rollcall, password, user
 
 STANDARD = """
@@ -113,11 +113,6 @@ def test_paho_python_on_each_transport(server, listener, transport, tls, version
         client.loop_stop()
 
 
-def run_scenario(command, env=None):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=40 * PATIENCE, env={**os.environ, **(env or {})})
-    assert done.returncode == 0 and "done" in done.stdout, done.stdout + done.stderr
-
-
 @pytest.mark.parametrize("listener,transport,tls", ROUTES, ids=[route[0] for route in ROUTES])
 def test_the_last_word_arrives_on_each_transport(server, listener, transport, tls):
     ends = queue.Queue()
@@ -144,32 +139,6 @@ def test_the_last_word_arrives_on_each_transport(server, listener, transport, tl
     for client in clients:
         client.disconnect()
         client.loop_stop()
-
-
-@pytest.mark.parametrize("version", [3, 4, 5])
-@pytest.mark.parametrize("listener,scheme,path", [("tcp", "mqtt", ""), ("tls", "mqtts", ""), ("ws", "ws", "/mqtt"),
-                                                  ("wss", "wss", "/other")])
-def test_mqtt_js_on_each_transport(server, listener, scheme, path, version):
-    url = f"{scheme}://localhost:{server.ports[listener]}{path}"
-    run_scenario(["node", ROOT / "tests/js/scenario.mjs", url, server.authority.ca, f"js-{listener}-{version}", str(version)],
-                 {"NODE_MODULES": str(BUILD / "js" / "node_modules")})
-
-
-@pytest.mark.parametrize("listener,scheme,path", [("tcp", "tcp", ""), ("tls", "ssl", ""), ("ws", "ws", "/mqtt"),
-                                                  ("wss", "wss", "/other")])
-def test_paho_c_on_each_transport(server, listener, scheme, path):
-    uri = f"{scheme}://localhost:{server.ports[listener]}{path}"
-    run_scenario([BUILD / "c" / "scenario", uri, server.authority.ca, f"c-{listener}"])
-
-
-@pytest.mark.parametrize("version", [4, 5])
-@pytest.mark.parametrize("listener,scheme,path", [("tcp", "tcp", ""), ("tls", "ssl", ""), ("ws", "ws", "/mqtt"),
-                                                  ("wss", "wss", "/other")])
-def test_paho_java_on_each_transport(server, listener, scheme, path, version):
-    java = BUILD / "java" / "paho"
-    uri = f"{scheme}://localhost:{server.ports[listener]}{path}"
-    run_scenario(["java", "-XX:TieredStopAtLevel=1", "-Xmx64m", "-cp", f"{java}/classes:{java}/lib/*", "rollcall.e2e.Scenario",
-                  uri, server.authority.ca, f"java-{listener}-{version}", str(version)])
 
 
 def mosquitto_pub(server, listener, *more):

@@ -10,23 +10,25 @@ import org.eclipse.paho.client.mqttv3.MqttConnectOptions;
 import org.eclipse.paho.client.mqttv3.MqttMessage;
 import org.eclipse.paho.client.mqttv3.persist.MemoryPersistence;
 
-/** MQTT 3.1.1. */
-final class Client3 implements Scenario.Client, MqttCallback {
+/** MQTT 3.1 and 3.1.1. */
+final class PahoClient3 implements PahoDriver.Client, MqttCallback {
     private final MqttClient client;
     private final SSLSocketFactory tls;
-    private final BlockingQueue<Scenario.Got> messages = new LinkedBlockingQueue<>();
+    private final int version;
+    private final BlockingQueue<String> messages = new LinkedBlockingQueue<>(), ends = new LinkedBlockingQueue<>();
 
-    Client3(String uri, SSLSocketFactory tls, String id) throws Exception {
+    PahoClient3(String uri, SSLSocketFactory tls, String id, int version) throws Exception {
         this.tls = tls;
+        this.version = version;
         client = new MqttClient(uri, id, new MemoryPersistence());
-        client.setTimeToWait(20000);
+        client.setTimeToWait(PahoDriver.PATIENCE_S * 1000);
         client.setCallback(this);
     }
 
     @Override
-    public boolean connect(boolean clean, String willTopic) throws Exception {
+    public boolean open(boolean clean, String willTopic) throws Exception {
         MqttConnectOptions options = new MqttConnectOptions();
-        options.setMqttVersion(MqttConnectOptions.MQTT_VERSION_3_1_1);
+        options.setMqttVersion(version);
         options.setCleanSession(clean);
         if (tls != null)
             options.setSocketFactory(tls);
@@ -41,27 +43,38 @@ final class Client3 implements Scenario.Client, MqttCallback {
     }
 
     @Override
-    public void publish(String topic, byte[] payload, int qos, boolean retained) throws Exception {
+    public void unsubscribe(String filter) throws Exception {
+        client.unsubscribe(filter);
+    }
+
+    @Override
+    public void publish(String topic, byte[] payload, int qos, boolean retained, boolean withProperties) throws Exception {
         client.publish(topic, payload, qos, retained);
     }
 
     @Override
-    public void disconnect() throws Exception {
+    public void close() throws Exception {
         client.disconnect();
     }
 
     @Override
-    public BlockingQueue<Scenario.Got> messages() {
+    public BlockingQueue<String> messages() {
         return messages;
     }
 
     @Override
+    public BlockingQueue<String> ends() {
+        return ends;
+    }
+
+    @Override
     public void messageArrived(String topic, MqttMessage message) {
-        messages.add(new Scenario.Got(topic, message.getPayload(), message.isRetained()));
+        messages.add(PahoDriver.told(topic, message.getQos(), message.isRetained(), message.getPayload(), "-"));
     }
 
     @Override
     public void connectionLost(Throwable cause) {
+        ends.add("-");
     }
 
     @Override

@@ -75,7 +75,7 @@ static void on_request(struct rc_http_request *request, void *owner)
 static void on_accept(struct rc_listener *listener, int fd, const struct rc_address *peer)
 {
     struct rc_api *api = listener->owner;
-    rc_http_server_accept(api->http, fd, peer, false);
+    rc_http_server_accept(api->http, fd, peer, NULL);
 }
 
 static void on_tls_accept(struct rc_listener *listener, int fd, const struct rc_address *peer)

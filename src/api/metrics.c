@@ -161,6 +161,31 @@ static void put_https(const struct rc_tls_relay *https, struct rc_buf *out)
     put(out, "counter", "https_refused", "HTTPS connections refused: a limit", counted->refused);
     put(out, "counter", "https_failed_handshakes", "HTTPS handshakes that failed",
         counted->failed_handshakes);
+    put(out, "counter", "https_late_handshakes", "HTTPS handshakes that took too long",
+        counted->late_handshakes);
+}
+
+static void put_http(struct rc_http_server *server, struct rc_buf *out)
+{
+    const struct rc_http_counters *http = rc_http_server_counters(server);
+    const struct rc_places *places = rc_http_server_places(server);
+    put(out, "gauge", "http_connections", "HTTP and HTTPS connections", places->count);
+    put(out, "gauge", "http_held_bytes", "bytes of bodies and answers in memory", places->bytes);
+    put(out, "counter", "http_requests", "HTTP requests", http->requests);
+    put(out, "counter", "http_refused_connections", "HTTP connections refused: a limit of all together",
+        places->refused);
+    put(out, "counter", "http_refused_connections_of_address",
+        "HTTP connections refused: the limit of one address", places->refused_of_address);
+    put(out, "counter", "http_given_up_connections",
+        "HTTP connections closed for those of an address that had fewer", places->given_up);
+    put(out, "counter", "http_refused_bodies", "HTTP requests refused: too large, or too many bytes at once",
+        http->refused_bodies);
+    put(out, "counter", "http_late_requests", "HTTP requests that took too long to come",
+        http->late_requests);
+    put(out, "counter", "http_unread_answers", "HTTP answers that were not read in time",
+        http->unread_answers);
+    put(out, "counter", "http_answers_4xx", "HTTP answers that blame the asker", http->answers_4xx);
+    put(out, "counter", "http_answers_5xx", "HTTP answers that blame the server", http->answers_5xx);
 }
 
 static void put_refusals(const struct rc_api *api, struct rc_buf *out)
@@ -175,7 +200,6 @@ static void put_refusals(const struct rc_api *api, struct rc_buf *out)
 void rc_metrics_write(const struct rc_api *api, struct rc_buf *out)
 {
     const struct rc_log_writer *writer = api->options.writer;
-    const struct rc_http_counters *http = rc_http_server_counters(api->http);
     struct rc_log_stats log;
     for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
         char name[96];
@@ -202,13 +226,7 @@ void rc_metrics_write(const struct rc_api *api, struct rc_buf *out)
     put_registry(api->options.registry, out);
     put_refusals(api, out);
     put_https(api->https, out);
-    put(out, "counter", "http_requests", "HTTP requests", http->requests);
-    put(out, "counter", "http_refused_connections", "HTTP connections refused: a limit",
-        http->refused_connections);
-    put(out, "counter", "http_refused_bodies", "HTTP bodies refused: too large, or too many at once",
-        http->refused_bodies);
-    put(out, "counter", "http_answers_4xx", "HTTP answers that blame the asker", http->answers_4xx);
-    put(out, "counter", "http_answers_5xx", "HTTP answers that blame the server", http->answers_5xx);
+    put_http(api->http, out);
     rc_buf_printf(out,
                   "# HELP rollcall_build_info version and node\n# TYPE rollcall_build_info gauge\n"
                   "rollcall_build_info{version=\"%s\",node=\"%s\"} 1\n",

@@ -3,15 +3,19 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "http/conn.h"
 
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum {
     RUNS_PER_TURN = 16, /* then other watches of the loop get their turn */
     DISCARD_FACTOR = 4, /* a body that is too large is read and dropped up to this many times the limit */
+    GONE_FACTOR = 2, /* connections that had to give up their places are libmicrohttpd's for a moment yet */
 };
 
 struct answer_header {
@@ -23,10 +27,12 @@ struct exchange {
     struct rc_http_request request;
     struct rc_http_server *server;
     struct MHD_Connection *connection;
+    struct rc_http_conn *conn;
     struct rc_buf body;
     uint64_t dropped; /* bytes of a body that is too large */
     struct MHD_Response *response;
     unsigned status;
+    size_t answer_len;
     uint32_t headers_count;
     struct answer_header headers[RC_HTTP_ANSWER_HEADERS_MAX];
     unsigned refused; /* the status that the server itself answers with */
@@ -39,10 +45,10 @@ struct rc_http_server {
     struct MHD_Daemon *daemon;
     struct rc_watch watch;
     struct rc_timer timer;
-    size_t body_bytes; /* of all bodies in memory */
+    struct rc_places places;
     uint32_t pending;
-    bool is_running, is_run_due; /* within MHD_run; it has to run once more */
-    bool accepting_secure;       /* what the connection that is being added came over */
+    bool is_running, is_run_due;   /* within MHD_run; it has to run once more */
+    struct rc_http_conn *accepted; /* the connection that is being added */
 };
 
 static const struct {
@@ -111,6 +117,11 @@ static bool find_method(const char *name, enum rc_http_method *ret)
     return false;
 }
 
+static struct rc_http_conn *conn_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
 static struct exchange *exchange_create(struct rc_http_server *server, struct MHD_Connection *connection,
                                         const char *url, const char *method)
 {
@@ -122,8 +133,8 @@ static struct exchange *exchange_create(struct rc_http_server *server, struct MH
     exchange->request.path = rc_slice_str(url);
     if (!find_method(method, &exchange->request.method))
         exchange->refused = MHD_HTTP_METHOD_NOT_ALLOWED;
-    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    exchange->request.is_secure = info != NULL && info->socket_context != NULL;
+    exchange->conn = conn_of(connection);
+    exchange->request.is_secure = exchange->conn->is_secure;
     info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     if (info != NULL && info->client_addr != NULL) {
         socklen_t len = info->client_addr->sa_family == AF_INET6  ? sizeof(struct sockaddr_in6)
@@ -137,7 +148,7 @@ static struct exchange *exchange_create(struct rc_http_server *server, struct MH
 
 static void drop_body(struct exchange *exchange)
 {
-    exchange->server->body_bytes -= rc_buf_len(&exchange->body);
+    rc_place_drop_bytes(exchange->conn->place, rc_buf_len(&exchange->body));
     rc_buf_free(&exchange->body);
 }
 
@@ -154,6 +165,8 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **st
     }
     if (exchange->response != NULL)
         MHD_destroy_response(exchange->response);
+    rc_place_drop_bytes(exchange->conn->place, exchange->answer_len);
+    rc_http_conn_enter(exchange->conn, RC_HTTP_WAITING, 0);
     free(exchange);
     *state = NULL;
 }
@@ -162,8 +175,19 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **s
                           enum MHD_ConnectionNotificationCode code)
 {
     struct rc_http_server *server = arg;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED)
-        *socket_context = server->accepting_secure ? server : NULL;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *socket_context = server->accepted;
+        server->accepted = NULL;
+    } else {
+        rc_http_conn_free(*socket_context);
+    }
+}
+
+/* The line of a request has come. */
+static void *on_line(void *arg, const char *line, struct MHD_Connection *connection)
+{
+    rc_http_conn_enter(conn_of(connection), RC_HTTP_READING, 0);
+    return NULL;
 }
 
 static enum MHD_Result send_answer(struct exchange *exchange)
@@ -172,6 +196,7 @@ static enum MHD_Result send_answer(struct exchange *exchange)
         exchange->server->counters.answers_5xx++;
     else if (exchange->status >= 400)
         exchange->server->counters.answers_4xx++;
+    rc_http_conn_enter(exchange->conn, RC_HTTP_ANSWERING, exchange->answer_len);
     return MHD_queue_response(exchange->connection, exchange->status, exchange->response);
 }
 
@@ -185,6 +210,8 @@ static void make_response(struct exchange *exchange, unsigned status, const char
         abort();
     }
     exchange->status = status;
+    exchange->answer_len = body.len;
+    rc_place_add_bytes(exchange->conn->place, body.len);
     if (content_type != NULL)
         MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
     for (uint32_t i = 0; i < exchange->headers_count; i++)
@@ -197,28 +224,37 @@ static enum MHD_Result refuse(struct exchange *exchange)
     int len = snprintf(text, sizeof(text), "{\"status\":%u}\n", exchange->refused);
     exchange->is_handled = true;
     make_response(exchange, exchange->refused, "application/json", rc_slice(text, (size_t)len));
-    if (exchange->refused == MHD_HTTP_CONTENT_TOO_LARGE || exchange->refused == MHD_HTTP_SERVICE_UNAVAILABLE)
+    if (exchange->refused == MHD_HTTP_CONTENT_TOO_LARGE ||
+        exchange->refused == MHD_HTTP_SERVICE_UNAVAILABLE || exchange->refused == MHD_HTTP_TOO_MANY_REQUESTS)
         exchange->server->counters.refused_bodies++;
     return send_answer(exchange);
+}
+
+/* What is answered when `len` bytes more cannot be held; 0: they can. */
+static unsigned no_room_status(const struct exchange *exchange, size_t len)
+{
+    int err = rc_place_has_room(exchange->conn->place, len);
+    if (err == RC_OK)
+        return 0;
+    return err == RC_ERR_TOO_LARGE ? MHD_HTTP_TOO_MANY_REQUESTS : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
 /* Keeps a part of the body, or drops it when it will be refused anyway. */
 static enum MHD_Result take_body(struct exchange *exchange, const char *data, size_t len)
 {
-    struct rc_http_server *server = exchange->server;
     if (exchange->refused == 0) {
-        if (server->body_bytes + len > RC_HTTP_BODIES_MAX)
-            exchange->refused = MHD_HTTP_SERVICE_UNAVAILABLE;
-        else if (rc_buf_put(&exchange->body, data, len) != RC_OK)
+        exchange->refused = no_room_status(exchange, len);
+        if (exchange->refused == 0 && rc_buf_put(&exchange->body, data, len) != RC_OK)
             exchange->refused = MHD_HTTP_CONTENT_TOO_LARGE;
+        if (exchange->refused == 0)
+            rc_place_add_bytes(exchange->conn->place, len);
         else
-            server->body_bytes += len;
-        if (exchange->refused != 0)
             drop_body(exchange);
     }
     if (exchange->refused != 0)
         exchange->dropped += len;
-    return exchange->dropped > (uint64_t)DISCARD_FACTOR * server->options.body_max ? MHD_NO : MHD_YES;
+    return exchange->dropped > (uint64_t)DISCARD_FACTOR * exchange->server->options.body_max ? MHD_NO
+                                                                                             : MHD_YES;
 }
 
 /* A body that says itself that it is too large is not read at all. */
@@ -241,8 +277,11 @@ static enum MHD_Result hand_over(struct exchange *exchange)
     MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND, count_field, &fields);
     if (fields > RC_HTTP_FIELDS_MAX)
         exchange->refused = MHD_HTTP_BAD_REQUEST;
+    if (exchange->refused == 0) /* while it leaves its answers unread, nothing is done for an address */
+        exchange->refused = no_room_status(exchange, 0);
     if (exchange->refused != 0)
         return refuse(exchange);
+    rc_http_conn_enter(exchange->conn, RC_HTTP_HANDLED, 0);
     exchange->request.body = rc_buf_slice(&exchange->body);
     exchange->is_handled = true;
     server->counters.requests++;
@@ -343,30 +382,59 @@ void rc_http_answer(struct rc_http_request *request, unsigned status, const char
 
 /* ---- life ---- */
 
-int rc_http_server_accept(struct rc_http_server *server, int fd, const struct rc_address *peer,
-                          bool is_secure)
+/* As far as its socket takes it: it may not have asked anything yet. */
+static int refuse_connection(int fd)
 {
-    server->accepting_secure = is_secure;
+    static const char text[] =
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 30\r\n"
+        "Content-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"status\":503}\n";
+    send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+    return RC_ERR_FULL;
+}
+
+int rc_http_server_accept(struct rc_http_server *server, int fd, const struct rc_address *peer,
+                          struct rc_place *secure)
+{
+    int kept = RC_HTTP_SEND_BUFFER;
+    struct rc_place *place = secure != NULL ? rc_place_ref(secure) : rc_place_take(&server->places, peer);
+    if (place == NULL)
+        return refuse_connection(fd);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kept, sizeof(kept));
+    server->accepted =
+        rc_http_conn_create(server->options.loop, &server->options, &server->counters, place, fd);
+    server->accepted->is_secure = secure != NULL;
     enum MHD_Result added = MHD_add_connection(server->daemon, fd, &peer->any, peer->len);
-    server->accepting_secure = false;
     if (added != MHD_YES) { /* it has closed fd */
-        server->counters.refused_connections++;
+        if (server->accepted != NULL)
+            rc_http_conn_free(server->accepted);
+        server->accepted = NULL;
+        server->places.refused++;
         return RC_ERR_FULL;
     }
     run_daemon(server);
     return RC_OK;
 }
 
+struct rc_places *rc_http_server_places(struct rc_http_server *server)
+{
+    return &server->places;
+}
+
 static void fill_defaults(struct rc_http_options *options)
 {
     if (options->connections_max == 0)
         options->connections_max = RC_HTTP_CONNECTIONS_MAX;
-    if (options->connections_per_host_max == 0)
-        options->connections_per_host_max = RC_HTTP_CONNECTIONS_PER_HOST;
+    if (options->connections_per_address_max == 0)
+        options->connections_per_address_max = RC_HTTP_CONNECTIONS_PER_ADDRESS;
     if (options->body_max == 0)
         options->body_max = RC_HTTP_BODY_MAX;
-    if (options->idle_s == 0)
-        options->idle_s = RC_HTTP_IDLE_S;
+    if (options->idle_ms == 0)
+        options->idle_ms = RC_HTTP_IDLE_MS;
+    if (options->request_ms == 0)
+        options->request_ms = RC_HTTP_REQUEST_MS;
+    if (options->answer_ms == 0)
+        options->answer_ms = RC_HTTP_ANSWER_MS;
 }
 
 int rc_http_server_create(const struct rc_http_options *options, struct rc_http_server **ret,
@@ -377,17 +445,19 @@ int rc_http_server_create(const struct rc_http_options *options, struct rc_http_
     int err;
     server->options = *options;
     fill_defaults(&server->options);
+    rc_places_init(&server->places, server->options.connections_max,
+                   server->options.connections_per_address_max);
     server->timer.on_due = on_timer;
     server->watch.on_ready = on_ready;
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
         NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, server, MHD_OPTION_NOTIFY_COMPLETED,
         on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-        MHD_OPTION_CONNECTION_LIMIT, server->options.connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        server->options.connections_per_host_max, MHD_OPTION_CONNECTION_TIMEOUT, server->options.idle_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)RC_HTTP_HEAD_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_END);
+        MHD_OPTION_URI_LOG_CALLBACK, on_line, server, MHD_OPTION_CONNECTION_LIMIT,
+        server->options.connections_max * GONE_FACTOR, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)RC_HTTP_HEAD_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (server->daemon == NULL) {
+        rc_places_free(&server->places);
         free(server);
         return rc_error_set(error, RC_ERR_IO,
                             "the HTTP server could not be set up (out of file descriptors?)");
@@ -396,6 +466,7 @@ int rc_http_server_create(const struct rc_http_options *options, struct rc_http_
     err = rc_loop_watch(options->loop, &server->watch, info->epoll_fd, EPOLLIN);
     if (err != RC_OK) {
         MHD_stop_daemon(server->daemon);
+        rc_places_free(&server->places);
         free(server);
         return rc_error_set(error, err, "the HTTP server's sockets cannot be watched: %s", rc_err_text(err));
     }
@@ -411,6 +482,7 @@ void rc_http_server_destroy(struct rc_http_server *server)
     rc_loop_unwatch(server->options.loop, &server->watch);
     rc_timer_stop(&server->timer);
     MHD_stop_daemon(server->daemon);
+    rc_places_free(&server->places);
     free(server);
 }
 

@@ -35,7 +35,8 @@ struct link {
     struct rc_watch inner;  /* to the HTTP server */
     struct rc_timer timer;
     struct rc_address peer;
-    struct pipe in, out; /* to the server, to the client */
+    struct rc_place *place; /* a reference, from before the handshake on */
+    struct pipe in, out;    /* to the server, to the client */
 };
 
 struct rc_tls_relay {
@@ -43,13 +44,11 @@ struct rc_tls_relay {
     struct rc_http_server *server;
     struct rc_tls *tls;
     struct rc_list links;
-    uint32_t count;
     struct rc_tls_relay_counters counters;
 };
 
 static void end(struct link *link)
 {
-    link->relay->count--;
     rc_timer_stop(&link->timer);
     rc_list_remove(&link->node);
     rc_stream_close(&link->outer);
@@ -57,12 +56,23 @@ static void end(struct link *link)
         rc_loop_unwatch(link->relay->loop, &link->inner);
         close(link->inner.fd);
     }
+    rc_place_set_waiting(link->place, false);
+    link->place->give_up = NULL;
+    rc_place_unref(link->place);
     free(link);
+}
+
+static void on_give_up(void *owner)
+{
+    end(owner);
 }
 
 static void on_due(struct rc_timer *timer)
 {
-    end(rc_container_of(timer, struct link, timer));
+    struct link *link = rc_container_of(timer, struct link, timer);
+    if (link->inner.fd == -1)
+        link->relay->counters.late_handshakes++;
+    end(link);
 }
 
 /* ---- one direction: each function is false when the connection is broken ---- */
@@ -127,7 +137,8 @@ static bool write_outer(struct link *link)
         ssize_t put = rc_stream_writev(&link->outer, &iov, 1);
         if (put > 0) {
             take(pipe, (size_t)put);
-            rc_timer_stop(&link->timer);
+            if (!pipe->is_ended)
+                rc_timer_stop(&link->timer);
         } else if (put != RC_ERR_AGAIN) {
             return false;
         }
@@ -200,7 +211,7 @@ static bool connect_to_server(struct link *link)
         return false;
     link->inner.fd = pair[0];
     link->inner.on_ready = on_inner;
-    if (rc_http_server_accept(relay->server, pair[1], &link->peer, true) != RC_OK ||
+    if (rc_http_server_accept(relay->server, pair[1], &link->peer, link->place) != RC_OK ||
         rc_loop_watch(relay->loop, &link->inner, pair[0], EPOLLIN) != RC_OK) {
         close(pair[0]);
         link->inner.fd = -1;
@@ -236,7 +247,9 @@ static void on_handshake(struct rc_watch *watch, uint32_t events)
 
 void rc_tls_relay_accept(struct rc_tls_relay *relay, int fd, const struct rc_address *peer)
 {
-    if (relay->count >= RC_TLS_RELAY_CONNECTIONS_MAX) {
+    int kept = RC_HTTP_SEND_BUFFER;
+    struct rc_place *place = rc_place_take(rc_http_server_places(relay->server), peer);
+    if (place == NULL) {
         relay->counters.refused++;
         close(fd);
         return;
@@ -244,11 +257,15 @@ void rc_tls_relay_accept(struct rc_tls_relay *relay, int fd, const struct rc_add
     struct link *link = rc_new(struct link);
     link->relay = relay;
     link->peer = *peer;
+    link->place = place;
+    place->give_up = on_give_up;
+    place->owner = link;
+    rc_place_set_waiting(place, true);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kept, sizeof(kept));
     link->inner.fd = -1;
     link->timer.on_due = on_due;
     link->outer.watch.on_ready = on_handshake;
     rc_list_push_back(&relay->links, &link->node);
-    relay->count++;
     relay->counters.accepted++;
     rc_stream_open(&link->outer, fd);
     link->outer.watch.on_ready = on_handshake;

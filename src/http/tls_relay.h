@@ -12,13 +12,12 @@
 struct rc_tls_relay;
 
 enum {
-    RC_TLS_RELAY_CONNECTIONS_MAX = RC_HTTP_CONNECTIONS_MAX, /* further ones are closed at once */
-    RC_TLS_RELAY_HANDSHAKE_MS = 10000,                      /* then it is closed */
-    RC_TLS_RELAY_STALL_MS = 30000,                          /* a client that takes no byte for as long */
+    RC_TLS_RELAY_HANDSHAKE_MS = 10000, /* then it is closed */
+    RC_TLS_RELAY_STALL_MS = 30000,     /* a client that takes no byte for as long; the end, all in all */
 };
 
 struct rc_tls_relay_counters {
-    uint64_t accepted, refused, failed_handshakes;
+    uint64_t accepted, refused, failed_handshakes, late_handshakes;
 };
 
 /* Takes a reference to `tls`. `server` outlives the relay. */

@@ -80,7 +80,7 @@ def test_large_bodies_pass_whole_and_oversized_ones_are_refused(server, authorit
     connection.close()
     connection = connect(server, authority)
     connection.putrequest("POST", "/")
-    connection.putheader("Content-Length", str(9 << 20))
+    connection.putheader("Content-Length", str((1 << 20) + 1))
     connection.endheaders()
     assert connection.getresponse().status == 413
 
@@ -156,10 +156,8 @@ def test_connections_that_break_leave_nothing_behind(server, authority):
 
 def test_an_address_has_only_so_many_connections(server, authority):
     streams = [open_tls(server, authority) for _ in range(256)]
-    one_more = open_tls(server, authority)
-    with pytest.raises((ConnectionError, ssl.SSLError, AssertionError)):
-        one_more.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert one_more.recv(100)
+    with pytest.raises((ConnectionError, ssl.SSLError)):  # before the handshake
+        open_tls(server, authority)
     for stream in streams:
         stream.close()
     wait_until("room", lambda: ask_safely(server, authority) == 200)

@@ -2,7 +2,7 @@
  * Whole connections: up to three clients of one broker come, each with any version of MQTT, send packets good
  * and bad in any order, read or do not, and go. Then every channel must have its tcpclean in the log, events
  * in order, and nothing may be left behind. The input is a script; each step is one byte of what to do and
- * bytes of how.
+ * bytes of how. RC_FUZZ_OVER names the header with what stands in front of MQTT: one target a transport.
  */
 #include "auth/sign.h"
 #include "base/alloc.h"
@@ -16,10 +16,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#ifndef RC_FUZZ_WEBSOCKET
-#define RC_FUZZ_WEBSOCKET 0
-#endif
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -69,6 +65,55 @@ static void check(bool is_right, const char *what)
         return;
     fprintf(stderr, "must never be: %s\n", what);
     abort();
+}
+
+/* ---- the peers ---- */
+
+static void turn(int turns)
+{
+    world.turns_left = turns;
+    if (!world.is_posted) {
+        world.is_posted = true;
+        rc_loop_post(world.loop, &world.again);
+    }
+    rc_loop_run(world.loop);
+}
+
+static void put_raw(int i, struct rc_slice bytes)
+{
+    if (world.peers[i] == -1 || bytes.len == 0)
+        return;
+    ssize_t sent = send(world.peers[i], bytes.ptr, bytes.len, MSG_NOSIGNAL);
+    (void)sent; /* full, or closed by the server */
+}
+
+/* What the server has sent, at most `size` bytes; 0: nothing, or the end. */
+static size_t take_raw(int i, uint8_t *bytes, size_t size)
+{
+    ssize_t len = world.peers[i] == -1 ? 0 : recv(world.peers[i], bytes, size, 0);
+    return len > 0 ? (size_t)len : 0;
+}
+
+#include RC_FUZZ_OVER
+
+static void hang_up(int i)
+{
+    over_end(i);
+    if (world.peers[i] != -1)
+        close(world.peers[i]);
+    world.peers[i] = -1;
+}
+
+static void dial(int i)
+{
+    int fds[2];
+    struct rc_address peer;
+    hang_up(i);
+    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0, "no socket");
+    check(rc_address_parse("203.0.113.9:1000", &peer, NULL) == RC_OK, "no address");
+    world.peers[i] = fds[0];
+    rc_broker_accept_on(world.broker, fds[1], &peer, world.transport);
+    over_begin(i);
 }
 
 /* ---- the server ---- */
@@ -142,103 +187,14 @@ static void start(void)
     options.max_packet_size = 8192;
     check(rc_broker_create(&options, &world.broker) == RC_OK, "no broker");
     world.brokers[0] = world.broker;
-    if (RC_FUZZ_WEBSOCKET) {
-        world.transport = rc_transport_create(RC_TRANSPORT_WS, "ws");
-        world.transport->path = rc_strdup("/mqtt");
+    world.transport = over_make();
+    if (world.transport != NULL)
         world.transport->admission = &world.admission;
-    }
     world.hook.run = on_turn_end;
     world.again.deliver = deliver_again;
     rc_loop_add_hook(world.loop, &world.hook);
     for (int i = 0; i < PEERS; i++)
         world.peers[i] = -1;
-}
-
-static void turn(int turns)
-{
-    world.turns_left = turns;
-    if (!world.is_posted) {
-        world.is_posted = true;
-        rc_loop_post(world.loop, &world.again);
-    }
-    rc_loop_run(world.loop);
-}
-
-/* ---- the peers ---- */
-
-static void hang_up(int i)
-{
-    if (world.peers[i] != -1)
-        close(world.peers[i]);
-    world.peers[i] = -1;
-}
-
-static void put_raw(int i, struct rc_slice bytes)
-{
-    if (world.peers[i] == -1 || bytes.len == 0)
-        return;
-    ssize_t sent = send(world.peers[i], bytes.ptr, bytes.len, MSG_NOSIGNAL);
-    (void)sent; /* full, or closed by the server */
-}
-
-static void dial(int i)
-{
-    static const char request[] =
-        "GET /mqtt HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
-    int fds[2];
-    struct rc_address peer;
-    hang_up(i);
-    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0, "no socket");
-    check(rc_address_parse("203.0.113.9:1000", &peer, NULL) == RC_OK, "no address");
-    world.peers[i] = fds[0];
-    rc_broker_accept_on(world.broker, fds[1], &peer, world.transport);
-    if (world.transport == NULL)
-        return;
-    put_raw(i, rc_slice(request, sizeof(request) - 1));
-    turn(2);
-}
-
-/* Masked with a key of naught, which leaves the payload as it is. */
-static void put_frame(int i, uint8_t first, struct rc_slice payload)
-{
-    uint8_t header[14] = {first};
-    size_t len = 2;
-    header[1] = (uint8_t)(0x80 | (payload.len < 126 ? payload.len : payload.len < 65536 ? 126 : 127));
-    for (int shift = payload.len < 126 ? -8 : payload.len < 65536 ? 8 : 56; shift >= 0; shift -= 8)
-        header[len++] = (uint8_t)(payload.len >> shift);
-    put_raw(i, rc_slice(header, len + 4));
-    put_raw(i, payload);
-}
-
-static void put(int i, struct rc_slice bytes)
-{
-    enum { CONTINUED = 0, BINARY = 2, PING = 9, FIN = 0x80 };
-    if (world.transport == NULL || bytes.len == 0) {
-        put_raw(i, bytes);
-        return;
-    }
-    uint8_t how = next_byte();
-    size_t half = how >= 16 && how < 64 ? how % bytes.len : 0;
-    if (how < 4)
-        put_raw(i, bytes);
-    else if (how < 8)
-        put_frame(i, next_byte(), bytes);
-    if (how < 8)
-        return;
-    if (how < 16)
-        put_frame(i, FIN | PING, rc_slice(bytes.ptr, bytes.len % 126));
-    if (half > 0)
-        put_frame(i, BINARY, rc_slice(bytes.ptr, half));
-    put_frame(i, FIN | (half > 0 ? CONTINUED : BINARY), rc_slice_from(bytes, half));
-}
-
-static void drain(int i)
-{
-    uint8_t bytes[4096];
-    while (world.peers[i] != -1 && recv(world.peers[i], bytes, sizeof(bytes), 0) > 0)
-        continue;
 }
 
 /* ---- packets ---- */
@@ -415,10 +371,10 @@ static void send_packet(int i, void (*make)(struct rc_buf *out))
     if (how < 16 && out.end > 0)
         out.data[next_byte() % out.end] ^= (uint8_t)(1 + next_byte());
     size_t cut = how >= 16 && how < 48 && out.end > 0 ? next_byte() % out.end : out.end;
-    put(i, rc_slice(out.data, cut));
+    over_put(i, rc_slice(out.data, cut));
     if (cut < out.end && how < 32) {
         turn(1);
-        put(i, rc_slice(out.data + cut, out.end - cut));
+        over_put(i, rc_slice(out.data + cut, out.end - cut));
     }
     rc_buf_free(&out);
 }
@@ -429,6 +385,13 @@ static void put_disconnect(struct rc_buf *out)
     struct rc_buf props;
     rc_mqtt_put_disconnect(out, version(), reasons[next_byte() % 4], put_props(&props));
     rc_buf_free(&props);
+}
+
+static void drain(int i)
+{
+    uint8_t bytes[4096];
+    while (over_take(i, bytes, sizeof(bytes)) > 0)
+        continue;
 }
 
 static void step(uint8_t what)
@@ -467,7 +430,7 @@ static void step(uint8_t what)
         hang_up(i);
         break;
     case 12:
-        put(i, next_bytes(next_byte()));
+        over_put(i, next_bytes(next_byte()));
         break;
     case 13:
         drain(i);

@@ -32,6 +32,7 @@ static json_t *describe(const struct rc_registry_certificate *row)
     json_object_set_new(item, "Status", json_string(row->is_active ? "1" : "0"));
     json_object_set_new(item, "ValidBegin", json_sprintf("%lld", (long long)row->valid_from_ms));
     json_object_set_new(item, "ValidEnd", json_sprintf("%lld", (long long)row->valid_to_ms));
+    json_object_set_new(item, "Declared", json_boolean(row->is_declared)); /* Rollcall's own */
     return item;
 }
 

@@ -11,6 +11,7 @@ static void put_credential(const struct rc_registry_credential *row, void *arg)
     json_object_set_new(item, "DeviceAccessKeySecret", rc_api_text(row->secret));
     json_object_set_new(item, "CreateTime", json_integer(row->created_ms));
     json_object_set_new(item, "UpdateTime", json_integer(row->updated_ms));
+    json_object_set_new(item, "Declared", json_boolean(row->is_declared)); /* Rollcall's own */
     json_object_set_new(work->call->answer, "DeviceCredential", item);
 }
 

@@ -97,6 +97,7 @@ static void put_identity(const struct rc_registry_identity *row, void *arg)
     json_object_set_new(item, "ClientId", rc_api_text(row->client_id));
     json_object_set_new(item, "Secret", rc_api_text(row->secret)); /* as the product returns it */
     json_object_set_new(item, "SignMode", json_string(row->is_signed ? "SIGNED" : "ORIGIN"));
+    json_object_set_new(item, "Declared", json_boolean(row->is_declared)); /* Rollcall's own */
     json_array_append_new(((struct rc_work_page *)arg)->list, item);
     rc_work_note_last(arg, type_key(row->is_client), row->username, row->client_id);
 }
@@ -183,6 +184,7 @@ static void put_permission(const struct rc_registry_permission *row, void *arg)
     json_object_set_new(item, "Topic", rc_api_text(row->topic));
     json_object_set_new(item, "PermitAction", json_string(permit));
     json_object_set_new(item, "Effect", json_string(row->denies ? "DENY" : "ALLOW"));
+    json_object_set_new(item, "Declared", json_boolean(row->is_declared)); /* Rollcall's own */
     json_array_append_new(((struct rc_work_page *)arg)->list, item);
     rc_work_note_last(arg, type_key(row->is_client), row->identity, row->topic);
 }
@@ -223,6 +225,7 @@ static void put_black(const struct rc_registry_name *row, void *arg)
     json_object_set_new(item, "ClientId", rc_api_text(row->id));
     json_object_set_new(item, "PermitAction", json_string("CONNECT"));
     json_object_set_new(item, "Effect", json_string("DENY"));
+    json_object_set_new(item, "Declared", json_boolean(row->is_declared)); /* Rollcall's own */
     json_array_append_new(((struct rc_work_page *)arg)->list, item);
     rc_work_note_last(arg, row->id, none, none);
 }

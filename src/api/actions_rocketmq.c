@@ -39,7 +39,7 @@ static void collect_topic(struct rc_topic *topic, void *arg)
     topics->list[topics->count++] = topic;
 }
 
-static json_t *describe_topic(struct rc_topic *topic)
+static json_t *describe_topic(const struct rc_instance *instance, struct rc_topic *topic)
 {
     uint64_t messages = 0;
     json_t *item = json_object();
@@ -50,6 +50,8 @@ static json_t *describe_topic(struct rc_topic *topic)
     json_object_set_new(item, "Topic", rc_api_text(rc_topic_name(topic)));
     json_object_set_new(item, "Queues", json_integer(rc_topic_queue_count(topic)));
     json_object_set_new(item, "Messages", json_integer((json_int_t)messages));
+    json_object_set_new(item, "Declared",
+                        json_boolean(rc_trie_find(&instance->endpoint_topics, rc_topic_name(topic)) != NULL));
     return item;
 }
 
@@ -60,10 +62,15 @@ int rc_store_list_rmq_topics(struct rc_store_work *work)
     rc_store_each_topic(work->store, collect_topic, &topics);
     for (uint32_t i = 0; i < topics.count; i++)
         if (rc_tenancy_has_topic(&work->tenancy, rc_topic_name(topics.list[i])))
-            json_array_append_new(list, describe_topic(topics.list[i]));
+            json_array_append_new(list, describe_topic(work->call->instance, topics.list[i]));
     free(topics.list);
     json_object_set_new(work->call->answer, "Topics", list);
     return RC_OK;
+}
+
+static int is_files(struct rc_store_work *work)
+{
+    return rc_error_set(&work->error, RC_ERR_DENIED, "It is declared in the configuration file.");
 }
 
 static int not_yours(struct rc_store_work *work, const char *what)
@@ -100,6 +107,8 @@ int rc_store_delete_rmq_topic(struct rc_store_work *work)
     if (topic == NULL || rc_topic_perm(topic) == 0 || !is_plain_topic(name) ||
         !rc_tenancy_has_topic(&work->tenancy, name))
         return not_yours(work, "topic");
+    if (rc_trie_find(&work->call->instance->endpoint_topics, name) != NULL)
+        return is_files(work);
     if (topic == work->call->catalog->presence_topic || rc_instance_leads_to(work->call->instance, name))
         return rc_error_set(&work->error, RC_ERR_BUSY, "Events of clients go there.");
     return rc_store_set_topic_perm(work->store, topic, 0);
@@ -133,23 +142,10 @@ int rc_store_list_groups(struct rc_store_work *work)
     return RC_OK;
 }
 
-static void look_for(struct rc_slice name, void *arg)
-{
-    struct rc_slice *wanted = arg;
-    if (wanted->ptr != NULL && rc_slice_eq(*wanted, name))
-        *wanted = rc_slice(NULL, 0);
-}
-
-static bool has_group(struct rc_store *store, struct rc_slice name)
-{
-    rc_groups_each(store, look_for, &name);
-    return name.ptr == NULL;
-}
-
 int rc_store_create_group(struct rc_store_work *work)
 {
     struct rc_slice name = param(work, "ConsumerGroup");
-    if (has_group(work->store, name))
+    if (rc_groups_has(work->store, name))
         return RC_ERR_EXISTS;
     work->tenancy.claims = true;
     if (!rc_tenancy_has_group(&work->tenancy, name))
@@ -161,8 +157,10 @@ int rc_store_create_group(struct rc_store_work *work)
 int rc_store_delete_group(struct rc_store_work *work)
 {
     struct rc_slice name = param(work, "ConsumerGroup");
-    if (!has_group(work->store, name) || !rc_tenancy_has_group(&work->tenancy, name))
+    if (!rc_groups_has(work->store, name) || !rc_tenancy_has_group(&work->tenancy, name))
         return not_yours(work, "consumer group");
+    if (rc_trie_find(&work->call->instance->endpoint_groups, name) != NULL)
+        return is_files(work);
     int err = rc_groups_remove(work->store, name);
     if (err == RC_OK) {
         rc_offsets_forget(work->store, name);

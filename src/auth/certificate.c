@@ -2,9 +2,21 @@
 
 #include <openssl/bn.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 enum { DEPTH_MAX = 4 };
+
+X509 *rc_certificate_read(struct rc_slice pem)
+{
+    if (pem.len == 0 || pem.len > RC_CATALOG_CERTIFICATE_MAX)
+        return NULL;
+    BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+    X509 *certificate = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    BIO_free(bio);
+    ERR_clear_error();
+    return certificate;
+}
 
 bool rc_certificate_sn(const X509 *certificate, char ret[RC_CATALOG_SN_MAX + 1])
 {

@@ -16,6 +16,9 @@ enum {
     RC_CERTIFICATE_CAS_MAX = 64,                        /* of one instance */
 };
 
+/* From PEM; NULL for what is none. The caller frees it. */
+struct x509_st *rc_certificate_read(struct rc_slice pem);
+
 /* The serial number as hexadecimal digits in lower case; false for one that is too long or negative. */
 bool rc_certificate_sn(const struct x509_st *certificate, char ret[RC_CATALOG_SN_MAX + 1]);
 

@@ -75,6 +75,10 @@ int rc_catalog_add_instance(struct rc_catalog *catalog, struct rc_slice id, stru
     rc_trie_init(&instance->cas, &rc_ca_type);
     rc_trie_init(&instance->devices, &rc_mark_type);
     rc_trie_init(&instance->users, &rc_user_type);
+    rc_trie_init(&instance->tags, &rc_tag_type);
+    rc_trie_init(&instance->endpoint_topics, &rc_endpoint_name_type);
+    rc_trie_init(&instance->endpoint_groups, &rc_endpoint_name_type);
+    rc_trie_init(&instance->certificates, &rc_declared_certificate_type);
     rc_catalog_set_profile(instance, RC_PROFILE_PRODUCT);
     rc_trie_put(&catalog->instances, instance);
     *ret = instance;
@@ -118,25 +122,6 @@ void rc_catalog_set_profile(struct rc_instance *instance, enum rc_profile profil
 {
     instance->profile = profile;
     instance->limits = *rc_limits_of(profile);
-}
-
-static void take_table(struct rc_trie *to, const struct rc_trie *from)
-{
-    rc_trie_free(to);
-    rc_trie_share(to, from);
-}
-
-void rc_catalog_take_registered(struct rc_instance *instance, const struct rc_instance *from)
-{
-    take_table(&instance->credentials, &from->credentials);
-    take_table(&instance->identities, &from->identities);
-    take_table(&instance->permissions, &from->permissions);
-    take_table(&instance->black, &from->black);
-    take_table(&instance->revoked, &from->revoked);
-    take_table(&instance->cas, &from->cas);
-    take_table(&instance->devices, &from->devices);
-    memcpy(instance->token_key, from->token_key, sizeof(instance->token_key));
-    instance->has_token_key = from->has_token_key;
 }
 
 /* ---- keys and users ---- */

@@ -28,10 +28,13 @@ enum {
     RC_CATALOG_PERMISSIONS_MAX = 1000, /* of one custom identity */
     RC_CATALOG_TOKEN_KEY_LEN = 32,
     RC_CATALOG_TOKEN_ID_LEN = 16,
-    RC_CATALOG_RULES_MAX = 100,       /* of an instance, all types */
-    RC_CATALOG_DESCRIPTION_MAX = 256, /* of a rule */
-    RC_CATALOG_GROUP_NAME_MAX = 255,  /* a consumer group's */
-    RC_CATALOG_SN_MAX = 64,           /* a certificate's serial number, as hexadecimal digits */
+    RC_CATALOG_RULES_MAX = 100,             /* of an instance, all types */
+    RC_CATALOG_DESCRIPTION_MAX = 256,       /* of a rule */
+    RC_CATALOG_GROUP_NAME_MAX = 255,        /* a consumer group's */
+    RC_CATALOG_SN_MAX = 64,                 /* a certificate's serial number, as hexadecimal digits */
+    RC_CATALOG_CERTIFICATE_MAX = 16 * 1024, /* bytes of a certificate in PEM */
+    RC_CATALOG_LABEL_MAX = 128,             /* a tag's key and value, a permission's topic, a CA's name */
+    RC_CATALOG_DECLARED_MAX = 10000,        /* of each kind that the file may declare, of an instance */
 };
 
 /* All that may be in a catalog begins with its references (base/trie.h); they are nobody's business here. */
@@ -203,6 +206,28 @@ struct rc_ca {
     bool is_active;
 };
 
+/* A tag of the instance, or of one of its groups. */
+struct rc_tag {
+    struct rc_trie_item item;
+    struct rc_slice key;                /* group, NUL, name */
+    struct rc_slice group, name, value; /* group: empty for the instance's own */
+};
+
+/* A topic or consumer group of the endpoint. */
+struct rc_endpoint_name {
+    struct rc_trie_item item;
+    struct rc_slice name; /* namespace%name as it stands in the log */
+    uint32_t queues;      /* of a topic that does not exist yet */
+};
+
+/* A CA's certificate, or a device's; what counts of it is in rc_instance.cas and .devices. */
+struct rc_declared_certificate {
+    struct rc_trie_item item;
+    struct rc_slice key;           /* <sn>, a device's: <CA's sn>/<sn> */
+    struct rc_slice name, content; /* content: PEM; name: empty for a device's */
+    bool is_active;
+};
+
 struct rc_instance {
     struct rc_trie_item item;
     struct rc_slice id;
@@ -218,6 +243,11 @@ struct rc_instance {
     struct rc_trie revoked;      /* struct rc_mark by token id */
     struct rc_trie cas;          /* struct rc_ca by serial number */
     struct rc_trie devices; /* struct rc_mark by <CA's sn>/<sn>: device certificates; until_ms 0: active */
+    /* What the file declares, beside what it adds to the tables above: */
+    struct rc_trie tags;            /* struct rc_tag */
+    struct rc_trie endpoint_topics; /* struct rc_endpoint_name */
+    struct rc_trie endpoint_groups; /* likewise */
+    struct rc_trie certificates;    /* struct rc_declared_certificate */
     uint8_t token_key[RC_CATALOG_TOKEN_KEY_LEN];
     bool has_token_key;
     bool is_traced; /* its messages and refused logins: broker/trace.h */
@@ -345,8 +375,13 @@ void rc_catalog_put_mark(struct rc_trie *marks, struct rc_slice key, int64_t unt
 void rc_catalog_put_ca(struct rc_instance *instance, struct rc_slice sn, void *certificate,
                        void (*free_certificate)(void *certificate), bool is_active);
 
-/* What no file declares (credentials, identities, ... certificates) as `from` has it; shared, not copied. */
-void rc_catalog_take_registered(struct rc_instance *instance, const struct rc_instance *from);
+/* What the file declares. RC_ERR_EXISTS; the texts were checked. */
+int rc_catalog_declare_tag(struct rc_instance *instance, struct rc_slice group, struct rc_slice name,
+                           struct rc_slice value);
+/* Into instance->endpoint_topics or ->endpoint_groups. */
+int rc_catalog_declare_name(struct rc_trie *names, struct rc_slice name, uint32_t queues);
+int rc_catalog_declare_certificate(struct rc_instance *instance, struct rc_slice key, struct rc_slice name,
+                                   struct rc_slice content, bool is_active);
 
 /* Look-ups; NULL when there is none. */
 const struct rc_instance *rc_catalog_instance(const struct rc_catalog *catalog, struct rc_slice id);
@@ -382,8 +417,18 @@ const struct rc_credential *rc_instance_credential(const struct rc_instance *ins
 /* The one of name and client id where there is one, else that of the name alone. */
 const struct rc_custom_identity *rc_instance_identity(const struct rc_instance *instance,
                                                       struct rc_slice username, struct rc_slice client_id);
+/* The very one, of this name with this client id or without. */
+const struct rc_custom_identity *rc_instance_exact_identity(const struct rc_instance *instance,
+                                                            struct rc_slice username,
+                                                            struct rc_slice client_id);
+/* The very one of this topic. */
+const struct rc_custom_permission *rc_instance_permission(const struct rc_instance *instance, bool is_client,
+                                                          struct rc_slice identity, struct rc_slice topic);
 const struct rc_custom_permissions *rc_instance_permissions(const struct rc_instance *instance,
                                                             bool is_client, struct rc_slice identity);
+/* One that the file declares; `group` empty: of the instance itself. */
+const struct rc_tag *rc_instance_tag(const struct rc_instance *instance, struct rc_slice group,
+                                     struct rc_slice name);
 const struct rc_mark *rc_instance_mark(const struct rc_trie *marks, struct rc_slice key);
 
 /* 1..RC_CATALOG_USER_MAX bytes of UTF-8 without control characters and | */

@@ -81,6 +81,16 @@ const struct rc_custom_identity *rc_instance_identity(const struct rc_instance *
     return identity != NULL ? identity : rc_trie_find(&instance->identities, username);
 }
 
+const struct rc_custom_identity *rc_instance_exact_identity(const struct rc_instance *instance,
+                                                            struct rc_slice username,
+                                                            struct rc_slice client_id)
+{
+    char text[IDENTITY_KEY_MAX];
+    if (!is_identity(username, client_id))
+        return NULL;
+    return rc_trie_find(&instance->identities, identity_key(text, username, client_id));
+}
+
 /* ---- what they may use ---- */
 
 enum { PERMISSIONS_KEY_MAX = 1 + RC_CLIENT_ID_MAX };
@@ -100,6 +110,16 @@ const struct rc_custom_permissions *rc_instance_permissions(const struct rc_inst
     if (identity.len == 0 || identity.len > RC_CLIENT_ID_MAX || instance->permissions.count == 0)
         return NULL;
     return rc_trie_find(&instance->permissions, permissions_key(text, is_client, identity));
+}
+
+const struct rc_custom_permission *rc_instance_permission(const struct rc_instance *instance, bool is_client,
+                                                          struct rc_slice identity, struct rc_slice topic)
+{
+    const struct rc_custom_permissions *all = rc_instance_permissions(instance, is_client, identity);
+    for (uint32_t i = 0; all != NULL && i < all->count; i++)
+        if (rc_slice_eq(all->list[i].topic, topic))
+            return &all->list[i];
+    return NULL;
 }
 
 /* A list of those of `old` (may be NULL) but the one of `added`'s topic, and then `added` itself if `adds`.

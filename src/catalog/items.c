@@ -48,6 +48,9 @@ KEY_OF(identity_key, rc_custom_identity, key)
 KEY_OF(permissions_key, rc_custom_permissions, key)
 KEY_OF(mark_key, rc_mark, key)
 KEY_OF(ca_key, rc_ca, sn)
+KEY_OF(tag_key, rc_tag, key)
+KEY_OF(endpoint_name_key, rc_endpoint_name, name)
+KEY_OF(declared_certificate_key, rc_declared_certificate, key)
 
 /* ---- with secrets ---- */
 
@@ -151,7 +154,19 @@ void rc_acl_list_unref(struct rc_acl_list *list)
     X(topics)                                                                                                \
     X(status_rules)                                                                                          \
     X(outflows)                                                                                              \
-    X(inflows) X(credentials) X(identities) X(permissions) X(black) X(revoked) X(cas) X(devices) X(users)
+    X(inflows)                                                                                               \
+    X(credentials)                                                                                           \
+    X(identities)                                                                                            \
+    X(permissions)                                                                                           \
+    X(black)                                                                                                 \
+    X(revoked)                                                                                               \
+    X(cas)                                                                                                   \
+    X(devices)                                                                                               \
+    X(users)                                                                                                 \
+    X(tags)                                                                                                  \
+    X(endpoint_topics)                                                                                       \
+    X(endpoint_groups)                                                                                       \
+    X(certificates)
 
 static void free_instance(void *item)
 {
@@ -193,3 +208,6 @@ const struct rc_trie_type rc_custom_identity_type = {identity_key, free_identity
 const struct rc_trie_type rc_custom_permissions_type = {permissions_key, free, NULL, NULL};
 const struct rc_trie_type rc_mark_type = {mark_key, free, NULL, NULL};
 const struct rc_trie_type rc_ca_type = {ca_key, free_ca, NULL, NULL};
+const struct rc_trie_type rc_tag_type = {tag_key, free, NULL, NULL};
+const struct rc_trie_type rc_endpoint_name_type = {endpoint_name_key, free, NULL, NULL};
+const struct rc_trie_type rc_declared_certificate_type = {declared_certificate_key, free, NULL, NULL};

@@ -6,7 +6,8 @@
 
 extern const struct rc_trie_type rc_instance_type, rc_key_pair_type, rc_target_type, rc_group_type,
     rc_parent_topic_type, rc_status_rule_type, rc_flow_rule_type, rc_user_type, rc_credential_type,
-    rc_custom_identity_type, rc_custom_permissions_type, rc_mark_type, rc_ca_type;
+    rc_custom_identity_type, rc_custom_permissions_type, rc_mark_type, rc_ca_type, rc_tag_type,
+    rc_endpoint_name_type, rc_declared_certificate_type;
 
 /* The rules of an instance: one piece of memory, shared by snapshots. */
 struct rc_acl_list {

@@ -103,7 +103,8 @@ static const struct rc_ctl_row rows[] = {
     {"token", "revoke", "RevokeToken", "revokes it", "TOKEN", "Token", true, .paging = RC_CTL_WHOLE},
 
     {"identity", LIST, "QueryCustomAuthIdentity", "lists custom identities", NO_OPERAND, .fixed = "Size=100",
-     .list = "Data.Results", .columns = "IdentityType Username ClientId SignMode", .paging = RC_CTL_BY_TOKEN},
+     .list = "Data.Results", .columns = "IdentityType Username ClientId SignMode Declared",
+     .paging = RC_CTL_BY_TOKEN},
     {"identity", "create", "AddCustomAuthIdentity", "makes one", "USER", "Username", true,
      .params = {TYPE_OPTION,
                 {"client", "ClientId", "CLIENT", "with --type CLIENT", false, false},
@@ -134,14 +135,14 @@ static const struct rc_ctl_row rows[] = {
      .params = {TYPE_OPTION, TOPIC_OPTION}},
 
     {"black", LIST, "QueryCustomAuthConnectBlack", "lists clients that may not connect", NO_OPERAND,
-     .fixed = "Size=100", .list = "Data.Results", .columns = "ClientId", .paging = RC_CTL_BY_TOKEN},
+     .fixed = "Size=100", .list = "Data.Results", .columns = "ClientId Declared", .paging = RC_CTL_BY_TOKEN},
     {"black", "create", "AddCustomAuthConnectBlack", "keeps a client out", "CLIENT", "ClientId", true,
      .paging = RC_CTL_WHOLE},
     {"black", "delete", "DeleteCustomAuthConnectBlack", "lets it in again", "CLIENT", "ClientId", true,
      .paging = RC_CTL_WHOLE},
 
     {"ca", LIST, "ListCaCertificate", "lists CAs of devices", NO_OPERAND, MQTT_INSTANCE, "PageSize=100",
-     .list = "Data.CaCertificateVOS", .columns = "Sn CaName Status ValidBegin ValidEnd",
+     .list = "Data.CaCertificateVOS", .columns = "Sn CaName Status ValidBegin ValidEnd Declared",
      .paging = RC_CTL_BY_NUMBER},
     {"ca", "code", "GetRegisterCode", "tells what a verification certificate must be made out to", NO_OPERAND,
      MQTT_INSTANCE, .paging = RC_CTL_WHOLE},
@@ -160,7 +161,7 @@ static const struct rc_ctl_row rows[] = {
 
     {"certificate", LIST, "ListDeviceCertificate", "lists certificates of devices", NO_OPERAND, MQTT_INSTANCE,
      "PageSize=100", .list = "Data.DeviceCertificateVOS",
-     .columns = "DeviceSn DeviceName CaSn Status ValidBegin ValidEnd", .paging = RC_CTL_BY_NUMBER},
+     .columns = "DeviceSn DeviceName CaSn Status ValidBegin ValidEnd Declared", .paging = RC_CTL_BY_NUMBER},
     {"certificate", "show", "GetDeviceCertificate", "tells of one", "SN", "DeviceSn", true, MQTT_INSTANCE,
      .params = {CA_OPTION}},
     {"certificate", "enable", "ActiveDeviceCertificate", "takes the device", "SN", "DeviceSn", true,
@@ -218,7 +219,7 @@ static const struct rc_ctl_row rows[] = {
      .paging = RC_CTL_WHOLE},
 
     {"rocketmq-topic", LIST, "ListRocketMqTopics", "lists topics of the embedded RocketMQ endpoint",
-     NO_OPERAND, .list = "Topics", .columns = "Topic Queues Messages"},
+     NO_OPERAND, .list = "Topics", .columns = "Topic Queues Messages Declared"},
     {"rocketmq-topic", "create", "CreateRocketMqTopic", "makes one", "TOPIC", "Topic", true,
      .params = {{"queues", "Queues", "N", "default: 8", false, false}}},
     {"rocketmq-topic", "delete", "DeleteRocketMqTopic", "deletes one", "TOPIC", "Topic", true,

@@ -6,6 +6,7 @@
 #include "control/control.h"
 #include "loop/loop.h"
 #include "registry/registry.h"
+#include "rocketmq/declared_names.h"
 #include "rocketmq/endpoint.h"
 #include "rocketmq/tenancy.h"
 #include "rules/rules.h"
@@ -73,6 +74,7 @@ int rc_publishing_prepare(void *arg, struct rc_catalog *next, struct rc_error *e
     int err = rc_control_resolve_topics(next, publishing->store, error);
     if (err == RC_OK)
         claim_topics(publishing, next);
+    err = err ? err : rc_declared_names_apply(publishing->store, publishing->owners, next, error);
     return err ? err : rc_rules_apply(publishing->rules, next, error);
 }
 
@@ -125,7 +127,7 @@ void rc_publishing_on_certificate(void *arg, struct rc_slice instance, const cha
     long len = bio != NULL && PEM_write_bio_X509(bio, (X509 *)(uintptr_t)certificate) == 1
                    ? BIO_get_mem_data(bio, &pem)
                    : 0;
-    if (len > 0 && len <= RC_REGISTRY_CERTIFICATE_MAX) {
+    if (len > 0 && len <= RC_CATALOG_CERTIFICATE_MAX) {
         struct seen *seen = rc_calloc(1, sizeof(*seen) + instance.len + ca_len + (size_t)len);
         uint8_t *at = seen->bytes;
         seen->job.run = see;

@@ -15,9 +15,9 @@ enum {
     RC_CONFIG_FILE_MAX = 8 * 1024 * 1024,
     RC_CONFIG_DEPTH_MAX = 16,
     RC_CONFIG_NODES_MAX = 500000,
-    RC_CONFIG_SECRET_FILE_MAX = 4096,
-    RC_CONFIG_NAMESERVERS_MAX = 16, /* of one RocketMQ cluster */
-    RC_CONFIG_ERRORS_MAX = 50,      /* reported one by one; further ones are counted */
+    RC_CONFIG_TEXT_FILE_MAX = 20 * 1024, /* read of a file: of a secret, of a certificate */
+    RC_CONFIG_NAMESERVERS_MAX = 16,      /* of one RocketMQ cluster */
+    RC_CONFIG_ERRORS_MAX = 50,           /* reported one by one; further ones are counted */
 };
 
 /* A place in the file, counted from 1; line 0 for a default. */
@@ -35,8 +35,11 @@ struct rc_config_list {
     uint32_t count;
 };
 
+enum rc_config_key_role { RC_CONFIG_KEY_USER, RC_CONFIG_KEY_READ_ONLY };
+
 struct rc_config_key {
     struct rc_config_text access_key, secret_key;
+    int role; /* enum rc_config_key_role */
     bool is_admin;
 };
 
@@ -58,6 +61,42 @@ struct rc_config_acl {
     struct rc_config_text user, client;
     int access;                   /* enum rc_config_access */
     struct rc_config_list topics; /* struct rc_config_text */
+};
+
+struct rc_config_credential {
+    struct rc_config_text client_id, access_key, secret_key;
+};
+
+/* Its permissions are struct rc_config_acl, with names instead of patterns. */
+struct rc_config_identity {
+    struct rc_config_text user, client, secret;
+    bool is_signed;
+};
+
+struct rc_config_device_certificate {
+    struct rc_config_text certificate; /* PEM */
+    bool is_active;
+};
+
+struct rc_config_ca {
+    struct rc_config_text name, certificate; /* PEM */
+    bool is_active;
+    struct rc_config_list devices; /* struct rc_config_device_certificate */
+};
+
+struct rc_config_tag {
+    struct rc_config_text key, value, group;
+};
+
+struct rc_config_endpoint_topic {
+    struct rc_config_text name;
+    int64_t queues;
+};
+
+/* Of the embedded RocketMQ endpoint. */
+struct rc_config_endpoint {
+    struct rc_config_list topics; /* struct rc_config_endpoint_topic */
+    struct rc_config_list groups; /* struct rc_config_text */
 };
 
 enum rc_config_choice { RC_CONFIG_OF_PROFILE, RC_CONFIG_NO, RC_CONFIG_YES };
@@ -110,6 +149,13 @@ struct rc_config_instance {
     struct rc_config_list users; /* struct rc_config_user */
     struct rc_config_list acl;   /* struct rc_config_acl */
     struct rc_config_limits limits;
+    struct rc_config_list credentials; /* struct rc_config_credential */
+    struct rc_config_list identities;  /* struct rc_config_identity */
+    struct rc_config_list permissions; /* struct rc_config_acl */
+    struct rc_config_list blacklist;   /* struct rc_config_text */
+    struct rc_config_list cas;         /* struct rc_config_ca */
+    struct rc_config_list tags;        /* struct rc_config_tag */
+    struct rc_config_endpoint rocketmq;
 };
 
 struct rc_config_certificate {

@@ -93,8 +93,9 @@ static const char reference_head[] =
     "of a file without its last line end. Anchors, aliases and tags of YAML are refused.\n\n"
     "Whole examples are [examples/quickstart.yaml](../examples/quickstart.yaml), for an ordinary MQTT "
     "broker\n"
-    "[examples/standard.yaml](../examples/standard.yaml), and for all transports "
-    "[examples/tls.yaml](../examples/tls.yaml).\n";
+    "[examples/standard.yaml](../examples/standard.yaml), for all transports "
+    "[examples/tls.yaml](../examples/tls.yaml),\n"
+    "and for all that tenants may be given [examples/tenants.yaml](../examples/tenants.yaml).\n";
 
 static void print_bounds(const struct rc_config_entry *entry, struct rc_buf *out)
 {

@@ -100,9 +100,7 @@ static void read_scalar(struct reader *reader, const struct rc_config_entry *ent
     if (!rc_config_value_parse(entry, scalar_text(node), reader->memory, field, &why))
         rc_config_errors_add(reader->errors, reader->file, at, reader->path, "%.*s",
                              RC_SLICE_FMT(rc_buf_slice(&why)));
-    else if (entry->type == RC_CONFIG_STRING || entry->type == RC_CONFIG_SECRET ||
-             entry->type == RC_CONFIG_STRINGS || entry->type == RC_CONFIG_ADDRESS ||
-             entry->type == RC_CONFIG_LISTEN || entry->type == RC_CONFIG_HOSTPORT)
+    else if (rc_config_type_is_text(entry->type))
         ((struct rc_config_text *)field)->at = at;
     rc_buf_free(&why);
 }

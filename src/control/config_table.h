@@ -10,6 +10,7 @@
 enum rc_config_type {
     RC_CONFIG_STRING,   /* struct rc_config_text; min..max: length in bytes */
     RC_CONFIG_SECRET,   /* struct rc_config_text; also env:NAME and file:PATH */
+    RC_CONFIG_PEM,      /* struct rc_config_text; also env:NAME and file:PATH, but nothing secret */
     RC_CONFIG_BOOL,     /* bool */
     RC_CONFIG_INTEGER,  /* int64_t; min..max */
     RC_CONFIG_SIZE,     /* int64_t bytes; min..max */
@@ -54,8 +55,12 @@ extern const struct rc_config_section rc_config_listener_section;      /* config
 extern const struct rc_config_section rc_config_tls_section;           /* config_table_listener.c */
 extern const struct rc_config_section rc_config_administrator_section; /* config_table_instance.c */
 extern const struct rc_config_section rc_config_instance_section;      /* config_table_instance.c */
-extern const struct rc_config_section rc_config_cluster_section;       /* config_table_rules.c */
-extern const struct rc_config_section rc_config_rule_section;          /* config_table_rules.c */
+/* ---- config_table_declared.c ---- */
+extern const struct rc_config_section rc_config_credential_section, rc_config_identity_section,
+    rc_config_permission_section, rc_config_ca_section, rc_config_tag_section, rc_config_endpoint_section;
+extern const char *const rc_config_access_names[]; /* enum rc_config_access; config_table_instance.c */
+extern const struct rc_config_section rc_config_cluster_section; /* config_table_rules.c */
+extern const struct rc_config_section rc_config_rule_section;    /* config_table_rules.c */
 
 /* ---- memory of one configuration: released all at once ---- */
 void *rc_config_alloc(struct rc_config_memory **memory, size_t size); /* zeroed */
@@ -73,5 +78,11 @@ void rc_config_value_expected(const struct rc_config_entry *entry, struct rc_buf
 /* The value as a file would have it. */
 void rc_config_value_print(const struct rc_config_entry *entry, const void *field, struct rc_buf *out);
 bool rc_config_type_is_scalar(enum rc_config_type type);
+/* Whether the field is a struct rc_config_text. */
+bool rc_config_type_is_text(enum rc_config_type type);
+/* Letters, digits, - _ % and |: what topics and consumer groups of the log are made of. Not empty. */
+bool rc_config_is_log_name(struct rc_slice text);
+/* One that is not empty. */
+bool rc_config_is_client_id(struct rc_slice text);
 
 #endif

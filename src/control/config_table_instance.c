@@ -2,6 +2,7 @@
 #include "control/config_table.h"
 
 #include "auth/acl.h"
+#include "auth/certificate.h"
 #include "auth/password.h"
 #include "catalog/catalog.h"
 #include "store/store.h"
@@ -19,15 +20,6 @@
                                                              .count =                                        \
                                                                  sizeof(entries_) / sizeof(entries_[0])}
 
-static bool is_access_key(struct rc_slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7f || text.ptr[i] == '|')
-            return false;
-    }
-    return text.len > 0;
-}
-
 static bool is_group_or_empty(struct rc_slice text)
 {
     return text.len == 0 || rc_catalog_is_group_id(text);
@@ -41,13 +33,15 @@ static bool is_password(struct rc_slice text)
 }
 
 /* ---- key pairs and users ---- */
+static const char *const role_names[] = {"user", "read-only", NULL};
+
 static const struct rc_config_entry key_entries[] = {
     {.key = "access_key",
      .type = RC_CONFIG_STRING,
      .offset = offsetof(struct rc_config_key, access_key),
      .min = 1,
      .max = RC_CATALOG_ID_MAX,
-     .is_valid = is_access_key,
+     .is_valid = rc_catalog_is_access_key,
      .expected = "1 to 64 printable ASCII characters without spaces and |",
      .is_live = true,
      .doc = "The AccessKey: the middle of a device's user name `Signature|<access_key>|<instance>`, and what "
@@ -59,6 +53,14 @@ static const struct rc_config_entry key_entries[] = {
      .max = RC_CATALOG_SECRET_MAX,
      .is_live = true,
      .doc = "The SecretKey that goes with it."},
+    {.key = "role",
+     .type = RC_CONFIG_ENUM,
+     .offset = offsetof(struct rc_config_key, role),
+     .names = role_names,
+     .default_text = "user",
+     .is_live = true,
+     .doc = "`user`: may do everything in the instance. `read-only`: changes nothing, by HTTP, MQTT or "
+            "RocketMQ."},
     {.key = "admin",
      .type = RC_CONFIG_BOOL,
      .offset = offsetof(struct rc_config_key, is_admin),
@@ -74,7 +76,7 @@ static const struct rc_config_entry administrator_entries[] = {
      .offset = offsetof(struct rc_config_key, access_key),
      .min = 1,
      .max = RC_CATALOG_ID_MAX,
-     .is_valid = is_access_key,
+     .is_valid = rc_catalog_is_access_key,
      .expected = "1 to 64 printable ASCII characters without spaces and |",
      .is_live = true,
      .doc = "The AccessKey."},
@@ -119,8 +121,8 @@ static const struct rc_config_entry user_entries[] = {
 };
 SECTION(user, struct rc_config_user, user_entries);
 
-static const char *const access_names[] = {"read",      "write",      "readwrite", "deny",
-                                           "deny-read", "deny-write", NULL};
+const char *const rc_config_access_names[] = {"read",      "write",      "readwrite", "deny",
+                                              "deny-read", "deny-write", NULL};
 
 static const struct rc_config_entry acl_entries[] = {
     {.key = "user",
@@ -142,7 +144,7 @@ static const struct rc_config_entry acl_entries[] = {
     {.key = "access",
      .type = RC_CONFIG_ENUM,
      .offset = offsetof(struct rc_config_acl, access),
-     .names = access_names,
+     .names = rc_config_access_names,
      .default_text = "readwrite",
      .is_live = true,
      .doc = "`read`: may subscribe. `write`: may publish. `deny`, `deny-read`, `deny-write`: may not."},
@@ -314,6 +316,58 @@ static const struct rc_config_entry instance_entries[] = {
          "The steps of each message (published, sent to a client, acknowledged) and refused logins are kept "
          "in the log, for the calls `QueryMqttTrace...`. Off, because each step is a record of some 300 "
          "bytes more in the log; see `mqtt.traces_per_second`."},
+    {.key = "credentials",
+     .type = RC_CONFIG_SECTIONS,
+     .offset = offsetof(struct rc_config_instance, credentials),
+     .max = RC_CATALOG_DECLARED_MAX,
+     .section = &rc_config_credential_section,
+     .is_live = true,
+     .doc = "Device credentials: key pairs of single devices (docs/access.md)."},
+    {.key = "identities",
+     .type = RC_CONFIG_SECTIONS,
+     .offset = offsetof(struct rc_config_instance, identities),
+     .max = RC_CATALOG_DECLARED_MAX,
+     .section = &rc_config_identity_section,
+     .is_live = true,
+     .doc = "Custom identities: user names of your own, which may do what `permissions` say."},
+    {.key = "permissions",
+     .type = RC_CONFIG_SECTIONS,
+     .offset = offsetof(struct rc_config_instance, permissions),
+     .max = RC_CATALOG_DECLARED_MAX,
+     .section = &rc_config_permission_section,
+     .is_live = true,
+     .doc = "What custom identities may use. One that denies wins; what none allows is refused."},
+    {.key = "blacklist",
+     .type = RC_CONFIG_STRINGS,
+     .offset = offsetof(struct rc_config_instance, blacklist),
+     .min = 1,
+     .max = RC_CATALOG_DECLARED_MAX,
+     .is_valid = rc_config_is_client_id,
+     .expected = "a client ID: 1 to 1024 bytes without control characters",
+     .is_live = true,
+     .doc = "Client IDs that may not connect, whatever they come with."},
+    {.key = "cas",
+     .type = RC_CONFIG_SECTIONS,
+     .offset = offsetof(struct rc_config_instance, cas),
+     .max = RC_CERTIFICATE_CAS_MAX,
+     .section = &rc_config_ca_section,
+     .is_live = true,
+     .doc = "CAs whose devices log in by their certificates, at listeners with `client_certificate: "
+            "registered`."},
+    {.key = "tags",
+     .type = RC_CONFIG_SECTIONS,
+     .offset = offsetof(struct rc_config_instance, tags),
+     .max = 2000,
+     .section = &rc_config_tag_section,
+     .is_live = true,
+     .doc = "Tags of the instance and its groups; up to 20 of each."},
+    {.key = "rocketmq",
+     .type = RC_CONFIG_SECTION,
+     .offset = offsetof(struct rc_config_instance, rocketmq),
+     .section = &rc_config_endpoint_section,
+     .is_live = true,
+     .doc = "Names of this server's own RocketMQ endpoint that are there from the start, and are the "
+            "instance's."},
     {.key = "limits",
      .type = RC_CONFIG_SECTION,
      .offset = offsetof(struct rc_config_instance, limits),

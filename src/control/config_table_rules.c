@@ -13,7 +13,7 @@ static bool is_access_key(struct rc_slice text)
     return text.len > 0;
 }
 
-static bool is_log_topic(struct rc_slice text)
+bool rc_config_is_log_name(struct rc_slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.ptr[i];
@@ -39,7 +39,7 @@ static bool is_access_key_or_empty(struct rc_slice text)
 
 static bool is_name_space(struct rc_slice text)
 {
-    return text.len == 0 || (is_log_topic(text) && memchr(text.ptr, '%', text.len) == NULL);
+    return text.len == 0 || (rc_config_is_log_name(text) && memchr(text.ptr, '%', text.len) == NULL);
 }
 
 static bool is_nameserver(struct rc_slice text)
@@ -197,7 +197,7 @@ static bool is_level_or_empty(struct rc_slice text)
 
 static bool is_log_topic_or_empty(struct rc_slice text)
 {
-    return text.len == 0 || is_log_topic(text);
+    return text.len == 0 || rc_config_is_log_name(text);
 }
 
 #define SOURCE(field)                                                                                        \

@@ -30,6 +30,22 @@ bool rc_config_type_is_scalar(enum rc_config_type type)
     return type < RC_CONFIG_SECTION;
 }
 
+bool rc_config_type_is_text(enum rc_config_type type)
+{
+    switch (type) {
+    case RC_CONFIG_STRING:
+    case RC_CONFIG_STRINGS:
+    case RC_CONFIG_SECRET:
+    case RC_CONFIG_PEM:
+    case RC_CONFIG_ADDRESS:
+    case RC_CONFIG_LISTEN:
+    case RC_CONFIG_HOSTPORT:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Digits only; false for anything else and for what an int64_t cannot hold. Returns what follows them. */
 static bool take_number(struct rc_slice *text, int64_t *ret)
 {
@@ -154,10 +170,13 @@ static bool read_secret_file(const char *path, char *out, size_t size, struct rc
     return true;
 }
 
-static bool parse_secret(const struct rc_config_entry *entry, struct rc_slice text,
-                         struct rc_config_memory **memory, struct rc_config_text *field, struct rc_buf *why)
+/* What may stand elsewhere. What is wrong with it is told without it: it may be secret. */
+static bool parse_elsewhere(const struct rc_config_entry *entry, struct rc_slice text,
+                            struct rc_config_memory **memory, struct rc_config_text *field,
+                            struct rc_buf *why)
 {
-    char content[RC_CONFIG_SECRET_FILE_MAX];
+    char content[RC_CONFIG_TEXT_FILE_MAX];
+    const char *what = entry->type == RC_CONFIG_SECRET ? "secret" : "text";
     struct rc_config_text name = {.text = ""};
     if (rc_slice_starts_with(text, rc_slice_str("env:"))) {
         set_text(memory, rc_slice_from(text, 4), &name);
@@ -171,12 +190,12 @@ static bool parse_secret(const struct rc_config_entry *entry, struct rc_slice te
             return rc_buf_printf(why, "the file %s cannot be read: %s", name.text, strerror(errno)), false;
     }
     if (!has_length(entry, text)) {
-        rc_buf_printf(why, "the secret has %zu bytes, %lld to %lld were expected", text.len,
+        rc_buf_printf(why, "the %s has %zu bytes, %lld to %lld were expected", what, text.len,
                       (long long)entry->min, (long long)entry->max);
         return false;
     }
     if (entry->is_valid != NULL && !entry->is_valid(text)) {
-        rc_buf_printf(why, "the secret has another form, %s was expected", entry->expected);
+        rc_buf_printf(why, "the %s has another form, %s was expected", what, entry->expected);
         return false;
     }
     set_text(memory, text, field);
@@ -227,7 +246,8 @@ bool rc_config_value_parse(const struct rc_config_entry *entry, struct rc_slice 
     bool is_right = false;
     switch (entry->type) {
     case RC_CONFIG_SECRET:
-        return parse_secret(entry, text, memory, field, why);
+    case RC_CONFIG_PEM:
+        return parse_elsewhere(entry, text, memory, field, why);
     case RC_CONFIG_BOOL:
         is_right = parse_bool(text, field);
         break;
@@ -333,6 +353,7 @@ void rc_config_value_expected(const struct rc_config_entry *entry, struct rc_buf
     case RC_CONFIG_STRINGS:
     case RC_CONFIG_STRING:
     case RC_CONFIG_SECRET:
+    case RC_CONFIG_PEM:
         if (entry->expected != NULL)
             rc_buf_put_str(out, entry->expected);
         else
@@ -375,6 +396,7 @@ void rc_config_value_print(const struct rc_config_entry *entry, const void *fiel
         break;
     case RC_CONFIG_STRING:
     case RC_CONFIG_STRINGS:
+    case RC_CONFIG_PEM:
     case RC_CONFIG_ADDRESS:
     case RC_CONFIG_LISTEN:
     case RC_CONFIG_HOSTPORT:

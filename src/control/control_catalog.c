@@ -1,8 +1,8 @@
 #include "control/control.h"
 
 #include "base/alloc.h"
-#include "base/nearest.h"
-#include "catalog/catalog.h"
+#include "control/control_builder.h"
+#include "control/control_declared.h"
 #include "control/control_entrances.h"
 #include "control/control_flows.h"
 #include "control/control_limits.h"
@@ -11,68 +11,36 @@
 
 #include <stdio.h>
 
-struct builder {
-    const struct rc_config *config;
-    struct rc_config_errors *errors;
-    struct rc_catalog *catalog;
-    struct rc_instance *instance;
-    uint32_t index; /* of the instance in the file */
-};
-
-static void refuse(struct builder *builder, struct rc_config_at at, const char *list, uint32_t index,
-                   const char *what)
-{
-    char path[128];
-    if (list == NULL)
-        snprintf(path, sizeof(path), "instances[%u]", builder->index);
-    else
-        snprintf(path, sizeof(path), "instances[%u].%s[%u]", builder->index, list, index);
-    rc_config_errors_add(builder->errors, builder->config->file, at, path, "%s", what);
-}
-
-/* `what` names the thing, for the sentence that refuses it. */
-static void check_added(struct builder *builder, int err, const struct rc_config_text *name, const char *list,
-                        uint32_t index, const char *what)
-{
-    char text[256];
-    if (err == RC_OK)
-        return;
-    if (err == RC_ERR_EXISTS)
-        snprintf(text, sizeof(text), "the %s '%s' was given before, once was expected", what, name->text);
-    else
-        snprintf(text, sizeof(text), "the %s '%s' cannot be used: %s", what, name->text, rc_err_text(err));
-    refuse(builder, name->at, list, index, text);
-}
-
-static void add_keys(struct builder *builder, const struct rc_config_list *list)
+static void add_keys(struct rc_control_builder *builder, const struct rc_config_list *list)
 {
     const struct rc_config_key *keys = list->items;
     for (uint32_t i = 0; i < list->count; i++) {
-        int err =
-            rc_catalog_add_key(builder->catalog, builder->instance, rc_slice_str(keys[i].access_key.text),
-                               rc_slice_str(keys[i].secret_key.text));
-        check_added(builder, err, &keys[i].access_key, "keys", i, "access key");
+        int err = rc_catalog_add_role_key(
+            builder->catalog, builder->instance->id, rc_slice_str(keys[i].access_key.text),
+            rc_slice_str(keys[i].secret_key.text),
+            keys[i].role == RC_CONFIG_KEY_READ_ONLY ? RC_KEY_READ_ONLY : RC_KEY_USER);
+        rc_control_check_added(builder, err, &keys[i].access_key, "keys", i, "access key");
         if (keys[i].is_admin)
             rc_catalog_make_key_admin(builder->catalog, rc_slice_str(keys[i].access_key.text));
     }
 }
 
-static void add_groups(struct builder *builder, const struct rc_config_list *list)
+static void add_groups(struct rc_control_builder *builder, const struct rc_config_list *list)
 {
     const struct rc_config_text *groups = list->items;
     for (uint32_t i = 0; i < list->count; i++) {
         struct rc_group *group;
         int err = rc_catalog_add_group(builder->instance, rc_slice_str(groups[i].text), &group);
-        check_added(builder, err, &groups[i], "groups", i, "group");
+        rc_control_check_added(builder, err, &groups[i], "groups", i, "group");
     }
 }
 
-static void add_topics(struct builder *builder, const struct rc_config_list *list)
+static void add_topics(struct rc_control_builder *builder, const struct rc_config_list *list)
 {
     const struct rc_config_text *topics = list->items;
     for (uint32_t i = 0; i < list->count; i++) {
         int err = rc_catalog_add_parent_topic(builder->instance, rc_slice_str(topics[i].text));
-        check_added(builder, err, &topics[i], "topics", i, "topic");
+        rc_control_check_added(builder, err, &topics[i], "topics", i, "topic");
     }
 }
 
@@ -80,7 +48,7 @@ static void add_topics(struct builder *builder, const struct rc_config_list *lis
 
 #define STANDARD_GROUP "GID_standard"
 
-static void add_standard_group(struct builder *builder, const struct rc_config_instance *instance)
+static void add_standard_group(struct rc_control_builder *builder, const struct rc_config_instance *instance)
 {
     struct rc_config_text name = instance->group;
     if (name.text[0] == '\0')
@@ -89,43 +57,35 @@ static void add_standard_group(struct builder *builder, const struct rc_config_i
     if (builder->instance->group != NULL)
         return;
     int err = rc_catalog_add_group(builder->instance, rc_slice_str(name.text), &builder->instance->group);
-    check_added(builder, err, &name, NULL, 0, "group");
+    rc_control_check_added(builder, err, &name, NULL, 0, "group");
 }
 
-static void add_users(struct builder *builder, const struct rc_config_list *list)
+static void add_users(struct rc_control_builder *builder, const struct rc_config_list *list)
 {
     const struct rc_config_user *users = list->items;
     for (uint32_t i = 0; i < list->count; i++) {
         int err = rc_catalog_add_user(builder->instance, rc_slice_str(users[i].name.text),
                                       rc_slice_str(users[i].password.text), users[i].is_admin);
-        check_added(builder, err, &users[i].name, "users", i, "user");
+        rc_control_check_added(builder, err, &users[i].name, "users", i, "user");
     }
 }
 
 static struct rc_acl_rule make_rule(const struct rc_config_acl *acl, struct rc_slice *topics)
 {
-    static const uint8_t actions[] = {
-        [RC_CONFIG_READ] = RC_ACL_READ,
-        [RC_CONFIG_WRITE] = RC_ACL_WRITE,
-        [RC_CONFIG_READWRITE] = RC_ACL_READ | RC_ACL_WRITE,
-        [RC_CONFIG_DENY] = RC_ACL_READ | RC_ACL_WRITE,
-        [RC_CONFIG_DENY_READ] = RC_ACL_READ,
-        [RC_CONFIG_DENY_WRITE] = RC_ACL_WRITE,
-    };
     const struct rc_config_text *texts = acl->topics.items;
     for (uint32_t i = 0; i < acl->topics.count; i++)
         topics[i] = rc_slice_str(texts[i].text);
     return (struct rc_acl_rule){
         .user = rc_slice_str(acl->user.text),
         .client = rc_slice_str(acl->client.text),
-        .actions = actions[acl->access],
+        .actions = rc_control_actions(acl->access),
         .denies = acl->access >= RC_CONFIG_DENY,
         .topics = topics,
         .topics_count = acl->topics.count,
     };
 }
 
-static void add_acl(struct builder *builder, const struct rc_config_list *list)
+static void add_acl(struct rc_control_builder *builder, const struct rc_config_list *list)
 {
     const struct rc_config_acl *acl = list->items;
     size_t topics_count = 0;
@@ -144,7 +104,7 @@ static void add_acl(struct builder *builder, const struct rc_config_list *list)
 }
 
 /* What the product profile has no use for is refused there: it would look as if it were in force. */
-static void check_profile(struct builder *builder, const struct rc_config_instance *instance)
+static void check_profile(struct rc_control_builder *builder, const struct rc_config_instance *instance)
 {
     const char *what = instance->users.count > 0   ? "users"
                        : instance->acl.count > 0   ? "acl"
@@ -155,10 +115,10 @@ static void check_profile(struct builder *builder, const struct rc_config_instan
     if (instance->profile == RC_PROFILE_STANDARD || what == NULL)
         return;
     snprintf(text, sizeof(text), "`%s` was given, which goes with `profile: standard` alone", what);
-    refuse(builder, instance->id.at, NULL, 0, text);
+    rc_control_refuse(builder, instance->id.at, NULL, 0, text);
 }
 
-static void add_standard(struct builder *builder, const struct rc_config_instance *instance)
+static void add_standard(struct rc_control_builder *builder, const struct rc_config_instance *instance)
 {
     check_profile(builder, instance);
     rc_catalog_set_profile(builder->instance, (enum rc_profile)instance->profile);
@@ -172,7 +132,7 @@ static void add_standard(struct builder *builder, const struct rc_config_instanc
 }
 
 /* The named one, or the only one of profile standard, or the only one. */
-static void choose_default_instance(struct builder *builder)
+static void choose_default_instance(struct rc_control_builder *builder)
 {
     const struct rc_config_text *name = &builder->config->mqtt.default_instance;
     struct rc_catalog *catalog = builder->catalog;
@@ -235,7 +195,8 @@ static bool take_tls(const struct rc_config_cluster *cluster, struct rc_target *
     return true;
 }
 
-static void add_target(struct builder *builder, const struct rc_config_cluster *cluster, uint32_t index)
+static void add_target(struct rc_control_builder *builder, const struct rc_config_cluster *cluster,
+                       uint32_t index)
 {
     char names[RC_CONFIG_NAMESERVERS_MAX * 257] = "", path[64];
     const struct rc_config_text *servers = cluster->nameservers.items;
@@ -265,8 +226,8 @@ static void add_target(struct builder *builder, const struct rc_config_cluster *
 }
 
 /* Where the rule goes; false after a refusal. `topic` takes the log's topic, *ret NULL for the endpoint. */
-static bool find_target(struct builder *builder, const struct rc_config_instance *instance, uint32_t index,
-                        char topic[RC_MESSAGE_TOPIC_MAX + 1], const struct rc_target **ret)
+static bool find_target(struct rc_control_builder *builder, const struct rc_config_instance *instance,
+                        uint32_t index, char topic[RC_MESSAGE_TOPIC_MAX + 1], const struct rc_target **ret)
 {
     const struct rc_config_rule *rule = &((const struct rc_config_rule *)instance->rules.items)[index];
     bool has_instance = rule->target.instance.text[0], has_topic = rule->target.topic.text[0];
@@ -289,28 +250,8 @@ static bool find_target(struct builder *builder, const struct rc_config_instance
         what = RC_CONTROL_SYSTEM_TOPIC;
     }
     if (what != NULL)
-        refuse(builder, rule->id.at, "rules", index, what);
+        rc_control_refuse(builder, rule->id.at, "rules", index, what);
     return what == NULL;
-}
-
-static const char *group_name(const void *groups, size_t index)
-{
-    return ((const struct rc_config_text *)groups)[index].text;
-}
-
-static void refuse_unknown_group(struct builder *builder, const struct rc_config_instance *instance,
-                                 uint32_t index)
-{
-    char text[256];
-    const struct rc_config_rule *rule = &((const struct rc_config_rule *)instance->rules.items)[index];
-    const char *near = rc_nearest(rc_slice_str(rule->group.text), group_name, instance->groups.items,
-                                  instance->groups.count);
-    int len =
-        snprintf(text, sizeof(text), "the group '%s' was given, one of the instance's groups was expected",
-                 rule->group.text);
-    if (near != NULL && len > 0 && (size_t)len < sizeof(text))
-        snprintf(text + len, sizeof(text) - (size_t)len, ", perhaps '%s'", near);
-    refuse(builder, rule->group.at, "rules", index, text);
 }
 
 static bool is_rule_id_used(const struct rc_config_rule *rules, uint32_t before)
@@ -322,12 +263,14 @@ static bool is_rule_id_used(const struct rc_config_rule *rules, uint32_t before)
     return false;
 }
 
-static void add_status_rule(struct builder *builder, const struct rc_config_instance *instance, uint32_t i)
+static void add_status_rule(struct rc_control_builder *builder, const struct rc_config_instance *instance,
+                            uint32_t i)
 {
     const struct rc_config_rule *rule = &((const struct rc_config_rule *)instance->rules.items)[i];
     struct rc_group *group = rc_trie_find(&builder->instance->groups, rc_slice_str(rule->group.text));
     if (group == NULL) {
-        refuse_unknown_group(builder, instance, i);
+        rc_control_refuse_group(builder, instance, rule->group.at, "rules", i,
+                                rc_slice_str(rule->group.text));
         return;
     }
     char topic[RC_MESSAGE_TOPIC_MAX + 1];
@@ -343,20 +286,20 @@ static void add_status_rule(struct builder *builder, const struct rc_config_inst
         rc_catalog_describe_rule(group->status_rule, rc_slice_str(rule->description.text));
     }
     if (err == RC_ERR_EXISTS)
-        refuse(builder, rule->group.at, "rules", i,
-               "the group has a status-notice rule already, one was expected");
+        rc_control_refuse(builder, rule->group.at, "rules", i,
+                          "the group has a status-notice rule already, one was expected");
     else
-        check_added(builder, err, &rule->id, "rules", i, "rule");
+        rc_control_check_added(builder, err, &rule->id, "rules", i, "rule");
 }
 
-static void add_rules(struct builder *builder, const struct rc_config_instance *instance)
+static void add_rules(struct rc_control_builder *builder, const struct rc_config_instance *instance)
 {
     const struct rc_config_rule *rules = instance->rules.items;
     for (uint32_t i = 0; i < instance->rules.count; i++) {
         const struct rc_config_rule *rule = &rules[i];
         const char *what = NULL;
         if (is_rule_id_used(rules, i))
-            check_added(builder, RC_ERR_EXISTS, &rule->id, "rules", i, "rule");
+            rc_control_check_added(builder, RC_ERR_EXISTS, &rule->id, "rules", i, "rule");
         else if (rule->type != RC_CONFIG_RULE_STATUS_NOTICE)
             what = rc_control_add_flow(builder->catalog, builder->instance, rule);
         else if (rule->source.mqtt_topic.text[0] || rule->source.topic.text[0] ||
@@ -365,12 +308,12 @@ static void add_rules(struct builder *builder, const struct rc_config_instance *
         else
             add_status_rule(builder, instance, i);
         if (what != NULL)
-            refuse(builder, rule->id.at, "rules", i, what);
+            rc_control_refuse(builder, rule->id.at, "rules", i, what);
     }
 }
 
 /* After the instances' keys, so that one that is given twice is told here. */
-static void add_administrators(struct builder *builder)
+static void add_administrators(struct rc_control_builder *builder)
 {
     const struct rc_config_list *list = &builder->config->administrators;
     const struct rc_config_key *keys = list->items;
@@ -388,12 +331,19 @@ static void add_administrators(struct builder *builder)
     }
 }
 
+static struct rc_slice name_of(const void *item)
+{
+    return ((const struct rc_endpoint_name *)item)->name;
+}
+
 struct rc_catalog *rc_control_build_catalog(const struct rc_config *config, struct rc_config_errors *errors)
 {
     uint32_t errors_before = errors->count;
-    struct builder builder = {.config = config, .errors = errors, .catalog = rc_catalog_create()};
+    struct rc_control_builder builder = {.config = config, .errors = errors, .catalog = rc_catalog_create()};
     const struct rc_config_instance *instances = config->instances.items;
     const struct rc_config_cluster *clusters = config->rocketmq.instances.items;
+    rc_map_init(&builder.topics, name_of);
+    rc_map_init(&builder.groups, name_of);
     builder.catalog->entrances = rc_control_build_entrances(config);
     for (uint32_t i = 0; i < config->rocketmq.instances.count; i++)
         add_target(&builder, &clusters[i], i);
@@ -401,7 +351,7 @@ struct rc_catalog *rc_control_build_catalog(const struct rc_config *config, stru
         builder.index = i;
         int err =
             rc_catalog_add_instance(builder.catalog, rc_slice_str(instances[i].id.text), &builder.instance);
-        check_added(&builder, err, &instances[i].id, NULL, 0, "instance");
+        rc_control_check_added(&builder, err, &instances[i].id, NULL, 0, "instance");
         if (err != RC_OK)
             continue;
         add_keys(&builder, &instances[i].keys);
@@ -410,9 +360,12 @@ struct rc_catalog *rc_control_build_catalog(const struct rc_config *config, stru
         add_standard(&builder, &instances[i]);
         builder.instance->is_traced = instances[i].is_traced;
         add_rules(&builder, &instances[i]);
+        rc_control_add_declared(&builder, &instances[i]);
     }
     add_administrators(&builder);
     choose_default_instance(&builder);
+    rc_map_free(&builder.topics);
+    rc_map_free(&builder.groups);
     if (errors->count == errors_before)
         return builder.catalog;
     rc_catalog_unref(builder.catalog);

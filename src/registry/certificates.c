@@ -9,17 +9,6 @@
 
 /* ---- reading certificates ---- */
 
-static X509 *read_pem(struct rc_slice text)
-{
-    if (text.len == 0 || text.len > RC_REGISTRY_CERTIFICATE_MAX)
-        return NULL;
-    BIO *bio = BIO_new_mem_buf(text.ptr, (int)text.len);
-    X509 *certificate = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    BIO_free(bio);
-    ERR_clear_error();
-    return certificate;
-}
-
 static int64_t time_of(const ASN1_TIME *at)
 {
     struct tm tm;
@@ -34,7 +23,7 @@ static void free_x509(void *certificate)
 int rc_registry_put_ca(struct rc_instance *instance, struct rc_slice sn, struct rc_slice content,
                        bool is_active, struct rc_error *error)
 {
-    X509 *certificate = read_pem(content);
+    X509 *certificate = rc_certificate_read(content);
     if (certificate == NULL)
         return rc_registry_refuse(error, RC_ERR_INVALID, "CA certificate", sn);
     X509_check_purpose(certificate, -1,
@@ -66,7 +55,7 @@ int rc_registry_registration_code(struct rc_registry *registry, struct rc_slice 
 static bool is_verified(X509 *ca, struct rc_slice verification, const char *code)
 {
     char name[RC_CATALOG_ID_MAX + 2];
-    X509 *certificate = read_pem(verification);
+    X509 *certificate = rc_certificate_read(verification);
     bool is_right = certificate != NULL &&
                     X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name,
                                               sizeof(name)) > 0 &&
@@ -81,7 +70,7 @@ static int insert_certificate(struct rc_registry *registry, struct rc_slice inst
 {
     int changed = rc_sql_run(
         &registry->sql,
-        rc_sql_bind(&registry->sql, "INSERT INTO certificates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        rc_sql_bind(&registry->sql, "INSERT INTO certificates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
                     "tttttttiii", instance, row->ca_sn, row->sn, row->name, row->content, row->verification,
                     row->registration_code, (int64_t)row->is_active, row->valid_from_ms, row->valid_to_ms),
         error);
@@ -104,7 +93,7 @@ int rc_registry_register_ca(struct rc_registry *registry, struct rc_slice instan
         return err;
     if (instance->cas.count >= RC_CERTIFICATE_CAS_MAX)
         return rc_registry_refuse(error, RC_ERR_FULL, "CA certificate", name);
-    X509 *ca = read_pem(content);
+    X509 *ca = rc_certificate_read(content);
     struct rc_registry_certificate row = {.name = name,
                                           .content = content,
                                           .verification = verification,
@@ -130,7 +119,69 @@ int rc_registry_register_ca(struct rc_registry *registry, struct rc_slice instan
     return err;
 }
 
+int rc_registry_declare_certificate(struct rc_registry *registry, struct rc_slice instance,
+                                    const struct rc_declared_certificate *declared, struct rc_error *error)
+{
+    char name[RC_REGISTRY_TAG_TEXT_MAX + 1] = "";
+    struct rc_slice key = declared->key, ca_sn = rc_slice(key.ptr, 0);
+    const uint8_t *slash = memchr(key.ptr, '/', key.len);
+    X509 *certificate = rc_certificate_read(declared->content);
+    if (certificate == NULL)
+        return rc_registry_refuse(error, RC_ERR_INVALID, "certificate", key);
+    if (slash != NULL) {
+        ca_sn = rc_slice(key.ptr, (size_t)(slash - key.ptr));
+        key = rc_slice_from(key, ca_sn.len + 1);
+        X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name, sizeof(name));
+    }
+    int err = rc_sql_change(
+        &registry->sql,
+        rc_sql_bind(&registry->sql,
+                    "INSERT INTO certificates VALUES (?1, ?2, ?3, ?4, ?5, '', '', ?6, ?7, ?8, 1)"
+                    " ON CONFLICT DO UPDATE SET name = ?4, content = ?5, is_active = ?6, valid_from = ?7,"
+                    " valid_to = ?8, origin = 1 WHERE origin = 2",
+                    "tttttiii", instance, ca_sn, key,
+                    declared->name.len > 0 ? declared->name : rc_slice_str(name), declared->content,
+                    (int64_t)declared->is_active, time_of(X509_get0_notBefore(certificate)),
+                    time_of(X509_get0_notAfter(certificate))),
+        error);
+    X509_free(certificate);
+    return err;
+}
+
 /* ---- changing ---- */
+
+/* The key of a device's certificate; `ca_sn` empty: of a CA's. */
+static struct rc_slice device_key(char out[2 * RC_CATALOG_SN_MAX + 1], struct rc_slice ca_sn,
+                                  struct rc_slice sn)
+{
+    if (ca_sn.len > RC_CATALOG_SN_MAX || sn.len > RC_CATALOG_SN_MAX)
+        return rc_slice(out, 0);
+    if (ca_sn.len == 0)
+        return sn;
+    memcpy(out, ca_sn.ptr, ca_sn.len);
+    out[ca_sn.len] = '/';
+    memcpy(out + ca_sn.len + 1, sn.ptr, sn.len);
+    return rc_slice(out, ca_sn.len + 1 + sn.len);
+}
+
+/* What the file declares of it; NULL: nothing. */
+static const struct rc_declared_certificate *declared_of(const struct rc_registry *registry,
+                                                         struct rc_slice instance_id, struct rc_slice ca_sn,
+                                                         struct rc_slice sn)
+{
+    char key[2 * RC_CATALOG_SN_MAX + 1];
+    const struct rc_instance *instance = rc_registry_declared(registry, instance_id);
+    return instance != NULL ? rc_trie_find(&instance->certificates, device_key(key, ca_sn, sn)) : NULL;
+}
+
+/* Begins a change of one that is not the file's. */
+static int edit(struct rc_registry *registry, struct rc_slice instance_id, struct rc_slice ca_sn,
+                struct rc_slice sn, struct rc_instance **ret, struct rc_error *error)
+{
+    if (declared_of(registry, instance_id, ca_sn, sn) != NULL)
+        return rc_registry_refuse_declared(registry, "certificate", sn, error);
+    return rc_registry_edit(registry, instance_id, ret, error);
+}
 
 static int set_active(struct rc_registry *registry, struct rc_slice instance, struct rc_slice ca_sn,
                       struct rc_slice sn, bool is_active, struct rc_error *error)
@@ -166,22 +217,10 @@ int rc_registry_set_ca_active(struct rc_registry *registry, struct rc_slice inst
                               bool is_active, struct rc_error *error)
 {
     struct content content = {.is_active = is_active, .error = error};
-    int err = rc_registry_edit(registry, instance_id, &content.instance, error);
+    int err = edit(registry, instance_id, rc_slice(NULL, 0), sn, &content.instance, error);
     err = err ? err : set_active(registry, instance_id, rc_slice(NULL, 0), sn, is_active, error);
     err = err ? err : rc_registry_get_ca(registry, instance_id, sn, put_again, &content, error);
     return err ? err : content.err;
-}
-
-/* The key of a devices device certificate. */
-static struct rc_slice device_key(char out[2 * RC_CATALOG_SN_MAX + 1], struct rc_slice ca_sn,
-                                  struct rc_slice sn)
-{
-    if (ca_sn.len > RC_CATALOG_SN_MAX || sn.len > RC_CATALOG_SN_MAX)
-        return rc_slice(out, 0);
-    memcpy(out, ca_sn.ptr, ca_sn.len);
-    out[ca_sn.len] = '/';
-    memcpy(out + ca_sn.len + 1, sn.ptr, sn.len);
-    return rc_slice(out, ca_sn.len + 1 + sn.len);
 }
 
 int rc_registry_delete_ca(struct rc_registry *registry, struct rc_slice instance_id, struct rc_slice sn,
@@ -190,7 +229,7 @@ int rc_registry_delete_ca(struct rc_registry *registry, struct rc_slice instance
     char key[2 * RC_CATALOG_SN_MAX + 1];
     struct rc_instance *instance;
     struct rc_sql *sql = &registry->sql;
-    int err = rc_registry_edit(registry, instance_id, &instance, error);
+    int err = edit(registry, instance_id, rc_slice(NULL, 0), sn, &instance, error);
     if (err != RC_OK)
         return err;
     if (!rc_trie_remove(&instance->cas, sn))
@@ -214,7 +253,7 @@ int rc_registry_see_device(struct rc_registry *registry, struct rc_slice instanc
 {
     char sn[RC_CATALOG_SN_MAX + 1], name[RC_REGISTRY_TAG_TEXT_MAX + 1] = "", key[2 * RC_CATALOG_SN_MAX + 1];
     struct rc_instance *to;
-    X509 *certificate = read_pem(content);
+    X509 *certificate = rc_certificate_read(content);
     int err = rc_registry_edit(registry, instance, &to, error);
     if (err == RC_OK && (certificate == NULL || !rc_certificate_sn(certificate, sn)))
         err = rc_error_set(error, RC_ERR_INVALID, "That is no certificate, in PEM.");
@@ -243,7 +282,7 @@ int rc_registry_set_device_active(struct rc_registry *registry, struct rc_slice 
 {
     char key[2 * RC_CATALOG_SN_MAX + 1];
     struct rc_instance *instance;
-    int err = rc_registry_edit(registry, instance_id, &instance, error);
+    int err = edit(registry, instance_id, ca_sn, sn, &instance, error);
     if (err == RC_OK && ca_sn.len == 0)
         err = rc_registry_refuse(error, RC_ERR_NOT_FOUND, "certificate", sn);
     err = err ? err : set_active(registry, instance_id, ca_sn, sn, is_active, error);
@@ -258,7 +297,7 @@ int rc_registry_delete_device(struct rc_registry *registry, struct rc_slice inst
 {
     char key[2 * RC_CATALOG_SN_MAX + 1];
     struct rc_instance *instance;
-    int err = rc_registry_edit(registry, instance_id, &instance, error);
+    int err = edit(registry, instance_id, ca_sn, sn, &instance, error);
     if (err != RC_OK)
         return err;
     int changed = ca_sn.len == 0
@@ -277,8 +316,8 @@ int rc_registry_delete_device(struct rc_registry *registry, struct rc_slice inst
 
 /* ---- reading ---- */
 
-static int visit_all(struct rc_registry *registry, sqlite3_stmt *statement, rc_registry_certificate_fn visit,
-                     void *arg, struct rc_error *error)
+static int visit_all(struct rc_registry *registry, struct rc_slice instance, sqlite3_stmt *statement,
+                     rc_registry_certificate_fn visit, void *arg, struct rc_error *error)
 {
     int err, count = 0;
     while ((err = rc_sql_row(&registry->sql, statement, error)) == 1) {
@@ -293,6 +332,13 @@ static int visit_all(struct rc_registry *registry, sqlite3_stmt *statement, rc_r
             .valid_from_ms = sqlite3_column_int64(statement, 7),
             .valid_to_ms = sqlite3_column_int64(statement, 8),
         };
+        const struct rc_declared_certificate *declared = declared_of(registry, instance, row.ca_sn, row.sn);
+        if (declared != NULL) {
+            row.name = declared->name.len > 0 ? declared->name : row.name;
+            row.content = declared->content;
+            row.is_active = declared->is_active;
+            row.is_declared = true;
+        }
         visit(&row, arg);
         count++;
     }
@@ -305,7 +351,7 @@ int rc_registry_get_device(struct rc_registry *registry, struct rc_slice instanc
                            struct rc_slice sn, rc_registry_certificate_fn visit, void *arg,
                            struct rc_error *error)
 {
-    int count = visit_all(registry,
+    int count = visit_all(registry, instance,
                           rc_sql_bind(&registry->sql,
                                       COLUMNS "FROM certificates WHERE instance = ? AND ca_sn = ? AND sn = ?",
                                       "ttt", instance, ca_sn, sn),
@@ -334,7 +380,7 @@ int rc_registry_list_cas(struct rc_registry *registry, struct rc_slice instance,
             rc_sql_bind(sql, "SELECT count(*) FROM certificates WHERE instance = ? AND ca_sn = ''", "t",
                         instance),
             0);
-    return visit_all(registry,
+    return visit_all(registry, instance,
                      rc_sql_bind(sql,
                                  COLUMNS "FROM certificates WHERE instance = ? AND ca_sn = '' AND sn > ?"
                                          " ORDER BY sn LIMIT ? OFFSET ?",
@@ -359,7 +405,7 @@ int rc_registry_list_devices(struct rc_registry *registry, struct rc_slice insta
                 "tt", instance, ca_sn),
             0);
     return visit_all(
-        registry,
+        registry, instance,
         rc_sql_bind(sql,
                     COLUMNS "FROM certificates WHERE instance = ?1 AND ca_sn <> '' AND (?2 = '' OR"
                             " ca_sn = ?2) AND sn > ?3 ORDER BY ca_sn, sn LIMIT ?4 OFFSET ?5",
@@ -367,27 +413,43 @@ int rc_registry_list_devices(struct rc_registry *registry, struct rc_slice insta
         visit, arg, NULL);
 }
 
-int rc_registry_load_certificates(struct rc_registry *registry, struct rc_instance *instance,
-                                  struct rc_error *error)
+int rc_registry_load_cas(struct rc_registry *registry, struct rc_instance *instance, struct rc_error *error)
 {
-    char key[2 * RC_CATALOG_SN_MAX + 1];
     struct rc_sql *sql = &registry->sql;
     int err;
     sqlite3_stmt *statement = rc_sql_bind(
-        sql, "SELECT ca_sn, sn, content, is_active FROM certificates WHERE instance = ?", "t", instance->id);
+        sql,
+        "SELECT sn, content, is_active FROM certificates WHERE instance = ? AND ca_sn = '' AND origin = 0",
+        "t", instance->id);
     while ((err = rc_sql_row(sql, statement, error)) == 1) {
-        struct rc_slice ca_sn = rc_sql_text(statement, 0), sn = rc_sql_text(statement, 1);
-        if (ca_sn.len > 0) {
-            rc_catalog_put_mark(&instance->devices, device_key(key, ca_sn, sn),
-                                sqlite3_column_int(statement, 3) != 0 ? 0 : INT64_MAX);
-            continue;
-        }
-        err = rc_registry_put_ca(instance, sn, rc_sql_text(statement, 2),
-                                 sqlite3_column_int(statement, 3) != 0, error);
+        struct rc_slice sn = rc_sql_text(statement, 0);
+        if (rc_trie_find(&instance->cas, sn) != NULL)
+            continue; /* the file declares it by now */
+        err = rc_registry_put_ca(instance, sn, rc_sql_text(statement, 1),
+                                 sqlite3_column_int(statement, 2) != 0, error);
         if (err != RC_OK) {
             rc_sql_end(statement);
             return err;
         }
+    }
+    return err;
+}
+
+int rc_registry_load_devices(struct rc_registry *registry, struct rc_instance *instance,
+                             struct rc_error *error)
+{
+    char text[2 * RC_CATALOG_SN_MAX + 1];
+    struct rc_sql *sql = &registry->sql;
+    int err;
+    sqlite3_stmt *statement = rc_sql_bind(
+        sql,
+        "SELECT ca_sn, sn, is_active FROM certificates WHERE instance = ? AND ca_sn <> '' AND origin = 0",
+        "t", instance->id);
+    while ((err = rc_sql_row(sql, statement, error)) == 1) {
+        struct rc_slice key = device_key(text, rc_sql_text(statement, 0), rc_sql_text(statement, 1));
+        if (rc_instance_mark(&instance->devices, key) == NULL)
+            rc_catalog_put_mark(&instance->devices, key,
+                                sqlite3_column_int(statement, 2) != 0 ? 0 : INT64_MAX);
     }
     return err;
 }

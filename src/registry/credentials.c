@@ -15,6 +15,23 @@ static int check_client(const struct rc_instance *instance, struct rc_slice clie
     return RC_OK;
 }
 
+/* What the file declares of it; NULL: nothing. */
+static const struct rc_credential *declared_of(const struct rc_registry *registry,
+                                               struct rc_slice instance_id, struct rc_slice client_id)
+{
+    const struct rc_instance *instance = rc_registry_declared(registry, instance_id);
+    return instance != NULL ? rc_instance_credential(instance, client_id) : NULL;
+}
+
+/* Begins a change of one that is not the file's. */
+static int edit(struct rc_registry *registry, struct rc_slice instance_id, struct rc_slice client_id,
+                struct rc_instance **ret, struct rc_error *error)
+{
+    if (declared_of(registry, instance_id, client_id) != NULL)
+        return rc_registry_refuse_declared(registry, "device credential", client_id, error);
+    return rc_registry_edit(registry, instance_id, ret, error);
+}
+
 static int store_credential(struct rc_registry *registry, struct rc_instance *instance,
                             struct rc_registry_credential *row, struct rc_error *error)
 {
@@ -28,7 +45,7 @@ static int store_credential(struct rc_registry *registry, struct rc_instance *in
     row->updated_ms = rc_registry_now_ms();
     int changed = rc_sql_run(&registry->sql,
                              rc_sql_bind(&registry->sql,
-                                         "INSERT INTO credentials VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+                                         "INSERT INTO credentials VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)"
                                          " ON CONFLICT (instance, client_id) DO UPDATE SET access_key = ?3,"
                                          " secret = ?4, created = ?5, updated = ?6",
                                          "tttbii", instance->id, row->client_id, row->access_key, sealed,
@@ -45,7 +62,7 @@ int rc_registry_register_credential(struct rc_registry *registry, struct rc_slic
 {
     char id[4 + RANDOM_ID_LEN], secret[RANDOM_SECRET_LEN + 1];
     struct rc_instance *instance;
-    int err = rc_registry_edit(registry, instance_id, &instance, error);
+    int err = edit(registry, instance_id, client_id, &instance, error);
     err = err ? err : check_client(instance, client_id, error);
     if (err != RC_OK)
         return err;
@@ -54,8 +71,8 @@ int rc_registry_register_credential(struct rc_registry *registry, struct rc_slic
     memcpy(id, "DC.", 3);
     rc_registry_random(id + 3, RANDOM_ID_LEN);
     rc_registry_random(secret, RANDOM_SECRET_LEN);
-    struct rc_registry_credential row = {client_id, rc_slice_str(id), rc_slice_str(secret),
-                                         rc_registry_now_ms(), 0};
+    struct rc_registry_credential row = {
+        client_id, rc_slice_str(id), rc_slice_str(secret), rc_registry_now_ms(), 0, false};
     err = store_credential(registry, instance, &row, error);
     if (err == RC_OK)
         visit(&row, arg);
@@ -69,6 +86,7 @@ static int read_row(struct rc_registry *registry, struct rc_slice instance, stru
 {
     struct rc_sql *sql = &registry->sql;
     struct rc_slice secret;
+    const struct rc_credential *declared = declared_of(registry, instance, client_id);
     sqlite3_stmt *statement = rc_sql_bind(sql,
                                           "SELECT access_key, secret, created, updated FROM credentials"
                                           " WHERE instance = ? AND client_id = ?",
@@ -76,16 +94,21 @@ static int read_row(struct rc_registry *registry, struct rc_slice instance, stru
     int err = rc_sql_row(sql, statement, error);
     if (err != 1)
         return err < 0 ? err : rc_registry_refuse(error, RC_ERR_NOT_FOUND, "device credential", client_id);
-    err = rc_registry_unseal(registry, "credential", instance, client_id, rc_sql_bytes(statement, 1), &secret,
-                             error);
+    err = RC_OK;
+    if (declared != NULL)
+        secret = declared->secret;
+    else
+        err = rc_registry_unseal(registry, "credential", instance, client_id, rc_sql_bytes(statement, 1),
+                                 &secret, error);
     if (err == RC_OK) {
-        struct rc_slice id = rc_sql_text(statement, 0);
+        struct rc_slice id = declared != NULL ? declared->access_key : rc_sql_text(statement, 0);
         *ret = (struct rc_registry_credential){
             .client_id = client_id,
             .access_key = rc_slice(rc_strndup(id.ptr, id.len), id.len),
             .secret = rc_slice(rc_strndup(secret.ptr, secret.len), secret.len),
             .created_ms = sqlite3_column_int64(statement, 2),
             .updated_ms = sqlite3_column_int64(statement, 3),
+            .is_declared = declared != NULL,
         };
     }
     rc_sql_end(statement);
@@ -106,12 +129,13 @@ int rc_registry_refresh_credential(struct rc_registry *registry, struct rc_slice
     char secret[RANDOM_SECRET_LEN + 1];
     struct rc_instance *instance;
     struct rc_registry_credential old;
-    int err = rc_registry_edit(registry, instance_id, &instance, error);
+    int err = edit(registry, instance_id, client_id, &instance, error);
     err = err ? err : read_row(registry, instance_id, client_id, &old, error);
     if (err != RC_OK)
         return err;
     rc_registry_random(secret, RANDOM_SECRET_LEN);
-    struct rc_registry_credential row = {client_id, old.access_key, rc_slice_str(secret), old.created_ms, 0};
+    struct rc_registry_credential row = {client_id, old.access_key, rc_slice_str(secret), old.created_ms,
+                                         0,         false};
     err = store_credential(registry, instance, &row, error);
     if (err == RC_OK)
         visit(&row, arg);
@@ -137,7 +161,7 @@ int rc_registry_unregister_credential(struct rc_registry *registry, struct rc_sl
                                       struct rc_slice client_id, struct rc_error *error)
 {
     struct rc_instance *instance;
-    int err = rc_registry_edit(registry, instance_id, &instance, error);
+    int err = edit(registry, instance_id, client_id, &instance, error);
     if (err != RC_OK)
         return err;
     if (!rc_trie_remove(&instance->credentials, client_id))
@@ -179,6 +203,10 @@ int rc_registry_list_credentials(struct rc_registry *registry, struct rc_slice i
             .created_ms = sqlite3_column_int64(statement, 2),
             .updated_ms = sqlite3_column_int64(statement, 3),
         };
+        const struct rc_credential *declared = declared_of(registry, instance, row.client_id);
+        row.is_declared = declared != NULL;
+        if (declared != NULL)
+            row.access_key = declared->access_key;
         visit(&row, arg);
         count++;
     }

@@ -154,10 +154,11 @@ static bool is_needed(struct rc_registry *registry, struct rc_slice id)
     static const char text[] = "SELECT EXISTS (SELECT 1 FROM groups WHERE instance = ?1 AND origin = 0)"
                                " OR EXISTS (SELECT 1 FROM topics WHERE instance = ?1 AND origin = 0)"
                                " OR EXISTS (SELECT 1 FROM keys WHERE instance = ?1 AND origin = 0)"
-                               " OR EXISTS (SELECT 1 FROM credentials WHERE instance = ?1)"
-                               " OR EXISTS (SELECT 1 FROM identities WHERE instance = ?1)"
-                               " OR EXISTS (SELECT 1 FROM permissions WHERE instance = ?1)"
-                               " OR EXISTS (SELECT 1 FROM certificates WHERE instance = ?1)"
+                               " OR EXISTS (SELECT 1 FROM credentials WHERE instance = ?1 AND origin = 0)"
+                               " OR EXISTS (SELECT 1 FROM identities WHERE instance = ?1 AND origin = 0)"
+                               " OR EXISTS (SELECT 1 FROM permissions WHERE instance = ?1 AND origin = 0)"
+                               " OR EXISTS (SELECT 1 FROM certificates WHERE instance = ?1 AND origin = 0)"
+                               " OR EXISTS (SELECT 1 FROM blacklist WHERE instance = ?1 AND origin = 0)"
                                " OR EXISTS (SELECT 1 FROM rules WHERE instance = ?1)";
     return rc_sql_number(&registry->sql, rc_sql_bind(&registry->sql, text, "t", id), 1) != 0;
 }
@@ -207,7 +208,7 @@ int rc_registry_sync_declared(struct rc_registry *registry, const struct rc_cata
     rc_trie_walk_start(&walk, &declared->key_pairs);
     while (err == RC_OK && (pair = rc_trie_walk_next(&walk)) != NULL)
         err = declare_key(registry, pair, error);
-    return err;
+    return err ? err : rc_registry_sync_rows(registry, declared, error);
 }
 
 /* ---- the catalog of both ---- */

@@ -27,6 +27,15 @@ static struct rc_slice name_of(char *out, size_t size, const struct rc_registry_
     return rc_slice(out, len);
 }
 
+static const struct rc_custom_identity *declared_identity(const struct rc_registry *registry,
+                                                          struct rc_slice instance_id,
+                                                          const struct rc_registry_identity *identity)
+{
+    const struct rc_instance *instance = rc_registry_declared(registry, instance_id);
+    return instance != NULL ? rc_instance_exact_identity(instance, identity->username, identity->client_id)
+                            : NULL;
+}
+
 static int put_identity(struct rc_registry *registry, struct rc_slice instance_id,
                         const struct rc_registry_identity *identity, bool is_new, struct rc_error *error)
 {
@@ -34,6 +43,8 @@ static int put_identity(struct rc_registry *registry, struct rc_slice instance_i
     struct rc_instance *instance;
     struct rc_slice sealed;
     int err = check_identity(identity, error);
+    if (err == RC_OK && declared_identity(registry, instance_id, identity) != NULL)
+        err = rc_registry_refuse_declared(registry, "identity", identity->username, error);
     err = err ? err : rc_registry_edit(registry, instance_id, &instance, error);
     if (err != RC_OK)
         return err;
@@ -47,7 +58,7 @@ static int put_identity(struct rc_registry *registry, struct rc_slice instance_i
     if (err != RC_OK)
         return err;
     const char *statement = is_new
-                                ? "INSERT INTO identities VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)"
+                                ? "INSERT INTO identities VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 0)"
                                 : "UPDATE identities SET is_signed = ?5, secret = ?6, updated = ?7"
                                   " WHERE instance = ?1 AND type = ?2 AND username = ?3 AND client_id = ?4";
     int changed =
@@ -83,6 +94,8 @@ int rc_registry_delete_identity(struct rc_registry *registry, struct rc_slice in
     err = err ? err : rc_registry_edit(registry, instance_id, &instance, error);
     if (err != RC_OK)
         return err;
+    if (declared_identity(registry, instance_id, identity) != NULL)
+        return rc_registry_refuse_declared(registry, "identity", identity->username, error);
     if (!rc_catalog_remove_identity(instance, identity->username, identity->client_id))
         return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "identity", identity->username);
     registry->change.all = true;
@@ -148,8 +161,16 @@ int rc_registry_list_identities(struct rc_registry *registry, struct rc_slice in
             .client_id = rc_sql_text(statement, 2),
             .is_signed = sqlite3_column_int(statement, 3) != 0,
         };
-        err = rc_registry_unseal(registry, "identity", instance, name_of(text, sizeof(text), &row),
-                                 rc_sql_bytes(statement, 4), &row.secret, NULL);
+        const struct rc_custom_identity *declared = declared_identity(registry, instance, &row);
+        err = RC_OK;
+        if (declared != NULL) {
+            row.secret = declared->secret;
+            row.is_signed = declared->is_signed;
+            row.is_declared = true;
+        } else {
+            err = rc_registry_unseal(registry, "identity", instance, name_of(text, sizeof(text), &row),
+                                     rc_sql_bytes(statement, 4), &row.secret, NULL);
+        }
         if (err != RC_OK) {
             rc_sql_end(statement);
             return err;
@@ -167,12 +188,16 @@ int rc_registry_load_identities(struct rc_registry *registry, struct rc_instance
     struct rc_sql *sql = &registry->sql;
     int err;
     sqlite3_stmt *statement =
-        rc_sql_bind(sql, "SELECT username, client_id, is_signed, secret FROM identities WHERE instance = ?",
+        rc_sql_bind(sql,
+                    "SELECT username, client_id, is_signed, secret FROM identities WHERE instance = ?"
+                    " AND origin = 0",
                     "t", instance->id);
     while ((err = rc_sql_row(sql, statement, error)) == 1) {
         struct rc_slice secret;
         struct rc_registry_identity row = {.username = rc_sql_text(statement, 0),
                                            .client_id = rc_sql_text(statement, 1)};
+        if (rc_instance_exact_identity(instance, row.username, row.client_id) != NULL)
+            continue; /* the file declares it by now */
         err = rc_registry_unseal(registry, "identity", instance->id, name_of(text, sizeof(text), &row),
                                  rc_sql_bytes(statement, 3), &secret, error);
         if (err == RC_OK) {
@@ -191,6 +216,15 @@ int rc_registry_load_identities(struct rc_registry *registry, struct rc_instance
 
 /* ---- permissions ---- */
 
+static const struct rc_custom_permission *declared_permission(const struct rc_registry *registry,
+                                                              struct rc_slice instance_id,
+                                                              const struct rc_registry_permission *one)
+{
+    const struct rc_instance *instance = rc_registry_declared(registry, instance_id);
+    return instance != NULL ? rc_instance_permission(instance, one->is_client, one->identity, one->topic)
+                            : NULL;
+}
+
 static int put_permission(struct rc_registry *registry, struct rc_slice instance_id,
                           const struct rc_registry_permission *permission, bool is_new,
                           struct rc_error *error)
@@ -202,6 +236,8 @@ static int put_permission(struct rc_registry *registry, struct rc_slice instance
         return rc_registry_refuse(error, RC_ERR_INVALID, "topic", permission->topic);
     if (permission->actions == 0 || (permission->actions & ~(RC_ACL_READ | RC_ACL_WRITE)) != 0)
         return rc_error_set(error, RC_ERR_INVALID, "The actions are not valid.");
+    if (declared_permission(registry, instance_id, permission) != NULL)
+        return rc_registry_refuse_declared(registry, "permission", permission->topic, error);
     int err = rc_registry_edit(registry, instance_id, &instance, error);
     if (err != RC_OK)
         return err;
@@ -209,7 +245,7 @@ static int put_permission(struct rc_registry *registry, struct rc_slice instance
     err = rc_catalog_put_permission(instance, permission->is_client, permission->identity, &one);
     if (err != RC_OK)
         return rc_registry_refuse(error, err, "permission", permission->topic);
-    const char *statement = is_new ? "INSERT INTO permissions VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+    const char *statement = is_new ? "INSERT INTO permissions VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)"
                                    : "UPDATE permissions SET actions = ?5, denies = ?6 WHERE instance = ?1"
                                      " AND type = ?2 AND identity = ?3 AND topic = ?4";
     int changed =
@@ -245,6 +281,8 @@ int rc_registry_delete_permission(struct rc_registry *registry, struct rc_slice 
     int err = rc_registry_edit(registry, instance_id, &instance, error);
     if (err != RC_OK)
         return err;
+    if (declared_permission(registry, instance_id, permission) != NULL)
+        return rc_registry_refuse_declared(registry, "permission", permission->topic, error);
     if (!rc_catalog_remove_permission(instance, permission->is_client, permission->identity,
                                       permission->topic))
         return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "permission", permission->topic);
@@ -297,6 +335,12 @@ int rc_registry_list_permissions(struct rc_registry *registry, struct rc_slice i
         (int64_t)page->skip, after.type, after.first, after.second);
     while ((err = rc_sql_row(sql, statement, NULL)) == 1) {
         struct rc_registry_permission row = permission_of(statement);
+        const struct rc_custom_permission *declared = declared_permission(registry, instance, &row);
+        if (declared != NULL) {
+            row.actions = declared->actions;
+            row.denies = declared->denies;
+            row.is_declared = true;
+        }
         visit(&row, arg);
         count++;
     }
@@ -309,17 +353,27 @@ int rc_registry_load_permissions(struct rc_registry *registry, struct rc_instanc
     struct rc_sql *sql = &registry->sql;
     int err;
     sqlite3_stmt *statement =
-        rc_sql_bind(sql, "SELECT type, identity, topic, actions, denies FROM permissions WHERE instance = ?",
+        rc_sql_bind(sql,
+                    "SELECT type, identity, topic, actions, denies FROM permissions WHERE instance = ?"
+                    " AND origin = 0",
                     "t", instance->id);
     while ((err = rc_sql_row(sql, statement, error)) == 1) {
         struct rc_registry_permission row = permission_of(statement);
         struct rc_custom_permission one = {row.topic, row.actions, row.denies};
-        rc_catalog_put_permission(instance, row.is_client, row.identity, &one);
+        if (rc_instance_permission(instance, row.is_client, row.identity, row.topic) == NULL)
+            rc_catalog_put_permission(instance, row.is_client, row.identity, &one);
     }
     return err;
 }
 
 /* ---- the blacklist ---- */
+
+static bool is_declared_black(const struct rc_registry *registry, struct rc_slice instance_id,
+                              struct rc_slice client_id)
+{
+    const struct rc_instance *instance = rc_registry_declared(registry, instance_id);
+    return instance != NULL && rc_instance_mark(&instance->black, client_id) != NULL;
+}
 
 int rc_registry_add_black(struct rc_registry *registry, struct rc_slice instance_id,
                           struct rc_slice client_id, struct rc_error *error)
@@ -327,6 +381,8 @@ int rc_registry_add_black(struct rc_registry *registry, struct rc_slice instance
     struct rc_instance *instance;
     if (client_id.len == 0 || !rc_catalog_is_client_id(client_id))
         return rc_registry_refuse(error, RC_ERR_INVALID, "client id", client_id);
+    if (is_declared_black(registry, instance_id, client_id))
+        return rc_registry_refuse_declared(registry, "entry of the blacklist", client_id, error);
     int err = rc_registry_edit(registry, instance_id, &instance, error);
     if (err != RC_OK)
         return err;
@@ -335,7 +391,7 @@ int rc_registry_add_black(struct rc_registry *registry, struct rc_slice instance
     rc_catalog_put_mark(&instance->black, client_id, INT64_MAX);
     rc_registry_touch_client(registry, instance_id, client_id);
     return rc_sql_change(&registry->sql,
-                         rc_sql_bind(&registry->sql, "INSERT OR REPLACE INTO blacklist VALUES (?, ?, ?)",
+                         rc_sql_bind(&registry->sql, "INSERT OR REPLACE INTO blacklist VALUES (?, ?, ?, 0)",
                                      "tti", instance_id, client_id, rc_registry_now_ms()),
                          error);
 }
@@ -347,6 +403,8 @@ int rc_registry_delete_black(struct rc_registry *registry, struct rc_slice insta
     int err = rc_registry_edit(registry, instance_id, &instance, error);
     if (err != RC_OK)
         return err;
+    if (is_declared_black(registry, instance_id, client_id))
+        return rc_registry_refuse_declared(registry, "entry of the blacklist", client_id, error);
     if (!rc_trie_remove(&instance->black, client_id))
         return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "entry of the blacklist", client_id);
     return rc_sql_change(&registry->sql,
@@ -380,6 +438,7 @@ int rc_registry_list_black(struct rc_registry *registry, struct rc_slice instanc
         struct rc_registry_name row = {.id = rc_sql_text(statement, 0),
                                        .created_ms = sqlite3_column_int64(statement, 1)};
         row.updated_ms = row.created_ms;
+        row.is_declared = is_declared_black(registry, instance, row.id);
         visit(&row, arg);
         count++;
     }

@@ -22,8 +22,8 @@ int rc_registry_insert_instance(struct rc_registry *registry, struct rc_slice id
     int64_t now = rc_registry_now_ms();
     return rc_sql_change(
         &registry->sql,
-        rc_sql_bind(&registry->sql, "INSERT OR IGNORE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?)", "ttibtii",
-                    id, name, (int64_t)origin, sealed, rc_slice_str(code), now, now),
+        rc_sql_bind(&registry->sql, "INSERT OR IGNORE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, 0, '')",
+                    "ttibtii", id, name, (int64_t)origin, sealed, rc_slice_str(code), now, now),
         error);
 }
 

@@ -70,12 +70,15 @@ static int load_credentials(struct rc_registry *registry, struct rc_instance *in
                             struct rc_error *error)
 {
     int err;
-    sqlite3_stmt *statement = rc_sql_bind(
-        &registry->sql, "SELECT client_id, access_key, secret FROM credentials WHERE instance = ?", "t",
-        instance->id);
+    sqlite3_stmt *statement =
+        rc_sql_bind(&registry->sql,
+                    "SELECT client_id, access_key, secret FROM credentials WHERE instance = ? AND origin = 0",
+                    "t", instance->id);
     EACH_ROW(registry, statement, err, error)
     {
         struct rc_slice client_id = rc_sql_text(statement, 0), secret;
+        if (rc_instance_credential(instance, client_id) != NULL)
+            continue; /* the file declares it by now */
         err = rc_registry_unseal(registry, "credential", instance->id, client_id, rc_sql_bytes(statement, 2),
                                  &secret, error);
         if (err == RC_OK) {
@@ -91,30 +94,67 @@ static int load_credentials(struct rc_registry *registry, struct rc_instance *in
     return err;
 }
 
-static int load_marks(struct rc_registry *registry, struct rc_instance *instance, struct rc_error *error)
+static int load_black(struct rc_registry *registry, struct rc_instance *instance, struct rc_error *error)
 {
     int err;
     sqlite3_stmt *statement =
-        rc_sql_bind(&registry->sql, "SELECT client_id FROM blacklist WHERE instance = ?", "t", instance->id);
+        rc_sql_bind(&registry->sql, "SELECT client_id FROM blacklist WHERE instance = ? AND origin = 0", "t",
+                    instance->id);
     EACH_ROW(registry, statement, err, error)
     rc_catalog_put_mark(&instance->black, rc_sql_text(statement, 0), INT64_MAX);
-    if (err < 0)
-        return err;
-    statement = rc_sql_bind(&registry->sql, "SELECT token, until FROM revocations WHERE instance = ?", "t",
-                            instance->id);
+    return err;
+}
+
+static int load_revoked(struct rc_registry *registry, struct rc_instance *instance, struct rc_error *error)
+{
+    int err;
+    sqlite3_stmt *statement = rc_sql_bind(
+        &registry->sql, "SELECT token, until FROM revocations WHERE instance = ?", "t", instance->id);
     EACH_ROW(registry, statement, err, error)
     rc_catalog_put_mark(&instance->revoked, rc_sql_bytes(statement, 0), sqlite3_column_int64(statement, 1));
     return err;
 }
 
-static int load_registered(struct rc_registry *registry, struct rc_instance *instance, struct rc_error *error)
+/* Tables of an instance to which the API and the file add. */
+static const struct {
+    size_t table;
+    int (*load)(struct rc_registry *registry, struct rc_instance *instance, struct rc_error *error);
+} kinds[] = {
+    {offsetof(struct rc_instance, credentials), load_credentials},
+    {offsetof(struct rc_instance, black), load_black},
+    {offsetof(struct rc_instance, revoked), load_revoked},
+    {offsetof(struct rc_instance, identities), rc_registry_load_identities},
+    {offsetof(struct rc_instance, permissions), rc_registry_load_permissions},
+    {offsetof(struct rc_instance, cas), rc_registry_load_cas},
+    {offsetof(struct rc_instance, devices), rc_registry_load_devices},
+};
+
+static struct rc_trie *table_of(const struct rc_instance *instance, size_t offset)
 {
+    return (struct rc_trie *)((uintptr_t)instance + offset);
+}
+
+/*
+ * To what the file declares. A table of which it declares nothing, and declared nothing before, is taken over
+ * from `old`; of the others the rows are read again, as what the file hid may show now.
+ */
+static int load_registered(struct rc_registry *registry, struct rc_instance *instance,
+                           const struct rc_instance *old, struct rc_error *error)
+{
+    const struct rc_instance *before = rc_registry_declared(registry, instance->id);
     int err = rc_registry_load_instance(registry, instance, error);
-    err = err ? err : load_credentials(registry, instance, error);
-    err = err ? err : load_marks(registry, instance, error);
-    err = err ? err : rc_registry_load_identities(registry, instance, error);
-    err = err ? err : rc_registry_load_permissions(registry, instance, error);
-    return err ? err : rc_registry_load_certificates(registry, instance, error);
+    for (size_t i = 0; err == RC_OK && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct rc_trie *table = table_of(instance, kinds[i].table);
+        bool is_declared =
+            table->count > 0 || (before != NULL && table_of(before, kinds[i].table)->count > 0);
+        if (old == NULL || is_declared) {
+            err = kinds[i].load(registry, instance, error);
+            continue;
+        }
+        rc_trie_free(table);
+        rc_trie_share(table, table_of(old, kinds[i].table));
+    }
+    return err;
 }
 
 /* ---- */
@@ -125,10 +165,7 @@ static int load_one(struct rc_registry *registry, struct rc_catalog *next, struc
     struct rc_instance *instance = rc_catalog_edit_instance(next, id);
     const struct rc_instance *old = from != NULL ? rc_catalog_instance(from, id) : NULL;
     int err = load_names(registry, instance, error);
-    if (err == RC_OK && old != NULL)
-        rc_catalog_take_registered(instance, old);
-    else if (err == RC_OK)
-        err = load_registered(registry, instance, error);
+    err = err ? err : load_registered(registry, instance, old, error);
     return err ? err : rc_registry_load_rules(registry, next, instance, error);
 }
 

@@ -7,7 +7,8 @@
 #include "registry/secret_box.h"
 #include "registry/sql.h"
 
-enum rc_origin { RC_ORIGIN_API, RC_ORIGIN_FILE };
+/* RC_ORIGIN_GONE: within a transaction, what the file declared until now (declare_rows.c). */
+enum rc_origin { RC_ORIGIN_API, RC_ORIGIN_FILE, RC_ORIGIN_GONE };
 
 struct rc_registry {
     struct rc_registry_options options;
@@ -88,8 +89,9 @@ int rc_registry_load_identities(struct rc_registry *registry, struct rc_instance
                                 struct rc_error *error);
 int rc_registry_load_permissions(struct rc_registry *registry, struct rc_instance *instance,
                                  struct rc_error *error);
-int rc_registry_load_certificates(struct rc_registry *registry, struct rc_instance *instance,
-                                  struct rc_error *error);
+int rc_registry_load_cas(struct rc_registry *registry, struct rc_instance *instance, struct rc_error *error);
+int rc_registry_load_devices(struct rc_registry *registry, struct rc_instance *instance,
+                             struct rc_error *error);
 
 /* ---- instances.c ---- */
 /* The row, unless it is there. */
@@ -105,6 +107,13 @@ int rc_registry_erase_instance(struct rc_registry *registry, struct rc_slice id,
 /* Rows of what is declared, and of what no longer is. */
 int rc_registry_sync_declared(struct rc_registry *registry, const struct rc_catalog *declared,
                               struct rc_error *error);
+/* The same for credentials, identities, permissions, the blacklist, certificates and tags. ----
+ * declare_rows.c ---- */
+int rc_registry_sync_rows(struct rc_registry *registry, const struct rc_catalog *declared,
+                          struct rc_error *error);
+/* ---- certificates.c ---- */
+int rc_registry_declare_certificate(struct rc_registry *registry, struct rc_slice instance,
+                                    const struct rc_declared_certificate *declared, struct rc_error *error);
 /* RC_ERR_DENIED for what the file declares. */
 int rc_registry_refuse_declared(struct rc_registry *registry, const char *what, struct rc_slice name,
                                 struct rc_error *error);

@@ -27,9 +27,8 @@ enum {
     RC_REGISTRY_CREDENTIALS_MAX = 10000000,
     RC_REGISTRY_IDENTITIES_MAX = 1000000,
     RC_REGISTRY_REVOCATIONS_MAX = 1000000,
-    RC_REGISTRY_CERTIFICATE_MAX = 16 * 1024, /* bytes of PEM */
-    RC_REGISTRY_TAGS_MAX = 20,               /* of one resource */
-    RC_REGISTRY_TAG_TEXT_MAX = 128,
+    RC_REGISTRY_TAGS_MAX = 20, /* of one resource */
+    RC_REGISTRY_TAG_TEXT_MAX = RC_CATALOG_LABEL_MAX,
     RC_REGISTRY_PAGE_MAX = 1000,
 };
 
@@ -180,6 +179,7 @@ int rc_registry_list_keys(struct rc_registry *registry, struct rc_slice instance
 struct rc_registry_credential {
     struct rc_slice client_id, access_key, secret;
     int64_t created_ms, updated_ms;
+    bool is_declared;
 };
 typedef void (*rc_registry_credential_fn)(const struct rc_registry_credential *row, void *arg);
 /*
@@ -213,6 +213,7 @@ struct rc_registry_identity {
     bool is_client; /* IdentityType CLIENT: a user name together with one client id */
     struct rc_slice username, client_id, secret;
     bool is_signed; /* SignMode SIGNED */
+    bool is_declared;
 };
 typedef void (*rc_registry_identity_fn)(const struct rc_registry_identity *row, void *arg);
 int rc_registry_add_identity(struct rc_registry *registry, struct rc_slice instance,
@@ -233,7 +234,7 @@ struct rc_registry_permission {
     bool is_client;
     struct rc_slice identity, topic; /* user name or client id; a topic filter */
     uint8_t actions;                 /* RC_ACL_READ (SUB), RC_ACL_WRITE (PUB), both */
-    bool denies;
+    bool denies, is_declared;
 };
 typedef void (*rc_registry_permission_fn)(const struct rc_registry_permission *row, void *arg);
 int rc_registry_add_permission(struct rc_registry *registry, struct rc_slice instance,
@@ -263,7 +264,7 @@ struct rc_registry_certificate {
     struct rc_slice ca_sn; /* of a device's; empty for a CA's */
     struct rc_slice sn, name, content;
     struct rc_slice verification, registration_code; /* of a CA's */
-    bool is_active;
+    bool is_active, is_declared;
     int64_t valid_from_ms, valid_to_ms;
 };
 typedef void (*rc_registry_certificate_fn)(const struct rc_registry_certificate *row, void *arg);
@@ -310,7 +311,7 @@ struct rc_registry_tag {
 };
 typedef void (*rc_registry_tag_fn)(const struct rc_registry_tag *row, void *arg);
 int rc_registry_tag(struct rc_registry *registry, const struct rc_registry_tag *tag, struct rc_error *error);
-/* `tag->key` empty: all of the resource. */
+/* `tag->key` empty: all of the resource that the file does not declare. */
 int rc_registry_untag(struct rc_registry *registry, const struct rc_registry_tag *tag,
                       struct rc_error *error);
 /* Empty fields of `like` fit all. */

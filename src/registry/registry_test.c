@@ -185,7 +185,7 @@ static void test_a_rule_takes_no_topic_that_is_the_servers_or_anothers(void **st
 enum { STEPS_MAX = 200 };
 
 static const char tag_many[] = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)"
-                               " INSERT INTO tags SELECT 'group', 'file/GID_' || i, 'k', 'v' FROM n";
+                               " INSERT INTO tags SELECT 'group', 'file/GID_' || i, 'k', 0, 'v' FROM n";
 
 static void count_tags(const struct rc_registry_tag *row, void *arg)
 {

@@ -195,7 +195,14 @@ static void test_rules_of_an_older_database_are_status_rules(void **state)
                      "ALTER TABLE rules DROP COLUMN type; ALTER TABLE rules DROP COLUMN description;"
                      "ALTER TABLE rules DROP COLUMN mqtt_topic;"
                      "ALTER TABLE rules DROP COLUMN consumer_group;"
-                     "ALTER TABLE rules DROP COLUMN is_from_first; PRAGMA user_version = 1",
+                     "ALTER TABLE rules DROP COLUMN is_from_first;"
+                     "ALTER TABLE credentials DROP COLUMN origin; ALTER TABLE identities DROP COLUMN origin;"
+                     "ALTER TABLE permissions DROP COLUMN origin; ALTER TABLE blacklist DROP COLUMN origin;"
+                     "ALTER TABLE certificates DROP COLUMN origin; ALTER TABLE instances DROP COLUMN profile;"
+                     "ALTER TABLE instances DROP COLUMN limits; DROP TABLE tags;"
+                     "CREATE TABLE tags (type TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL,"
+                     " value TEXT NOT NULL, PRIMARY KEY (type, id, key)) STRICT, WITHOUT ROWID;"
+                     "PRAGMA user_version = 1",
                      NULL, NULL, NULL),
         SQLITE_OK);
     sqlite3_close(db);

@@ -49,6 +49,23 @@ static const char *const versions[RC_REGISTRY_VERSION] = {
     "ALTER TABLE rules ADD COLUMN mqtt_topic TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE rules ADD COLUMN consumer_group TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE rules ADD COLUMN is_from_first INTEGER NOT NULL DEFAULT 0;",
+    /*
+     * What the file declares of further kinds: without its secrets. A tag of the file hides one made here.
+     * Profiles and limits of instances made here (limits: JSON, as the API has them).
+     */
+    "ALTER TABLE credentials ADD COLUMN origin INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE identities ADD COLUMN origin INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE permissions ADD COLUMN origin INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE blacklist ADD COLUMN origin INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE certificates ADD COLUMN origin INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE tags_3 (type TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL,"
+    " origin INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (type, id, key, origin)) STRICT, WITHOUT "
+    "ROWID;"
+    "INSERT INTO tags_3 SELECT type, id, key, 0, value FROM tags;"
+    "DROP TABLE tags;"
+    "ALTER TABLE tags_3 RENAME TO tags;"
+    "ALTER TABLE instances ADD COLUMN profile INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE instances ADD COLUMN limits TEXT NOT NULL DEFAULT '';",
 };
 
 static int execute(struct rc_sql *sql, const char *text, struct rc_error *error)

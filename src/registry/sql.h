@@ -7,7 +7,7 @@
 
 #include <sqlite3.h>
 
-enum { RC_SQL_STATEMENTS_MAX = 192 };
+enum { RC_SQL_STATEMENTS_MAX = 256 };
 
 struct rc_sql {
     sqlite3 *db;

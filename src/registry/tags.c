@@ -7,38 +7,56 @@ static bool is_text(struct rc_slice text, size_t min)
     return text.len >= min && text.len <= RC_REGISTRY_TAG_TEXT_MAX && rc_utf8_is_valid(text);
 }
 
-/* The resource must be there. */
-static int check_resource(struct rc_registry *registry, const struct rc_registry_tag *tag,
-                          struct rc_error *error)
+/* <instance> or <instance>/<group>; what the group is called is left empty for an instance's own. */
+static struct rc_slice instance_of(struct rc_slice id, struct rc_slice *ret_group)
 {
-    const struct rc_catalog *catalog = rc_registry_catalog(registry);
-    const uint8_t *slash = memchr(tag->id.ptr, '/', tag->id.len);
-    struct rc_slice instance_id = rc_slice(tag->id.ptr, slash ? (size_t)(slash - tag->id.ptr) : tag->id.len);
-    const struct rc_instance *instance = rc_catalog_instance(catalog, instance_id);
-    bool is_there = instance != NULL && slash == NULL && rc_slice_eq_str(tag->type, "instance");
-    if (instance != NULL && slash != NULL && rc_slice_eq_str(tag->type, "group"))
-        is_there = rc_instance_group(instance, rc_slice_from(tag->id, instance_id.len + 1)) != NULL;
-    return is_there ? RC_OK : rc_registry_refuse(error, RC_ERR_NOT_FOUND, "resource", tag->id);
+    const uint8_t *slash = memchr(id.ptr, '/', id.len);
+    size_t len = slash != NULL ? (size_t)(slash - id.ptr) : id.len;
+    *ret_group = rc_slice_from(id, slash != NULL ? len + 1 : len);
+    return rc_slice(id.ptr, len);
+}
+
+static bool is_declared(const struct rc_registry *registry, const struct rc_registry_tag *tag)
+{
+    struct rc_slice group;
+    const struct rc_instance *instance = rc_registry_declared(registry, instance_of(tag->id, &group));
+    return instance != NULL && rc_instance_tag(instance, group, tag->key) != NULL;
+}
+
+/* The resource must be there, and the tag not the file's. */
+static int check_tag(struct rc_registry *registry, const struct rc_registry_tag *tag, struct rc_error *error)
+{
+    struct rc_slice group;
+    const struct rc_instance *instance =
+        rc_catalog_instance(rc_registry_catalog(registry), instance_of(tag->id, &group));
+    bool is_there = instance != NULL && group.len == 0 && rc_slice_eq_str(tag->type, "instance");
+    if (instance != NULL && group.len > 0 && rc_slice_eq_str(tag->type, "group"))
+        is_there = rc_instance_group(instance, group) != NULL;
+    if (!is_there)
+        return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "resource", tag->id);
+    if (is_declared(registry, tag))
+        return rc_registry_refuse_declared(registry, "tag", tag->key, error);
+    return RC_OK;
 }
 
 int rc_registry_tag(struct rc_registry *registry, const struct rc_registry_tag *tag, struct rc_error *error)
 {
     struct rc_sql *sql = &registry->sql;
-    int err = check_resource(registry, tag, error);
+    int err = check_tag(registry, tag, error);
     if (err == RC_OK && (!is_text(tag->key, 1) || !is_text(tag->value, 0)))
         err = rc_registry_refuse(error, RC_ERR_INVALID, "tag", tag->key);
     err = err ? err : rc_registry_begin(registry, error);
     if (err != RC_OK)
         return err;
-    int64_t others =
-        rc_sql_number(sql,
-                      rc_sql_bind(sql, "SELECT count(*) FROM tags WHERE type = ? AND id = ? AND key <> ?",
-                                  "ttt", tag->type, tag->id, tag->key),
-                      0);
+    int64_t others = rc_sql_number(
+        sql,
+        rc_sql_bind(sql, "SELECT count(DISTINCT key) FROM tags WHERE type = ? AND id = ? AND key <> ?", "ttt",
+                    tag->type, tag->id, tag->key),
+        0);
     if (others >= RC_REGISTRY_TAGS_MAX)
         return rc_registry_refuse(error, RC_ERR_FULL, "tag", tag->key);
     return rc_sql_change(sql,
-                         rc_sql_bind(sql, "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?)", "tttt",
+                         rc_sql_bind(sql, "INSERT OR REPLACE INTO tags VALUES (?, ?, ?, 0, ?)", "tttt",
                                      tag->type, tag->id, tag->key, tag->value),
                          error);
 }
@@ -48,14 +66,20 @@ int rc_registry_untag(struct rc_registry *registry, const struct rc_registry_tag
     int err = rc_registry_begin(registry, error);
     if (err != RC_OK)
         return err;
+    if (tag->key.len > 0 && is_declared(registry, tag))
+        return rc_registry_refuse_declared(registry, "tag", tag->key, error);
     return rc_sql_change(&registry->sql,
                          rc_sql_bind(&registry->sql,
-                                     "DELETE FROM tags WHERE type = ?1 AND id = ?2 AND (?3 = '' OR key = ?3)",
+                                     "DELETE FROM tags WHERE type = ?1 AND id = ?2 AND (?3 = '' OR key = ?3)"
+                                     " AND origin = 0",
                                      "ttt", tag->type, tag->id, tag->key),
                          error);
 }
 
-#define LIKE_TAG " AND (?3 = '' OR key = ?3) AND (?4 = '' OR value = ?4)"
+#define LIKE_TAG                                                                                             \
+    " AND (?3 = '' OR key = ?3) AND (?4 = '' OR value = ?4) AND NOT EXISTS (SELECT 1 FROM tags AS file"      \
+    " WHERE file.type = tags.type AND file.id = tags.id AND file.key = tags.key AND file.origin >"           \
+    " tags.origin)"
 #define ANY_RESOURCE " FROM tags WHERE (?1 = '' OR type = ?1) AND (?2 = '' OR id = ?2)" LIKE_TAG
 /* Found by the primary key: a list of many resources asks this for each of them. */
 #define ONE_RESOURCE " FROM tags WHERE type = ?1 AND id = ?2" LIKE_TAG

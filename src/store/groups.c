@@ -130,6 +130,14 @@ int rc_groups_add(struct rc_groups *groups, struct rc_slice name)
     return err;
 }
 
+bool rc_groups_know(struct rc_groups *groups, struct rc_slice name)
+{
+    pthread_mutex_lock(&groups->mutex);
+    bool is_there = rc_map_find(&groups->map, name) != NULL;
+    pthread_mutex_unlock(&groups->mutex);
+    return is_there;
+}
+
 void rc_groups_visit(struct rc_groups *groups, void (*visit)(struct rc_slice name, void *arg), void *arg)
 {
     const struct group *group;

@@ -21,6 +21,7 @@ void rc_groups_free(struct rc_groups *groups);
 int rc_groups_load(struct rc_groups *groups, struct rc_error *error);
 /* Finds or makes it, durably. RC_ERR_INVALID, RC_ERR_FULL, RC_ERR_NO_SPACE, RC_ERR_IO. */
 int rc_groups_add(struct rc_groups *groups, struct rc_slice name);
+bool rc_groups_know(struct rc_groups *groups, struct rc_slice name);
 void rc_groups_visit(struct rc_groups *groups, void (*visit)(struct rc_slice name, void *arg), void *arg);
 /* Durably. RC_ERR_NOT_FOUND, RC_ERR_NO_SPACE, RC_ERR_IO. */
 int rc_groups_drop(struct rc_groups *groups, struct rc_slice name);

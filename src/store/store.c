@@ -307,6 +307,11 @@ int rc_groups_ensure(struct rc_store *store, struct rc_slice group)
     return rc_groups_add(&store->groups, group);
 }
 
+bool rc_groups_has(struct rc_store *store, struct rc_slice group)
+{
+    return rc_groups_know(&store->groups, group);
+}
+
 void rc_groups_each(struct rc_store *store, void (*visit)(struct rc_slice name, void *arg), void *arg)
 {
     rc_groups_visit(&store->groups, visit, arg);

@@ -196,6 +196,7 @@ uint64_t rc_delay_level_ms(uint32_t level);
 
 /* A consumer group known to the store (config/subscriptionGroup.json), made when it is first seen. */
 int rc_groups_ensure(struct rc_store *store, struct rc_slice group);
+bool rc_groups_has(struct rc_store *store, struct rc_slice group);
 /* In no order, with the mutex held. */
 void rc_groups_each(struct rc_store *store, void (*visit)(struct rc_slice name, void *arg), void *arg);
 /* Durably. RC_ERR_NOT_FOUND, RC_ERR_NO_SPACE, RC_ERR_IO. */

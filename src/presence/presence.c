@@ -174,6 +174,7 @@ static void on_tcpclean_written(void *owner, const struct rc_append *append)
 {
     struct rc_channel *channel = owner;
     channel->state = RC_CHANNEL_NONE;
+    rc_queue_release(channel->queue);
     channel->presence->channels--;
     channel->presence->options.on_gone(channel);
 }
@@ -190,9 +191,13 @@ int rc_presence_connect(struct rc_presence *presence, struct rc_channel *channel
     channel->connect_ms = channel->last_ms = 0;
     channel->sequence = 0;
     channel->reason = NULL;
+    if (!rc_queue_hold(channel->queue)) /* for its tcpclean */
+        return RC_ERR_CLOSED;
     int err = stage(presence, channel, RC_EVENT_CONNECT, on_connect_written);
-    if (err != RC_OK)
+    if (err != RC_OK) {
+        rc_queue_release(channel->queue);
         return err;
+    }
     channel->connect_ms = channel->last_ms;
     channel->state = RC_CHANNEL_OPENING;
     presence->channels++;

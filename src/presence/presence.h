@@ -62,7 +62,8 @@ void rc_presence_destroy(struct rc_presence *presence); /* no channel may be lef
 
 /*
  * Opens the channel: the caller has filled protocol, instance, client_id, addr, port, is_v6, is_local. 0; or
- * RC_ERR_FULL when the log takes no more (no event, the channel stays RC_CHANNEL_NONE).
+ * RC_ERR_FULL when the log takes no more (no event, the channel stays RC_CHANNEL_NONE); RC_ERR_CLOSED
+ * likewise when nobody reads the topic any more: the rule of it is gone since the client was let in.
  */
 int rc_presence_connect(struct rc_presence *presence, struct rc_channel *channel, struct rc_topic *topic);
 

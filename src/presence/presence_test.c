@@ -248,6 +248,32 @@ static void test_closing_what_was_never_open_is_no_event(void **state)
     remove_world(&world);
 }
 
+/* Between the two nobody may say that all of it was read. */
+static void test_a_queue_is_held_from_a_channels_connect_to_its_tcpclean(void **state)
+{
+    struct world world;
+    make_world(&world, 2);
+    struct rc_queue *queue = rc_topic_queue(world.topic, 0);
+    rc_queue_watch(queue);
+    assert_int_equal(rc_presence_connect(world.presence, channel_at(&world, 0), world.topic), RC_OK);
+    assert_false(rc_queue_close(queue));
+    run_until(&world, all_are_online);
+    assert_false(rc_queue_close(queue));
+    rc_presence_close(world.presence, channel_at(&world, 0), true, "client-disconnect");
+    assert_false(rc_queue_close(queue));
+    run_until(&world, all_are_gone);
+    assert_true(rc_queue_close(queue));
+    assert_int_equal(rc_queue_end(queue), 3);
+    assert_int_equal(rc_presence_connect(world.presence, channel_at(&world, 1), world.topic), RC_ERR_CLOSED);
+    assert_int_equal(rc_presence_channels(world.presence), 0);
+    rc_queue_reopen(queue);
+    assert_int_equal(rc_presence_connect(world.presence, channel_at(&world, 1), world.topic), RC_OK);
+    rc_presence_close(world.presence, channel_at(&world, 1), false, "client-close");
+    run_until(&world, all_are_gone);
+    assert_true(rc_queue_close(queue));
+    remove_world(&world);
+}
+
 static void test_an_address_is_told_as_ip_and_port(void **state)
 {
     char out[RC_CLIENT_IP_MAX];
@@ -265,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_departures_wait_in_order_for_as_long_as_the_log_takes_nothing),
         cmocka_unit_test(test_a_client_that_flaps_thousands_of_times_has_growing_times),
         cmocka_unit_test(test_closing_what_was_never_open_is_no_event),
+        cmocka_unit_test(test_a_queue_is_held_from_a_channels_connect_to_its_tcpclean),
         cmocka_unit_test(test_an_address_is_told_as_ip_and_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,9 @@ struct rc_queue {
 
     atomic_uint_fast8_t grown_for; /* log writer: a bit for each reader that has yet to be told */
     void *rebuild;                 /* recovery's */
+
+    bool is_watched;              /* queue_hold.c */
+    atomic_uint_fast32_t holders; /* of a watched one; its highest bit: closed */
 };
 
 struct rc_queues {

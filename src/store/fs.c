@@ -149,6 +149,13 @@ int rc_fs_replace_file(int dir, const char *name, struct rc_slice content, bool 
     return RC_OK;
 }
 
+int rc_fs_remove_file(int dir, const char *name)
+{
+    if (unlinkat(dir, name, 0) != 0 && errno != ENOENT)
+        return rc_fs_write_error();
+    return fsync(dir) == 0 ? RC_OK : rc_fs_write_error();
+}
+
 uint64_t rc_fs_free_bytes(int dir)
 {
     struct statvfs vfs;

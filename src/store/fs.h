@@ -33,6 +33,9 @@ int rc_fs_read_file(int dir, const char *name, struct rc_buf *out);
  */
 int rc_fs_replace_file(int dir, const char *name, struct rc_slice content, bool keep_old);
 
+/* Removes a file durably; harmless when there is none. */
+int rc_fs_remove_file(int dir, const char *name);
+
 /*
  * Makes dir/name as a file of `size` zero bytes. It gets its size under a name of its own in `scratch` (same
  * file system) and is then renamed, so that nobody ever sees it with another size. `allocate` reserves the

@@ -129,6 +129,7 @@ static void deliver_report(struct rc_mail *mail, struct rc_loop *loop)
         struct rc_log_entry *entry = &batch->entries[i];
         sender->under_way--;
         sender->reported++;
+        rc_queue_release(entry->append.queue);
         if (entry->on_written != NULL && !batch->is_lost && !sender->is_destroyed)
             entry->on_written(entry->owner, &entry->append);
     }
@@ -223,8 +224,11 @@ int rc_log_stage(struct rc_log_sender *sender, struct rc_queue *queue, struct rc
     size_t len = rc_message_encoded_len(message);
     if (len + RC_LOG_BLANK_LEN > rc_log_writer_segment_bytes(sender->writer))
         return RC_ERR_TOO_LARGE;
+    if (!rc_queue_hold(queue))
+        return RC_ERR_CLOSED;
     int err = encode_somewhere(sender, message);
     if (err != RC_OK) {
+        rc_queue_release(queue);
         drop_if_empty(sender);
         return err;
     }

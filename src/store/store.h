@@ -85,6 +85,18 @@ uint32_t rc_topic_perm(const struct rc_topic *topic);
 struct rc_queue *rc_topic_queue(struct rc_topic *topic, uint32_t id);
 struct rc_topic *rc_queue_topic(const struct rc_queue *queue);
 uint32_t rc_queue_id(const struct rc_queue *queue);
+/*
+ * Who is still to write a queue, for whoever wants to forget it. A watched queue counts its holders: each
+ * record that is staged (log_writer.h), and who will stage more (an open channel). Watched before anybody
+ * writes it, for good. Others count nothing: they are always held, and never closed. Any thread.
+ */
+void rc_queue_watch(struct rc_queue *queue);
+/* False: it is closed, and is not to be written. */
+bool rc_queue_hold(struct rc_queue *queue);
+void rc_queue_release(struct rc_queue *queue);
+/* Closes a watched queue that nobody holds; false when somebody does. */
+bool rc_queue_close(struct rc_queue *queue);
+void rc_queue_reopen(struct rc_queue *queue); /* harmless when it is not closed */
 /* Calls `visit` for every topic, in no order, with the topics' mutex held. */
 void rc_store_each_topic(struct rc_store *store, void (*visit)(struct rc_topic *topic, void *arg), void *arg);
 

@@ -28,9 +28,11 @@ static struct rc_slice session_key(const void *item)
     return rc_slice(session->key, session->key_len);
 }
 
+/* Nobody is there, and all that was to be said stands in the log: what waits for room there is waited for. */
 static void report_if_stopped(struct rc_broker *broker)
 {
-    if (!broker->is_stopping || broker->on_stopped == NULL || rc_presence_channels(broker->presence) > 0)
+    if (!broker->is_stopping || broker->on_stopped == NULL || rc_presence_channels(broker->presence) > 0 ||
+        !rc_list_is_empty(&broker->wills_waiting) || rc_log_sender_under_way(broker->sender) > 0)
         return;
     void (*on_stopped)(void *arg) = broker->on_stopped;
     broker->on_stopped = NULL;
@@ -53,9 +55,7 @@ static const char *certificate_sn(const struct rc_channel *channel)
 static void on_gone(struct rc_channel *channel)
 {
     struct rc_conn *conn = rc_conn_of_channel(channel);
-    struct rc_broker *broker = conn->broker;
     rc_conn_free(conn);
-    report_if_stopped(broker);
 }
 
 static void on_log_room(void *arg)
@@ -101,6 +101,7 @@ static void on_turn_end(struct rc_hook *hook)
     rc_forward_post(broker);
     rc_persist_turn_end(broker);
     free_dead(broker);
+    report_if_stopped(broker);
     broker->opening_ns = 0;
 }
 
@@ -295,7 +296,6 @@ static void on_stop(struct rc_mail *mail, struct rc_loop *loop)
     rc_review_stop(broker);
     close_all(&broker->connecting);
     close_all(&broker->conns);
-    report_if_stopped(broker);
 }
 
 void rc_broker_post_stop(struct rc_broker *broker, void (*on_stopped)(void *arg), void *arg)

@@ -197,6 +197,29 @@ static void test_a_will_that_goes_out_waits_for_room(void **state)
     test_server_remove(&server);
 }
 
+/* There is room again just when the server is stopped: what waited for it goes into the log all the same. */
+static void test_a_server_that_stops_still_writes_what_waited_for_room(void **state)
+{
+    struct test_server server = {.shards = 1, .is_standard = true, .has_outflow = true};
+    test_server_start(&server);
+    struct test_login login = {.client_id = "GID_test@@@a",
+                               .will_topic = "top/a",
+                               .will_payload = rc_slice_str("gone"),
+                               .will_qos = 1};
+    int leaver = test_dial(&server);
+    assert_int_equal(test_log_in(leaver, &login), 0);
+    set_quota(&server, 1);
+    close(test_client(&server, "GID_test@@@filler"));
+    TEST_WAIT(rc_log_writer_is_blocked(server.writer));
+    close(leaver);
+    TEST_WAIT(TEST_COUNTER(&server, outflow_refused) > 0);
+    set_quota(&server, 0);
+    test_server_stop(&server);
+    struct rc_topic *topic = rc_store_find_topic(server.store, rc_slice_str("OUT"));
+    assert_int_equal(rc_queue_end(rc_topic_queue(topic, 0)), 1);
+    test_server_remove(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_departures_wait_and_new_clients_are_refused_until_there_is_room),
         cmocka_unit_test(test_a_client_that_the_log_does_not_take_is_let_go_in_time),
         cmocka_unit_test(test_a_will_that_goes_out_waits_for_room),
+        cmocka_unit_test(test_a_server_that_stops_still_writes_what_waited_for_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

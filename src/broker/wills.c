@@ -6,7 +6,9 @@
  *   the middle of publishing something else: it stands in a line until the turn ends.
  * - It goes the way of a PUBLISH, so its properties are kept as a PUBLISH has them.
  * - One at QoS 1 or 2 that an outflow rule has, while the log takes nothing, waits until it does: nobody
- * would send it again. Then it goes to RocketMQ and to subscribers, as it would have.
+ * would send it again. Then it goes to RocketMQ and to subscribers, as it would have. A server that is
+ * stopped waits for that too, as long as it waits for its channels' ends; then such wills are lost, and it
+ * says so.
  */
 #include "broker/private.h"
 
@@ -164,8 +166,24 @@ void rc_wills_retry(struct rc_broker *broker)
         rc_list_push_back(&broker->wills, node);
 }
 
+static void tell_lost(const struct rc_broker *broker)
+{
+    uint32_t count = 0;
+    char client[128];
+    rc_list_for_each(node, &broker->wills_waiting) count++;
+    if (count == 0)
+        return;
+    const struct rc_will *first = rc_container_of(broker->wills_waiting.next, struct rc_will, node);
+    rc_log_error(
+        "mqtt",
+        "ALARM: wills of outflow rules are lost, as the log took nothing until the server's end: lost=%u "
+        "first_client=%s",
+        count, rc_log_quote(client, sizeof(client), rc_slice_str(rc_session_client_id(first->session))));
+}
+
 void rc_wills_free(struct rc_broker *broker)
 {
+    tell_lost(broker);
     for (struct rc_list *node; (node = rc_list_pop_front(&broker->wills)) != NULL;)
         free_will(rc_container_of(node, struct rc_will, node));
     for (struct rc_list *node; (node = rc_list_pop_front(&broker->wills_waiting)) != NULL;)

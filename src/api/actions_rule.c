@@ -45,6 +45,8 @@ static json_t *describe_stats(const struct rc_rule_stats *stats)
     json_object_set_new(item, "RetryingSince", json_integer(stats->retrying_since_ms));
     json_object_set_new(item, "LagAlarm", json_boolean(stats->is_lag_alarm));
     json_object_set_new(item, "RetentionAlarm", json_boolean(stats->is_retention_alarm));
+    json_object_set_new(item, "WindowFull", json_boolean(stats->is_window_full));
+    json_object_set_new(item, "WaitsFor", json_string(stats->waits_for));
     json_object_set_new(item, "LagMs", json_integer(stats->lag_ms));
     json_object_set_new(item, "Error", json_string(stats->error));
     return item;

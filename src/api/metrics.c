@@ -95,6 +95,11 @@ static void put_rule_value(struct rc_buf *out, const struct rc_rule_stats *rule,
 }
 
 /* Names are of letters, digits, - _ % and |: nothing that would need a backslash. */
+static double alarm_of(const struct rc_rule_stats *rule)
+{
+    return rule->is_retention_alarm ? 2 : rule->is_window_full ? 3 : rule->is_lag_alarm;
+}
+
 static void put_rules(const struct rc_api *api, struct rc_buf *out)
 {
     struct rc_api_rules read;
@@ -118,10 +123,11 @@ static void put_rules(const struct rc_api *api, struct rc_buf *out)
     for (uint32_t i = 0; i < count; i++)
         put_rule_value(out, &rules[i], "rule_state", (double)rules[i].state);
     if (count > 0)
-        rc_buf_printf(out, "# HELP rollcall_rule_alarm 1 it lags, 2 retention reaches what it has not sent\n"
+        rc_buf_printf(out, "# HELP rollcall_rule_alarm 1 it lags, 2 retention reaches what it has not sent, "
+                           "3 all of it waits for one broker\n"
                            "# TYPE rollcall_rule_alarm gauge\n");
     for (uint32_t i = 0; i < count; i++)
-        put_rule_value(out, &rules[i], "rule_alarm", rules[i].is_retention_alarm ? 2 : rules[i].is_lag_alarm);
+        put_rule_value(out, &rules[i], "rule_alarm", alarm_of(&rules[i]));
     put(out, "gauge", "rules_left_out", "rules that are not told here: there are too many", read.left_out);
     rc_api_rules_free(&read);
 }

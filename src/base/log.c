@@ -63,13 +63,26 @@ void rc_log_write(struct rc_log_site *site, enum rc_log_level level, const char 
     (void)written;
 }
 
-const char *rc_log_quote(char *out, size_t size, struct rc_slice text)
+static const char *quote(char *out, size_t size, struct rc_slice text, uint8_t least)
 {
     size_t len = text.len < size - 1 ? text.len : size - 1;
     for (size_t i = 0; i < len; i++) {
         uint8_t byte = text.ptr[i];
-        out[i] = byte > 0x20 && byte < 0x7f ? (char)byte : '?';
+        out[i] = byte >= least && byte < 0x7f ? (char)byte : '?';
     }
     out[len] = '\0';
     return out;
+}
+
+const char *rc_log_quote(char *out, size_t size, struct rc_slice text)
+{
+    return quote(out, size, text, 0x21);
+}
+
+const char *rc_log_quote_words(char *out, size_t size, struct rc_slice text)
+{
+    size_t len = 0;
+    while (len < text.len && text.ptr[len] != '\n')
+        len++;
+    return quote(out, size, rc_slice(text.ptr, len), ' ');
 }

@@ -28,6 +28,9 @@ void rc_log_write(struct rc_log_site *site, enum rc_log_level level, const char 
 
 /* Copies at most size-1 bytes of `text` into `out`, replacing all but printable ASCII; returns `out`. */
 const char *rc_log_quote(char *out, size_t size, struct rc_slice text);
+/* The same of a sentence: its first line, and spaces stay. Not for a value of `key=value`, which ends there.
+ */
+const char *rc_log_quote_words(char *out, size_t size, struct rc_slice text);
 
 #define rc_log(level, area, ...)                                                                             \
     do {                                                                                                     \

@@ -89,6 +89,8 @@ void rc_publishing_publish(void *arg, struct rc_catalog *next, const struct rc_c
     for (uint32_t i = 0; i < publishing->shards; i++)
         rc_loop_sync(publishing->loops[i]);
     rc_endpoint_sync(publishing->endpoint);
+    if (change->rules_changed)
+        rc_rules_published(publishing->rules, next);
 }
 
 /* ---- certificates of devices ---- */

@@ -90,7 +90,8 @@ static const struct rc_cli_usage list_usage = {
     .about =
         "Tells where the rules of the key pair's instance lead, how far they got and what is in the way.\n"
         "Targets that a rule had before are listed while channels that began there may still end.\n"
-        "Exit code 1 when an alarm is on: a rule lags, or retention reaches what it has not sent.\n",
+        "Exit code 1 when an alarm is on: a rule lags, waits for one of several brokers with its window\n"
+        "full, or retention reaches what it has not sent.\n",
     .options = list_rows,
     .count = sizeof(list_rows) / sizeof(list_rows[0]),
     .examples = "  rollcall rule list --key-file rollcall.yaml\n",
@@ -123,9 +124,11 @@ static void print_since(int64_t ms)
 static bool print_rule(const json_t *item, bool is_former)
 {
     const char *target = text_of(item, "TargetInstance"), *error = text_of(item, "Error"),
-               *description = text_of(item, "Description"), *state = text_of(item, "State");
+               *description = text_of(item, "Description"), *state = text_of(item, "State"),
+               *broker = text_of(item, "WaitsFor");
     bool lags = json_is_true(json_object_get(item, "LagAlarm")),
-         is_held = json_is_true(json_object_get(item, "RetentionAlarm"));
+         is_held = json_is_true(json_object_get(item, "RetentionAlarm")),
+         is_full = json_is_true(json_object_get(item, "WindowFull"));
     bool is_disabled = json_is_false(json_object_get(item, "Enabled"));
     bool is_inflow = strcmp(text_of(item, "Type"), "inflow") == 0;
     const char *place = is_inflow ? text_of(item, "SourceInstance") : target;
@@ -145,11 +148,15 @@ static bool print_rule(const json_t *item, bool is_former)
                number_of(item, "Refused"));
     if (error[0] != '\0')
         printf("  %s: %s\n", strcmp(state, "running") == 0 ? "last error" : "error", error);
+    if (broker[0] != '\0')
+        printf("  waits for broker %s\n", broker);
+    if (is_full)
+        printf("  ALARM: its window is full: the clients of other brokers wait for %s too\n", broker);
     if (lags)
         printf("  ALARM: it lags\n");
     if (is_held)
         printf("  ALARM: retention reaches what it has not sent; at the quota new clients are refused\n");
-    return lags || is_held;
+    return lags || is_full || is_held;
 }
 
 static int print_rules(const struct ask_options *options, const json_t *answer)

@@ -126,7 +126,7 @@ static void print_topic(const json_t *rule, const char *instance)
 static void print_rule(const json_t *rule)
 {
     bool is_inflow = strcmp(text_or_empty(rule, "Type"), "inflow") == 0;
-    const char *error = text_or_empty(rule, "Error");
+    const char *error = text_or_empty(rule, "Error"), *broker = text_or_empty(rule, "WaitsFor");
     printf("rule %s: %s, ", text_or_empty(rule, "RuleId"), text_or_empty(rule, "State"));
     if (is_inflow)
         print_topic(rule, "SourceInstance");
@@ -138,9 +138,13 @@ static void print_rule(const json_t *rule)
     else
         print_topic(rule, "TargetInstance");
     printf(", delivered %" JSON_INTEGER_FORMAT ", waiting %" JSON_INTEGER_FORMAT
-           ", dropped %" JSON_INTEGER_FORMAT ", lag %.1f s%s%s\n",
+           ", dropped %" JSON_INTEGER_FORMAT ", lag %.1f s",
            number(rule, "Delivered"), number(rule, "Waiting"), number(rule, "Dropped"),
-           (double)number(rule, "LagMs") / 1000, error[0] ? ": " : "", error);
+           (double)number(rule, "LagMs") / 1000);
+    if (broker[0] != '\0')
+        printf(", waits for broker %s%s", broker,
+               json_is_true(json_object_get(rule, "WindowFull")) ? " (window full)" : "");
+    printf("%s%s\n", error[0] ? ": " : "", error);
 }
 
 static void print_rules(const json_t *answer)

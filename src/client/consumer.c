@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "client/consumer_private.h"
 #include "store/message.h"
 
@@ -49,13 +50,8 @@ void rc_consumer_tell_refusal(struct rc_consumer *consumer, const char *what,
                               const struct rc_remoting *answer)
 {
     char words[320], why[360];
-    size_t len = 0;
-    while (len < answer->remark.len && len < sizeof(words) - 1 && answer->remark.ptr[len] != '\n') {
-        uint8_t byte = answer->remark.ptr[len];
-        words[len++] = byte >= 0x20 && byte < 0x7f ? (char)byte : '?';
-    }
-    words[len] = '\0';
-    snprintf(why, sizeof(why), "code %d, %s", answer->code, len > 0 ? words : "without a reason");
+    rc_log_quote_words(words, sizeof(words), answer->remark);
+    snprintf(why, sizeof(why), "code %d, %s", answer->code, words[0] != '\0' ? words : "without a reason");
     rc_consumer_tell(consumer, what, why);
 }
 

@@ -138,7 +138,11 @@ static int put_inflow(const struct rc_catalog *next, struct rc_instance *instanc
     if (!is_name(flow.group, RC_CATALOG_GROUP_NAME_MAX))
         return rc_registry_refuse(error, RC_ERR_INVALID, "consumer group", flow.group);
     if (rc_catalog_has_inflow_group(next, target, flow.group))
-        return rc_registry_refuse(error, RC_ERR_BUSY, "consumer group", flow.group);
+        return rc_error_set(
+            error, RC_ERR_BUSY,
+            "Another inflow rule reads there with the consumer group %.*s: this one needs %s.",
+            RC_SLICE_FMT(flow.group),
+            target == NULL ? "another id" : "another id, or a ConsumerGroup of its own");
     int err = rc_catalog_add_flow_rule(&instance->inflows, &flow);
     return err ? rc_registry_refuse(error, err, "inflow rule (or one of its MQTT topic)", rule->id) : RC_OK;
 }

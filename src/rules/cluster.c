@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "rules/rules_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static char *text_of(struct rc_slice slice)
@@ -72,6 +73,14 @@ void rc_cluster_destroy(struct rc_cluster *cluster)
     free(cluster->tls_name);
     rc_tls_unref(cluster->options.tls);
     free(cluster);
+}
+
+void rc_target_put_name(char *out, size_t size, const struct rc_target *target, struct rc_slice name)
+{
+    if (target != NULL && target->name_space.len > 0)
+        snprintf(out, size, "%.*s%%%.*s", RC_SLICE_FMT(target->name_space), RC_SLICE_FMT(name));
+    else
+        snprintf(out, size, "%.*s", RC_SLICE_FMT(name));
 }
 
 bool rc_cluster_is_as(const struct rc_cluster *cluster, const struct rc_target *target)

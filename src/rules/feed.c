@@ -31,13 +31,10 @@ void rc_feed_tell(struct rc_feed *feed, const char *where, const char *why)
 void rc_feed_tell_refusal(struct rc_feed *feed, const char *where, const struct rc_remoting *answer)
 {
     char words[160], why[200];
-    size_t len = 0;
-    while (len < answer->remark.len && answer->remark.ptr[len] != '\n')
-        len++;
-    rc_log_quote(words, sizeof(words), rc_slice(answer->remark.ptr, len));
+    rc_log_quote_words(words, sizeof(words), answer->remark);
     bool is_permission = answer->code == RC_RES_NO_PERMISSION || strstr(words, "AclException") != NULL;
     snprintf(why, sizeof(why), "%scode %d, %s", is_permission ? "no permission: " : "", answer->code,
-             len > 0 ? words : "without a reason");
+             words[0] != '\0' ? words : "without a reason");
     rc_feed_tell(feed, where, why);
 }
 
@@ -48,11 +45,16 @@ static struct rc_feed_entry *at(struct rc_feed *feed, uint64_t offset)
     return &feed->window[offset % RC_FEED_WINDOW];
 }
 
+uint32_t rc_feed_queue_of(const struct rc_feed *feed, uint64_t offset)
+{
+    uint32_t hash = (uint32_t)feed->window[offset % RC_FEED_WINDOW].hash;
+    return (hash & 0x7fffffffu) % feed->layout_used.queues;
+}
+
 static void push(struct rc_feed *feed, uint64_t offset)
 {
     struct rc_feed_entry *entry = at(feed, offset);
-    struct rc_feed_queue *queue =
-        &feed->queues[((uint32_t)entry->hash & 0x7fffffffu) % feed->layout_used.queues];
+    struct rc_feed_queue *queue = &feed->queues[rc_feed_queue_of(feed, offset)];
     entry->next = RC_FEED_NONE;
     if (queue->head == RC_FEED_NONE)
         queue->head = offset;
@@ -222,10 +224,12 @@ static void publish(struct rc_feed *feed)
     stats.state = feed->cluster == NULL ? RC_RULE_STOPPED
                   : feed->is_retrying   ? RC_RULE_RETRYING
                                         : RC_RULE_RUNNING;
-    stats.matched = rc_queue_end(feed->queue);
-    stats.waiting = stats.matched - feed->cursor - feed->done_ahead;
-    stats.delivered = feed->cursor + feed->done_ahead - stats.dropped;
+    uint64_t end = rc_queue_end(feed->queue);
+    stats.matched = end - feed->begun;
+    stats.waiting = end - feed->cursor - feed->done_ahead;
+    stats.delivered = feed->cursor - feed->begun + feed->done_ahead - stats.dropped;
     stats.held_bytes = rc_feed_held_bytes(feed);
+    rc_feed_find_broker_in_way(feed, &stats);
     rc_feed_look(feed, &stats);
     stats.is_lag_alarm = feed->lag_alarm.is_on;
     stats.is_retention_alarm = feed->retention_alarm.is_on;
@@ -314,29 +318,52 @@ static int forget_what_is_gone(struct rc_feed *feed)
                 feed->rule, feed->target, feed->target_topic, feed->cursor > end ? feed->cursor - end : 0);
     feed->drop_to = feed->drop_to < end ? feed->drop_to : end;
     feed->cursor = feed->cursor < end ? feed->cursor : end;
-    if (feed->dropped_lost > feed->cursor)
-        feed->dropped_lost = feed->cursor;
-    if (feed->dropped_settled > feed->cursor - feed->dropped_lost)
-        feed->dropped_settled = feed->cursor - feed->dropped_lost;
+    feed->begun = feed->begun < end ? feed->begun : end;
+    uint64_t done = feed->cursor - feed->begun;
+    if (feed->dropped_lost > done)
+        feed->dropped_lost = done;
+    if (feed->dropped_settled > done - feed->dropped_lost)
+        feed->dropped_settled = done - feed->dropped_lost;
     feed->dropped_by_operator = feed->dropped_settled;
     return rc_feed_save(feed);
 }
 
-int rc_feed_open(struct rc_feed *feed, struct rc_error *error)
+static int find_queue(struct rc_feed *feed, struct rc_error *error)
 {
     struct rc_topic *topic;
     int err = rc_store_create_topic(feed->rules->store, rc_slice_str(feed->topic), 1, RC_PERM_READ_WRITE,
                                     &topic, error);
-    if (err != RC_OK)
-        return err;
-    feed->queue = rc_topic_queue(topic, 0);
-    err = forget_what_is_gone(feed);
+    if (err == RC_OK)
+        feed->queue = rc_topic_queue(topic, 0);
+    return err;
+}
+
+/* Who writes it is counted from here on, and nobody does yet. */
+static int open_queue(struct rc_feed *feed, int err, struct rc_error *error)
+{
     if (err != RC_OK)
         return rc_error_set(error, err, "rollcall/rule-%s, how far a rule got, cannot be written: %s",
                             feed->topic, rc_err_text(err));
     feed->read_to = feed->cursor;
     atomic_store(&feed->saved_cursor, feed->cursor);
+    rc_queue_watch(feed->queue);
+    rc_queue_reopen(feed->queue);
     return RC_OK;
+}
+
+int rc_feed_open(struct rc_feed *feed, struct rc_error *error)
+{
+    int err = find_queue(feed, error);
+    return err ? err : open_queue(feed, forget_what_is_gone(feed), error);
+}
+
+int rc_feed_begin(struct rc_feed *feed, struct rc_error *error)
+{
+    int err = find_queue(feed, error);
+    if (err != RC_OK)
+        return err;
+    feed->begun = feed->cursor = rc_queue_end(feed->queue);
+    return open_queue(feed, rc_feed_save(feed), error);
 }
 
 void rc_feed_destroy(struct rc_feed *feed)

@@ -39,6 +39,33 @@ static bool is_most_of_disk(const struct rc_feed *feed, uint64_t held)
     return room < UINT64_MAX - held && is_most(held, held + room);
 }
 
+void rc_feed_find_broker_in_way(struct rc_feed *feed, struct rc_rule_stats *ret)
+{
+    uint32_t id;
+    if (feed->queues == NULL || feed->cursor == feed->read_to)
+        return;
+    uint32_t at = rc_feed_queue_of(feed, feed->cursor);
+    const struct rc_layout_broker *broker = rc_layout_find(&feed->layout_used, at, &id);
+    if (feed->queues[at].attempts == 0 || broker == NULL)
+        return;
+    snprintf(ret->waits_for, sizeof(ret->waits_for), "%s", broker->name);
+    ret->is_window_full = feed->read_to - feed->cursor == RC_FEED_WINDOW;
+}
+
+static void look_at_window(struct rc_feed *feed, const struct rc_rule_stats *stats)
+{
+    bool was_full = feed->window_alarm.is_on;
+    if (rc_feed_alarm_is_due(&feed->window_alarm, stats->is_window_full))
+        rc_log_error("rules",
+                     "ALARM: %s -> %s/%s waits for broker %s, and its window of %d messages is full: the "
+                     "clients of other brokers wait too: waiting=%" PRIu64 ": %s",
+                     feed->rule, feed->target, feed->target_topic, stats->waits_for, RC_FEED_WINDOW,
+                     stats->waiting, feed->error);
+    else if (was_full && !feed->window_alarm.is_on)
+        rc_log_info("rules", "alarm over: %s -> %s/%s: its window is full no more", feed->rule, feed->target,
+                    feed->target_topic);
+}
+
 void rc_feed_look(struct rc_feed *feed, const struct rc_rule_stats *stats)
 {
     const struct rc_store_options *limits = rc_store_settings(feed->rules->store);
@@ -47,6 +74,7 @@ void rc_feed_look(struct rc_feed *feed, const struct rc_rule_stats *stats)
                                           is_most(stats->held_bytes, limits->quota_bytes) ||
                                           is_most_of_disk(feed, stats->held_bytes) ||
                                           is_most((uint64_t)stats->lag_ms, limits->retain_ms));
+    look_at_window(feed, stats);
     if (rc_feed_alarm_is_due(&feed->lag_alarm, stats->lag_ms > RC_RULES_LAG_ALARM_MS))
         rc_log_error("rules", "ALARM: %s -> %s/%s lags: lag_ms=%" PRId64 " waiting=%" PRIu64 ": %s",
                      feed->rule, feed->target, feed->target_topic, stats->lag_ms, stats->waiting,

@@ -18,6 +18,17 @@ static void rest_if_empty(struct rc_feed_queue *queue)
     rc_timer_stop(&queue->retry);
 }
 
+/* What hangs between the two (RC_FEED_NONE: from the head, to the end) hangs in the queue no more. */
+static void unlink_between(struct rc_feed_queue *queue, uint64_t last, uint64_t next)
+{
+    if (last == RC_FEED_NONE)
+        queue->head = next;
+    else
+        at(queue->feed, last)->next = next;
+    if (next == RC_FEED_NONE)
+        queue->tail = last;
+}
+
 /* Takes what is before `offset` out of a queue, behind the batch under way. */
 static uint64_t drop_of_queue(struct rc_feed_queue *queue, uint64_t offset)
 {
@@ -31,12 +42,7 @@ static uint64_t drop_of_queue(struct rc_feed_queue *queue, uint64_t offset)
         at(feed, next)->is_done = at(feed, next)->is_dropped = true;
         next = at(feed, next)->next;
     }
-    if (last == RC_FEED_NONE)
-        queue->head = next;
-    else
-        at(feed, last)->next = next;
-    if (next == RC_FEED_NONE)
-        queue->tail = last;
+    unlink_between(queue, last, next);
     feed->done_ahead += count;
     feed->dropped_by_operator += count;
     rest_if_empty(queue);
@@ -99,13 +105,7 @@ static bool drop_one_of_queue(struct rc_feed_queue *queue, uint64_t offset)
     at(feed, offset)->is_unwanted = true;
     if (index < queue->in_flight)
         return true;
-    next = at(feed, offset)->next;
-    if (last == RC_FEED_NONE)
-        queue->head = next;
-    else
-        at(feed, last)->next = next;
-    if (next == RC_FEED_NONE)
-        queue->tail = last;
+    unlink_between(queue, last, at(feed, offset)->next);
     drop_in_place(feed, offset);
     if (last == RC_FEED_NONE)
         rc_timer_stop(&queue->retry); /* the next one has not failed yet */

@@ -7,20 +7,17 @@
  */
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/json_write.h"
 #include "base/log.h"
 #include "base/semaphore.h"
 #include "broker/inflow.h"
 #include "client/consumer_state.h"
 #include "rules/inflow_map.h"
 #include "rules/rules_private.h"
-#include "store/fs.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOOK_MS = 100, FILE_MAX = 4096 };
+enum { LOOK_MS = 100 };
 
 /* What the consumer's thread and a shard share: whoever is the last frees it. */
 struct errand {
@@ -189,57 +186,11 @@ static void on_lost(uint64_t messages, const char *text, void *arg)
     tell(in, what);
 }
 
-/* ---- since when ---- */
-
-/*
- * A new rule takes what is sent from now on, also when the process dies before the consumer has committed
- * anything: so the moment is kept on disk.
- */
-static int64_t begun_ms(struct rc_inflow_rule *in)
-{
-    char name[RC_MESSAGE_TOPIC_MAX + 16] = "inflow-";
-    struct rc_buf text;
-    struct rc_json json;
-    int64_t since = 0;
-    const struct settings *of = &in->settings;
-    rc_catalog_name_rule_topic(name + strlen(name), sizeof(name) - strlen(name), rc_slice_str(of->instance),
-                               rc_slice_str(of->id), rc_slice_str(of->source), rc_slice_str(of->topic));
-    rc_buf_init(&text, FILE_MAX);
-    if (rc_fs_read_file(rc_store_own_dir(in->rules->store), name, &text) == RC_OK) {
-        json_t *root = json_loadb((const char *)rc_buf_slice(&text).ptr, rc_buf_len(&text), 0, NULL);
-        since = json_integer_value(json_object_get(root, "since"));
-        json_decref(root);
-    }
-    if (since <= 0) {
-        since = rc_clock_wall_ms();
-        rc_buf_consume(&text, rc_buf_len(&text));
-        rc_json_init(&json, &text);
-        rc_json_object_begin(&json);
-        rc_json_put_str(&json, "group", of->group);
-        rc_json_put_str(&json, "topic", of->topic);
-        rc_json_put_int(&json, "since", since);
-        rc_json_object_end(&json);
-        if (rc_fs_replace_file(rc_store_own_dir(in->rules->store), name, rc_buf_slice(&text), false) != RC_OK)
-            rc_log_error("rules", "rollcall/%s cannot be written", name);
-    }
-    rc_buf_free(&text);
-    return since;
-}
-
 /* ---- start and stop ---- */
 
 static void put_text(char *out, size_t size, struct rc_slice text)
 {
     snprintf(out, size, "%.*s", RC_SLICE_FMT(text));
-}
-
-/* In the namespace, where there is one. */
-static void put_name(char *out, size_t size, const struct rc_target *target, struct rc_slice name)
-{
-    if (target != NULL && target->name_space.len > 0)
-        snprintf(out, size, "%.*s%%%.*s", RC_SLICE_FMT(target->name_space), RC_SLICE_FMT(name));
-    else
-        put_text(out, size, name);
 }
 
 /* Any key pair of the instance: the endpoint may ask for signatures. */
@@ -277,8 +228,8 @@ static void settle(struct rc_rules *rules, const struct rc_catalog *catalog,
     }
     put_text(ret->source, sizeof(ret->source), target->name);
     put_text(ret->source_topic, sizeof(ret->source_topic), rule->target_topic);
-    put_name(ret->topic, sizeof(ret->topic), target, rule->target_topic);
-    put_name(ret->group, sizeof(ret->group), target, rule->group);
+    rc_target_put_name(ret->topic, sizeof(ret->topic), target, rule->target_topic);
+    rc_target_put_name(ret->group, sizeof(ret->group), target, rule->group);
     put_text(ret->namesrv, sizeof(ret->namesrv), target->nameservers);
     put_text(ret->access_key, sizeof(ret->access_key), target->access_key);
     put_text(ret->secret_key, sizeof(ret->secret_key), target->secret_key);
@@ -287,8 +238,9 @@ static void settle(struct rc_rules *rules, const struct rc_catalog *catalog,
     ret->has_tls = target->has_tls;
 }
 
-static void start(struct rc_inflow_rule *in, const struct rc_target *target)
+static void start(struct rc_inflow_rule *in, const struct rc_flow_rule *rule)
 {
+    const struct rc_target *target = rule->target;
     const struct settings *settings = &in->settings;
     char error[RC_RULES_ERROR_MAX];
     bool has_key = settings->access_key[0] != '\0';
@@ -304,7 +256,7 @@ static void start(struct rc_inflow_rule *in, const struct rc_target *target)
         .on_lost = on_lost,
         .arg = in,
     };
-    int64_t since = begun_ms(in);
+    int64_t since = rc_inflow_since(in->rules, rc_slice_str(settings->instance), rule);
     options.from_ms = settings->is_from_first ? 0 : since;
     struct rc_tls *tls = NULL;
     struct rc_error why;
@@ -367,7 +319,7 @@ static void add(struct rc_rules *rules, const struct settings *settings, const s
     in->is_wanted = true;
     pthread_mutex_init(&in->mutex, NULL);
     rc_inflow_map_init(&in->map);
-    start(in, rule->target);
+    start(in, rule);
     pthread_mutex_lock(&rules->mutex);
     rules->inflows[rules->inflows_count++] = in;
     pthread_mutex_unlock(&rules->mutex);
@@ -379,18 +331,12 @@ typedef void (*inflow_fn)(struct rc_rules *rules, const struct settings *setting
 static void each(struct rc_rules *rules, const struct rc_catalog *catalog, inflow_fn visit)
 {
     struct settings *settings = rc_new(struct settings);
-    const struct rc_instance *instance;
+    struct rc_inflow_walk walk;
     const struct rc_flow_rule *rule;
-    struct rc_trie_walk instances, flows;
-    rc_trie_walk_start(&instances, &catalog->instances);
-    while ((instance = rc_trie_walk_next(&instances)) != NULL) {
-        rc_trie_walk_start(&flows, &instance->inflows);
-        while ((rule = rc_trie_walk_next(&flows)) != NULL) {
-            if (!rule->is_enabled)
-                continue;
-            settle(rules, catalog, instance, rule, settings);
-            visit(rules, settings, rule);
-        }
+    rc_inflow_walk_start(&walk, catalog);
+    while ((rule = rc_inflow_walk_next_enabled(&walk)) != NULL) {
+        settle(rules, catalog, walk.instance, rule, settings);
+        visit(rules, settings, rule);
     }
     explicit_bzero(settings, sizeof(*settings));
     free(settings);
@@ -409,16 +355,11 @@ static void ensure(struct rc_rules *rules, const struct settings *settings, cons
 
 int rc_inflows_check(const struct rc_catalog *catalog, struct rc_error *error)
 {
-    const struct rc_instance *instance;
-    const struct rc_flow_rule *rule;
-    struct rc_trie_walk instances, flows;
+    struct rc_inflow_walk walk;
     uint32_t count = 0;
-    rc_trie_walk_start(&instances, &catalog->instances);
-    while ((instance = rc_trie_walk_next(&instances)) != NULL) {
-        rc_trie_walk_start(&flows, &instance->inflows);
-        while ((rule = rc_trie_walk_next(&flows)) != NULL)
-            count += rule->is_enabled;
-    }
+    rc_inflow_walk_start(&walk, catalog);
+    while (rc_inflow_walk_next_enabled(&walk) != NULL)
+        count++;
     return count <= RC_RULES_INFLOWS_MAX
                ? RC_OK
                : rc_error_set(error, RC_ERR_FULL, "more than %d enabled inflow rules", RC_RULES_INFLOWS_MAX);

@@ -25,17 +25,13 @@ static void put_hold(struct rc_inflow_hold *hold, const struct rc_flow_rule *rul
 void rc_inflow_holds_apply(struct rc_rules *rules, const struct rc_catalog *catalog)
 {
     struct rc_inflow_hold *holds = rc_calloc(RC_RULES_INFLOWS_MAX, sizeof(*holds));
-    const struct rc_instance *instance;
+    struct rc_inflow_walk walk;
     const struct rc_flow_rule *rule;
-    struct rc_trie_walk instances, flows;
     uint32_t count = 0;
-    rc_trie_walk_start(&instances, &catalog->instances);
-    while ((instance = rc_trie_walk_next(&instances)) != NULL) {
-        rc_trie_walk_start(&flows, &instance->inflows);
-        while ((rule = rc_trie_walk_next(&flows)) != NULL && count < RC_RULES_INFLOWS_MAX)
-            if (rule->is_enabled && rule->target == NULL)
-                put_hold(&holds[count++], rule);
-    }
+    rc_inflow_walk_start(&walk, catalog);
+    while ((rule = rc_inflow_walk_next_enabled(&walk)) != NULL && count < RC_RULES_INFLOWS_MAX)
+        if (rule->target == NULL)
+            put_hold(&holds[count++], rule);
     pthread_mutex_lock(&rules->mutex);
     free(rules->holds);
     rules->holds = holds;

@@ -15,7 +15,7 @@
 
 #define FILE_PREFIX "rule-" RC_RULE_TOPIC_PREFIX
 
-enum { FILE_MAX = 64 * 1024, TELL_HELD_MS = 60000 };
+enum { TELL_HELD_MS = 60000 };
 
 static struct rc_feed *find_feed(struct rc_rules *rules, uint32_t count, struct rc_slice topic)
 {
@@ -25,7 +25,7 @@ static struct rc_feed *find_feed(struct rc_rules *rules, uint32_t count, struct 
     return NULL;
 }
 
-/* Main thread. From here on retention asks for it. */
+/* Under `life`. From here on retention asks for it. */
 static void add_feed(struct rc_rules *rules, struct rc_feed *feed)
 {
     pthread_mutex_lock(&rules->mutex);
@@ -37,12 +37,8 @@ static void add_feed(struct rc_rules *rules, struct rc_feed *feed)
 
 static int load_feed(struct rc_rules *rules, const char *name, struct rc_error *error)
 {
-    struct rc_buf text;
-    rc_buf_init(&text, FILE_MAX);
     struct rc_feed *feed = rc_feed_create(rules);
-    int err = rc_fs_read_file(rc_store_own_dir(rules->store), name, &text);
-    err = err ? err : rc_feed_parse(feed, rc_buf_slice(&text));
-    rc_buf_free(&text);
+    int err = rc_feed_load(feed, name);
     if (err == RC_OK && strcmp(feed->topic, name + sizeof("rule-") - 1) != 0)
         err = RC_ERR_CORRUPT;
     if (err == RC_OK && rules->feeds_count == RC_RULES_MAX)
@@ -83,7 +79,7 @@ static int load_all(struct rc_rules *rules, struct rc_error *error)
 typedef int (*rule_fn)(struct rc_rules *rules, const struct rc_instance *instance,
                        const struct rc_status_rule *rule, struct rc_error *error);
 
-/* Every enabled rule that leads to another cluster. */
+/* Every rule that leads to another cluster, the disabled ones too. */
 static int each_rule(struct rc_rules *rules, const struct rc_catalog *catalog, rule_fn visit,
                      struct rc_error *error)
 {
@@ -100,13 +96,14 @@ static int each_rule(struct rc_rules *rules, const struct rc_catalog *catalog, r
                                         .topic_name = flow->topic_name,
                                         .target = flow->target,
                                         .target_topic = flow->target_topic,
+                                        .is_enabled = flow->is_enabled,
                                         .fails_over = flow->fails_over};
-            if (flow->target != NULL && flow->is_enabled)
+            if (flow->target != NULL)
                 err = visit(rules, instance, &as, error);
         }
         rc_trie_walk_start(&status_rules, &instance->status_rules);
         while (err == RC_OK && (rule = rc_trie_walk_next(&status_rules)) != NULL) {
-            if (rule->target != NULL && rule->is_enabled)
+            if (rule->target != NULL)
                 err = visit(rules, instance, rule, error);
         }
     }
@@ -118,10 +115,19 @@ static void put(char *out, size_t size, struct rc_slice text)
     snprintf(out, size, "%.*s", RC_SLICE_FMT(text));
 }
 
+static int want_feed(struct rc_rules *rules, const struct rc_instance *instance,
+                     const struct rc_status_rule *rule, struct rc_error *error)
+{
+    struct rc_feed *feed = find_feed(rules, rules->feeds_count, rule->topic_name);
+    if (feed != NULL)
+        rc_former_want(feed);
+    return RC_OK;
+}
+
 static int ensure_feed(struct rc_rules *rules, const struct rc_instance *instance,
                        const struct rc_status_rule *rule, struct rc_error *error)
 {
-    if (find_feed(rules, rules->feeds_count, rule->topic_name) != NULL)
+    if (!rule->is_enabled || find_feed(rules, rules->feeds_count, rule->topic_name) != NULL)
         return RC_OK;
     if (rules->feeds_count == RC_RULES_MAX)
         return rc_error_set(error, RC_ERR_FULL, "more than %d topics that rules send on", RC_RULES_MAX);
@@ -132,9 +138,8 @@ static int ensure_feed(struct rc_rules *rules, const struct rc_instance *instanc
     put(feed->target, sizeof(feed->target), rule->target->name);
     put(feed->target_topic, sizeof(feed->target_topic), rule->target_topic);
     feed->fails_over = rule->fails_over;
-    int err = rc_feed_open(feed, error);
-    if (err == RC_OK && (err = rc_feed_save(feed)) != RC_OK)
-        rc_error_set(error, err, "rule %s: its file cannot be written: %s", feed->rule, rc_err_text(err));
+    rc_former_want(feed);
+    int err = rc_feed_begin(feed, error);
     if (err == RC_OK)
         add_feed(rules, feed);
     else
@@ -146,7 +151,7 @@ static int mark_current(struct rc_rules *rules, const struct rc_instance *instan
                         const struct rc_status_rule *rule, struct rc_error *error)
 {
     struct rc_feed *feed = find_feed(rules, rules->known, rule->topic_name);
-    if (feed == NULL)
+    if (feed == NULL || !rule->is_enabled)
         return RC_OK;
     feed->is_current = true;
     feed->is_dirty = feed->is_dirty || feed->fails_over != rule->fails_over;
@@ -208,14 +213,20 @@ struct order {
     struct rc_mail mail;
     struct rc_rules *rules;
     struct rc_catalog *catalog;
-    uint32_t feeds_count;
+};
+
+struct sweep {
+    struct rc_mail mail;
+    struct rc_rules *rules;
 };
 
 static void on_catalog(struct rc_mail *mail, struct rc_loop *loop)
 {
     struct order *order = rc_container_of(mail, struct order, mail);
     struct rc_rules *rules = order->rules;
-    rules->known = order->feeds_count;
+    pthread_mutex_lock(&rules->mutex);
+    rules->known = rules->feeds_count;
+    pthread_mutex_unlock(&rules->mutex);
     for (uint32_t i = 0; i < rules->known; i++)
         rules->feeds[i]->is_current = false;
     each_rule(rules, order->catalog, mark_current, NULL);
@@ -229,11 +240,38 @@ static void on_catalog(struct rc_mail *mail, struct rc_loop *loop)
     free(order);
 }
 
+static int ensure_feeds(struct rc_rules *rules, const struct rc_catalog *catalog, struct rc_error *error)
+{
+    pthread_mutex_lock(&rules->life);
+    rc_former_begin(rules);
+    each_rule(rules, catalog, want_feed, NULL);
+    int err = each_rule(rules, catalog, ensure_feed, error);
+    pthread_mutex_unlock(&rules->life);
+    return err;
+}
+
+static void on_sweep(struct rc_mail *mail, struct rc_loop *loop)
+{
+    rc_former_sweep(rc_container_of(mail, struct sweep, mail)->rules);
+}
+
+/* Former targets that are done with may be in the way, until the next time that they are looked at. */
+static void sweep_now(struct rc_rules *rules)
+{
+    struct sweep sweep = {.mail.deliver = on_sweep, .rules = rules};
+    rc_loop_post(rules->loop, &sweep.mail);
+    rc_loop_sync(rules->loop);
+}
+
 int rc_rules_apply(struct rc_rules *rules, struct rc_catalog *catalog, struct rc_error *error)
 {
     int err = rc_inflows_check(catalog, error);
     err = err ? err : rc_tallies_give(rules, catalog, error);
-    err = err ? err : each_rule(rules, catalog, ensure_feed, error);
+    err = err ? err : ensure_feeds(rules, catalog, error);
+    if (err == RC_ERR_FULL && rules->is_running) {
+        sweep_now(rules);
+        err = ensure_feeds(rules, catalog, error);
+    }
     if (err != RC_OK)
         return err;
     rc_inflow_holds_apply(rules, catalog);
@@ -247,11 +285,19 @@ int rc_rules_apply(struct rc_rules *rules, struct rc_catalog *catalog, struct rc
     order->mail.deliver = on_catalog;
     order->rules = rules;
     order->catalog = rc_catalog_ref(catalog);
-    order->feeds_count = rules->feeds_count;
     rc_loop_post(rules->loop, &order->mail);
     if (rules->is_running)
         rc_loop_sync(rules->loop);
     return RC_OK;
+}
+
+void rc_rules_published(struct rc_rules *rules, const struct rc_catalog *catalog)
+{
+    pthread_mutex_lock(&rules->life);
+    for (uint32_t i = 0; i < rules->feeds_count; i++)
+        rules->feeds[i]->is_wanted = rules->feeds[i]->is_wanted_next;
+    pthread_mutex_unlock(&rules->life);
+    rc_inflow_since_sweep(rules, catalog);
 }
 
 /* ---- retention ---- */
@@ -303,6 +349,7 @@ static void on_save(struct rc_timer *timer)
     struct rc_rules *rules = rc_container_of(timer, struct rc_rules, save);
     for (uint32_t i = 0; i < rules->known; i++)
         rc_feed_tick(rules->feeds[i]);
+    rc_former_sweep(rules);
     pthread_mutex_lock(&rules->mutex);
     for (uint32_t i = 0; i < rules->inflows_count; i++)
         rc_inflow_look(rules->inflows[i]);
@@ -314,6 +361,7 @@ int rc_rules_create(struct rc_store *store, struct rc_rules **ret, struct rc_err
 {
     struct rc_rules *rules = rc_new(struct rc_rules);
     rules->store = store;
+    pthread_mutex_init(&rules->life, NULL);
     pthread_mutex_init(&rules->mutex, NULL);
     rc_list_init(&rules->clusters);
     rules->save.on_due = on_save;
@@ -330,6 +378,8 @@ int rc_rules_create(struct rc_store *store, struct rc_rules **ret, struct rc_err
 
 int rc_rules_start(struct rc_rules *rules, struct rc_log_writer *writer, struct rc_error *error)
 {
+    if (rules->applied != NULL)
+        rc_rules_published(rules, rules->applied);
     int err = rc_log_reader_create(writer, rules->loop, on_grown, rules, &rules->reader);
     rc_timer_start(rules->loop, &rules->save, 0);
     err = err ? err : rc_loop_start_thread(rules->loop);
@@ -371,6 +421,7 @@ void rc_rules_destroy(struct rc_rules *rules)
     rc_catalog_unref(rules->applied);
     rc_loop_destroy(rules->loop);
     pthread_mutex_destroy(&rules->mutex);
+    pthread_mutex_destroy(&rules->life);
     free(rules);
 }
 

@@ -5,7 +5,8 @@
  * first occurrence), with the keys that they have there.
  *
  * A rule that was disabled, removed or given another target has channels that began with it: what they still
- * tell is sent where they began. Nothing is ever dropped by itself.
+ * tell is sent where they began. When the last of them has ended and all is sent, that former target is
+ * forgotten, with its file. Nothing is ever dropped by itself.
  */
 #ifndef RC_RULES_RULES_H
 #define RC_RULES_RULES_H
@@ -34,6 +35,11 @@ int rc_rules_create(struct rc_store *store, struct rc_rules **ret, struct rc_err
  * retention knows the rules' topics, so call it before anybody writes to them. Main thread. RC_ERR_FULL.
  */
 int rc_rules_apply(struct rc_rules *rules, struct rc_catalog *catalog, struct rc_error *error);
+/*
+ * All shards go by the catalog that was applied last: what only those before had as a target may be forgotten
+ * from now on. The thread that applies. (For the catalog of the start rc_rules_start says it.)
+ */
+void rc_rules_published(struct rc_rules *rules, const struct rc_catalog *catalog);
 /* Starts the thread, after the log writer. */
 int rc_rules_start(struct rc_rules *rules, struct rc_log_writer *writer, struct rc_error *error);
 /*
@@ -75,7 +81,9 @@ struct rc_rule_stats {
     int64_t retrying_since_ms;   /* wall clock; 0 while it runs */
     uint64_t held_bytes;         /* of the log, from the oldest that waits to the end */
     bool is_lag_alarm;           /* lag over RC_RULES_LAG_ALARM_MS */
-    bool is_retention_alarm;     /* most of what the log may hold is held for it: clients are refused next */
+    char waits_for[128]; /* the broker that the oldest waits for, as it is away or refuses; empty: none */
+    bool is_window_full; /* and nothing is read behind that one any more: other brokers' clients wait too */
+    bool is_retention_alarm; /* most of what the log may hold is held for it: clients are refused next */
     char error[RC_RULES_ERROR_MAX]; /* the last one, in words; empty: none yet */
 };
 /* Any thread: up to `max` of them; returns how many there are. */

@@ -7,6 +7,7 @@
 #include "client/link.h"
 #include "rules/layout.h"
 #include "rules/rules.h"
+#include "store/slot_file.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,7 +28,8 @@ enum {
     RC_FEED_RETRY_MAX_MS = 10000,
     RC_FEED_SAVE_MS = 500,
     RC_RULES_NAMESERVERS_MAX = 16,
-    RC_RULES_LINKS_MAX = 256, /* of one cluster */
+    RC_RULES_LINKS_MAX = 256,    /* of one cluster */
+    RC_RULES_SWEPT_AT_ONCE = 64, /* former targets that go; then others get their turn */
 };
 
 /* ---- cluster.c: the connections to one cluster ---- */
@@ -55,6 +57,9 @@ struct rc_cluster *rc_cluster_create(struct rc_loop *loop, const struct rc_targe
 void rc_cluster_destroy(struct rc_cluster *cluster);
 /* What a consumer of it needs; RC_OK and NULL without TLS. The reference is the caller's. */
 int rc_cluster_tls(const struct rc_target *target, struct rc_tls **ret, struct rc_error *error);
+/* What a topic or group is called there: in its namespace, where it has one. NULL: this server, without any.
+ */
+void rc_target_put_name(char *out, size_t size, const struct rc_target *target, struct rc_slice name);
 /* Whether it was made from the same. */
 bool rc_cluster_is_as(const struct rc_cluster *cluster, const struct rc_target *target);
 /* The connection to an address, NULL at RC_RULES_LINKS_MAX. */
@@ -99,10 +104,15 @@ struct rc_feed {
     char topic[RC_MESSAGE_TOPIC_MAX + 1];
     char rule[RC_CATALOG_ID_MAX + 1], instance[RC_CATALOG_ID_MAX + 1];
     char target[RC_CATALOG_ID_MAX + 1], target_topic[RC_MESSAGE_TOPIC_MAX + 1];
-    struct rc_queue *queue;            /* of the log */
-    uint64_t cursor;                   /* all before it is done with */
+    struct rc_queue *queue; /* of the log */
+    uint64_t begun;  /* its first message: those before were of an earlier one of this name, which is gone */
+    uint64_t cursor; /* all before it is done with */
     atomic_uint_fast64_t saved_cursor; /* that of the file: retention goes by it */
-    bool is_current, fails_over;       /* of the catalog */
+    struct rc_slot_file file;
+    bool is_current, fails_over; /* of the catalog */
+    /* Under the rules' `life`: whether a rule, be it disabled, has this target, in the catalog that all go by
+     * and in the one that was applied last. Without any it is a former target. */
+    bool is_wanted, is_wanted_next;
 
     struct rc_cluster *cluster;   /* NULL: not configured */
     struct rc_layout layout;      /* of the last route */
@@ -119,7 +129,7 @@ struct rc_feed {
     uint64_t dropped_by_operator, dropped_lost, retries, uncertain;
     uint64_t dropped_settled; /* of those by an operator, the ones before the cursor: what is saved */
     uint64_t drop_to;         /* what is before it and comes back, or was not read yet, is dropped */
-    struct rc_feed_alarm lag_alarm, retention_alarm;
+    struct rc_feed_alarm lag_alarm, retention_alarm, window_alarm;
     int64_t retrying_since_ms; /* wall clock; 0: it runs */
     uint64_t told_ms;          /* when it was last said in the log that it does not */
     char error[RC_RULES_ERROR_MAX];
@@ -130,11 +140,15 @@ struct rc_feed {
 /* Empty: its names are then filled in or read, and rc_feed_open finds its queue in the log. */
 struct rc_feed *rc_feed_create(struct rc_rules *rules);
 int rc_feed_open(struct rc_feed *feed, struct rc_error *error);
+/* The same of a new one, which begins with what is written to its topic from now on; with its file. */
+int rc_feed_begin(struct rc_feed *feed, struct rc_error *error);
 void rc_feed_destroy(struct rc_feed *feed);
 /* Connects it with a cluster (or none), forgetting what was under way, but not what was delivered. */
 void rc_feed_set_cluster(struct rc_feed *feed, struct rc_cluster *cluster);
 /* The log's queue has grown, or something changed. */
 void rc_feed_pump(struct rc_feed *feed);
+/* Which of its queues a message of the window goes to. */
+uint32_t rc_feed_queue_of(const struct rc_feed *feed, uint64_t offset);
 /* Something is in the way. */
 void rc_feed_tell(struct rc_feed *feed, const char *where, const char *why);
 /* Saves what has changed, publishes the numbers, says in the log how it stands. */
@@ -171,15 +185,29 @@ void rc_feed_drop_returned(struct rc_feed_queue *queue);
 /* ---- feed_alarm.c ---- */
 /* True when an alarm is to be told now: at first, and now and then while it lasts. */
 bool rc_feed_alarm_is_due(struct rc_feed_alarm *alarm, bool is_on);
-/* Says in the log when lag or the log's room becomes, or is no longer, a matter for somebody. */
+/* Fills in which broker is in the way, if one is, and whether the whole rule waits for it. */
+void rc_feed_find_broker_in_way(struct rc_feed *feed, struct rc_rule_stats *ret);
+/* Says in the log when lag, a full window or the log's room becomes, or is no longer, a matter for somebody.
+ */
 void rc_feed_look(struct rc_feed *feed, const struct rc_rule_stats *stats);
 /* Bytes of the log from the oldest that waits on. */
 uint64_t rc_feed_held_bytes(struct rc_feed *feed);
 
 /* ---- feed_file.c: what is kept on disk ---- */
 int rc_feed_save(struct rc_feed *feed);
-/* Fills a feed from a file's text: 0 or RC_ERR_CORRUPT. */
-int rc_feed_parse(struct rc_feed *feed, struct rc_slice json);
+/* Fills a feed from the file of this name, of this version's form or an older one's. RC_ERR_CORRUPT and what
+ * reading files gives. */
+int rc_feed_load(struct rc_feed *feed, const char *name);
+/* Durably. */
+int rc_feed_remove_file(struct rc_feed *feed);
+
+/* ---- former.c: what rules led to before ---- */
+/* A rule of a catalog that is being applied has this target; under `life`. */
+void rc_former_want(struct rc_feed *feed);
+/* From here on no feed is wanted next, but those of the above. Under `life`. */
+void rc_former_begin(struct rc_rules *rules);
+/* rc-rules: former targets that nothing is owed to go, RC_RULES_SWEPT_AT_ONCE at most. */
+void rc_former_sweep(struct rc_rules *rules);
 
 /* ---- tally.c ---- */
 struct rc_tally_name {
@@ -200,6 +228,22 @@ void rc_tally_add_drops(const struct rc_rule_tally *tally, struct rc_rule_stats 
 void rc_tally_add(const struct rc_rules *rules, struct rc_rule_stats *ret);
 /* False when others tell of that rule, or there is none any more. */
 bool rc_tally_stats(const struct rc_named_tally *tally, struct rc_rule_stats *ret);
+
+/* ---- inflow_walk.c ---- */
+struct rc_inflow_walk {
+    const struct rc_instance *instance; /* of the rule that was returned last */
+    struct rc_trie_walk instances, rules;
+};
+void rc_inflow_walk_start(struct rc_inflow_walk *walk, const struct rc_catalog *catalog);
+/* NULL: that was the last. */
+const struct rc_flow_rule *rc_inflow_walk_next(struct rc_inflow_walk *walk);
+const struct rc_flow_rule *rc_inflow_walk_next_enabled(struct rc_inflow_walk *walk);
+
+/* ---- inflow_since.c ---- */
+/* Wall clock: since when this rule takes what is sent; since now, if it never began. */
+int64_t rc_inflow_since(struct rc_rules *rules, struct rc_slice instance, const struct rc_flow_rule *rule);
+/* Forgets it of rules that the catalog has no more. */
+void rc_inflow_since_sweep(struct rc_rules *rules, const struct rc_catalog *catalog);
 
 /* ---- inflow_hold.c ---- */
 struct rc_inflow_hold;
@@ -232,9 +276,12 @@ struct rc_rules {
     struct rc_store *store;
     struct rc_loop *loop;
     struct rc_log_reader *reader;
+    /* Held while feeds are made (by whoever applies catalogs) and removed (by rc-rules), their files with
+     * them; taken before `mutex`. */
+    pthread_mutex_t life;
     pthread_mutex_t mutex;               /* of the table of feeds and what rc_rules_stats reads */
-    struct rc_feed *feeds[RC_RULES_MAX]; /* filled by the main thread, never emptied */
-    uint32_t feeds_count;                /* the main thread's; others take the mutex */
+    struct rc_feed *feeds[RC_RULES_MAX]; /* changed under both mutexes */
+    uint32_t feeds_count;                /* likewise */
     uint32_t known;                      /* of rc-rules: those that it has been told of by mail */
     struct rc_list clusters;
     struct rc_timer save;

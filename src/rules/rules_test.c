@@ -16,8 +16,8 @@ struct world {
     struct rc_catalog *catalog;
 };
 
-/* A cluster that nobody answers for, and a rule that leads to it. */
-static struct rc_catalog *make_catalog(bool is_enabled)
+/* A cluster that nobody answers for, and a rule that leads to a topic of it by one of the log. */
+static struct rc_catalog *make_catalog_to(const char *topic, const char *log_topic, bool is_enabled)
 {
     struct rc_catalog *catalog = rc_catalog_create();
     struct rc_instance *instance;
@@ -26,12 +26,17 @@ static struct rc_catalog *make_catalog(bool is_enabled)
     assert_int_equal(rc_catalog_add_instance(catalog, rc_slice_str("test"), &instance), RC_OK);
     assert_int_equal(rc_catalog_add_group(instance, rc_slice_str("GID_test"), &group), RC_OK);
     assert_int_equal(rc_catalog_add_target(catalog, &target), RC_OK);
-    assert_int_equal(rc_catalog_set_status_rule(instance, group, rc_slice_str("one"), rc_slice_str(LOG_TOPIC),
+    assert_int_equal(rc_catalog_set_status_rule(instance, group, rc_slice_str("one"), rc_slice_str(log_topic),
                                                 1, is_enabled),
                      RC_OK);
     rc_catalog_set_rule_target(group->status_rule, rc_trie_find(&catalog->targets, rc_slice_str("apache")),
-                               rc_slice_str("there"), false);
+                               rc_slice_str(topic), false);
     return catalog;
+}
+
+static struct rc_catalog *make_catalog(bool is_enabled)
+{
+    return make_catalog_to("there", LOG_TOPIC, is_enabled);
 }
 
 static void open_rules(struct world *world, bool is_enabled)
@@ -57,6 +62,22 @@ static int set_up(void **state)
     test_dir_make(&world->dir);
     open_rules(world, true);
     *state = world;
+    return 0;
+}
+
+/* What syncs many files is quick where there is no disk. */
+static int set_up_in_memory(void **state)
+{
+    const char *before = getenv("TMPDIR");
+    char *kept = before != NULL ? rc_strdup(before) : NULL;
+    if (access("/dev/shm", W_OK) == 0)
+        setenv("TMPDIR", "/dev/shm", 1);
+    set_up(state);
+    if (kept != NULL)
+        setenv("TMPDIR", kept, 1);
+    else
+        unsetenv("TMPDIR");
+    free(kept);
     return 0;
 }
 
@@ -360,6 +381,291 @@ static void an_operator_drops_also_while_there_is_no_cluster(void **state)
     assert_int_equal(feed->stats.waiting, 1);
 }
 
+/* ---- former targets ---- */
+
+static void drain(struct world *world)
+{
+    while (rc_loop_drain(world->rules->loop))
+        ;
+}
+
+static void apply(struct world *world, struct rc_catalog *catalog)
+{
+    struct rc_error error = {.text = ""};
+    if (rc_rules_apply(world->rules, catalog, &error) != RC_OK)
+        fail_msg("%s", error.text);
+    if (!world->rules->is_running)
+        drain(world);
+}
+
+/* All go by a catalog whose rule leads elsewhere, or by one without rules. */
+static void retarget(struct world *world, const char *log_topic)
+{
+    struct rc_catalog *catalog =
+        log_topic != NULL ? make_catalog_to(log_topic, log_topic, true) : rc_catalog_create();
+    apply(world, catalog);
+    rc_rules_published(world->rules, catalog);
+    rc_catalog_unref(catalog);
+}
+
+static bool has_file(struct world *world, const char *topic)
+{
+    char name[256];
+    struct stat found;
+    snprintf(name, sizeof(name), "rule-%s", topic);
+    return fstatat(rc_store_own_dir(world->store), name, &found, 0) == 0;
+}
+
+static uint32_t count_files(struct world *world, const char *prefix)
+{
+    char path[256];
+    uint32_t count = 0;
+    snprintf(path, sizeof(path), "%s/rollcall", world->dir.path);
+    DIR *dir = opendir(path);
+    for (struct dirent *one; (one = readdir(dir)) != NULL;)
+        count += strncmp(one->d_name, prefix, strlen(prefix)) == 0;
+    closedir(dir);
+    return count;
+}
+
+/* Sent, as far as the feed knows: nothing is asked of the name server any more either. */
+static void pretend_sent(struct rc_feed *feed, uint64_t cursor)
+{
+    feed->cursor = feed->read_to = cursor;
+    feed->is_asking = false;
+}
+
+static void a_former_target_is_forgotten_when_nothing_is_owed_to_it(void **state)
+{
+    struct world *world = *state;
+    struct rc_feed *feed = world->rules->feeds[0];
+    struct rc_queue *queue = feed->queue;
+    append(world, 3);
+    pretend_sent(feed, 2);
+    assert_true(rc_queue_hold(queue)); /* a channel that is open */
+    retarget(world, RC_RULE_TOPIC_PREFIX "one_2");
+    rc_former_sweep(world->rules);
+    assert_int_equal(world->rules->feeds_count, 2); /* one message is owed, and a tcpclean */
+    pretend_sent(feed, 3);
+    rc_former_sweep(world->rules);
+    assert_int_equal(world->rules->feeds_count, 2); /* the tcpclean */
+    append(world, 1);
+    rc_queue_release(queue);
+    rc_former_sweep(world->rules);
+    assert_int_equal(world->rules->feeds_count, 2); /* which has to be sent */
+    assert_true(rc_queue_hold(queue));              /* nothing is closed to whoever is early */
+    rc_queue_release(queue);
+    pretend_sent(feed, 4);
+    assert_true(has_file(world, LOG_TOPIC));
+    rc_former_sweep(world->rules);
+    assert_int_equal(world->rules->feeds_count, 1);
+    assert_int_equal(world->rules->known, 1);
+    assert_string_equal(world->rules->feeds[0]->topic, RC_RULE_TOPIC_PREFIX "one_2");
+    assert_false(has_file(world, LOG_TOPIC));
+    assert_false(rc_queue_hold(queue));
+    uint64_t end = rc_store_max_physical(world->store);
+    assert_int_equal(rc_rules_keep_from(world->rules, end), end);
+}
+
+static void what_still_asks_or_is_under_way_is_not_forgotten(void **state)
+{
+    struct world *world = *state;
+    struct rc_feed *feed = world->rules->feeds[0];
+    retarget(world, NULL);
+    feed->is_asking = true; /* its name server where the topic is */
+    rc_former_sweep(world->rules);
+    assert_int_equal(world->rules->feeds_count, 1);
+    feed->is_asking = false;
+    feed->under_way = 1;
+    rc_former_sweep(world->rules);
+    assert_int_equal(world->rules->feeds_count, 1);
+    feed->under_way = 0;
+    rc_former_sweep(world->rules);
+    assert_int_equal(world->rules->feeds_count, 0);
+}
+
+static void a_target_is_kept_until_all_go_by_the_catalog_without_it(void **state)
+{
+    struct world *world = *state;
+    struct rc_catalog *without = rc_catalog_create(), *disabled = make_catalog(false);
+    rc_rules_published(world->rules, world->catalog);
+    apply(world, without); /* and then it could not be committed */
+    pretend_sent(world->rules->feeds[0], 0);
+    rc_former_sweep(world->rules);
+    assert_int_equal(world->rules->feeds_count, 1);
+    apply(world, disabled);
+    rc_rules_published(world->rules, disabled);
+    rc_former_sweep(world->rules);
+    assert_int_equal(world->rules->feeds_count, 1); /* its rule may be enabled again */
+    apply(world, without);
+    rc_rules_published(world->rules, without);
+    rc_former_sweep(world->rules);
+    assert_int_equal(world->rules->feeds_count, 0);
+    rc_catalog_unref(without);
+    rc_catalog_unref(disabled);
+}
+
+static void a_target_that_is_made_again_begins_at_the_end_of_its_topic(void **state)
+{
+    struct world *world = *state;
+    append(world, 5);
+    pretend_sent(world->rules->feeds[0], 5);
+    retarget(world, NULL);
+    rc_former_sweep(world->rules);
+    assert_int_equal(world->rules->feeds_count, 0);
+    retarget(world, LOG_TOPIC);
+    append(world, 2);
+    struct rc_feed *feed = world->rules->feeds[0];
+    rc_feed_tick(feed);
+    assert_int_equal(feed->cursor, 5);
+    assert_int_equal(feed->stats.matched, 2);
+    assert_int_equal(feed->stats.delivered, 0);
+    assert_int_equal(feed->stats.waiting, 2);
+    pretend_sent(feed, 6);
+    assert_int_equal(rc_feed_save(feed), RC_OK);
+    close_rules(world); /* as after kill -9: nothing more is saved */
+    open_rules(world, true);
+    feed = world->rules->feeds[0];
+    rc_feed_tick(feed);
+    assert_int_equal(feed->stats.matched, 2);
+    assert_int_equal(feed->stats.delivered, 1);
+}
+
+static void thousands_of_targets_leave_no_file_and_no_refusal(void **state)
+{
+    enum { CHANGES = RC_RULES_MAX + 150 };
+    struct world *world = *state;
+    struct rc_error error;
+    struct rc_log_writer *writer;
+    char topic[64];
+    assert_int_equal(rc_log_writer_start(world->store, NULL, &writer, &error), RC_OK);
+    assert_int_equal(rc_rules_start(world->rules, writer, &error), RC_OK);
+    for (int i = 0; i < CHANGES; i++) {
+        snprintf(topic, sizeof(topic), RC_RULE_TOPIC_PREFIX "one_%d", i);
+        retarget(world, i % 20 == 19 ? NULL : topic);
+    }
+    rc_rules_stop(world->rules);
+    assert_int_equal(rc_log_writer_stop(writer), RC_OK);
+    assert_in_range(world->rules->feeds_count, 1, RC_RULES_MAX);
+    close_rules(world); /* with some that were not looked at any more */
+    world->store = test_open(&world->dir);
+    world->catalog = rc_catalog_create();
+    assert_int_equal(rc_rules_create(world->store, &world->rules, &error), RC_OK);
+    apply(world, world->catalog);
+    rc_rules_published(world->rules, world->catalog);
+    for (uint32_t i = 0; i < world->rules->feeds_count; i++)
+        world->rules->feeds[i]->is_asking = false;
+    for (int i = 0; i <= RC_RULES_MAX / RC_RULES_SWEPT_AT_ONCE; i++)
+        rc_former_sweep(world->rules);
+    assert_int_equal(world->rules->feeds_count, 0);
+    assert_int_equal(count_files(world, "rule-"), 0);
+}
+
+/* ---- one broker of several ---- */
+
+static void a_rule_says_which_broker_it_waits_for_and_that_its_window_is_full(void **state)
+{
+    struct world *world = *state;
+    struct rc_feed *feed = world->rules->feeds[0];
+    append(world, 10);
+    pump_to_one_queue(world, feed);
+    rc_feed_tick(feed);
+    assert_string_equal(feed->stats.waits_for, ""); /* it was sent, and nothing is known against it */
+    feed->queues[0].attempts = 1;
+    rc_feed_tick(feed);
+    assert_string_equal(feed->stats.waits_for, "a");
+    assert_false(feed->stats.is_window_full);
+    feed->read_to = feed->cursor + RC_FEED_WINDOW;
+    rc_feed_tick(feed);
+    assert_true(feed->stats.is_window_full);
+    assert_true(feed->window_alarm.is_on);
+    feed->queues[0].attempts = 0; /* it takes them: then a full window is haste, and no alarm */
+    rc_feed_tick(feed);
+    assert_false(feed->stats.is_window_full);
+    assert_false(feed->window_alarm.is_on);
+    feed->read_to = 10;
+}
+
+static void a_refusal_is_told_in_its_own_words(void **state)
+{
+    struct world *world = *state;
+    struct rc_remoting answer = {.code = 1,
+                                 .remark = rc_slice_str("disk is\tfull, \xc3\xa4\n\tat java.lang")};
+    rc_feed_tell_refusal(world->rules->feeds[0], "broker a", &answer);
+    assert_string_equal(world->rules->feeds[0]->error, "broker a: code 1, disk is?full, ??");
+    answer.remark = rc_slice("", 0);
+    rc_feed_tell_refusal(world->rules->feeds[0], "broker a", &answer);
+    assert_string_equal(world->rules->feeds[0]->error, "broker a: code 1, without a reason");
+}
+
+/* ---- files ---- */
+
+/* The form that versions before this one gave it. */
+static void an_older_versions_file_is_read_and_becomes_one_of_this(void **state)
+{
+    struct world *world = *state;
+    int dir = rc_store_own_dir(world->store);
+    append(world, 9);
+    assert_int_equal(rc_fs_replace_file(dir, "rule-" LOG_TOPIC,
+                                        rc_slice_str("{\"topic\":\"" LOG_TOPIC "\",\"rule\":\"one\","
+                                                     "\"instance\":\"test\",\"target\":\"apache\","
+                                                     "\"targetTopic\":\"there\",\"cursor\":7,\"dropped\":2,"
+                                                     "\"droppedByOperator\":1,\"dropTo\":3,\"failover\":true,"
+                                                     "\"brokers\":[{\"name\":\"a\",\"queues\":5}]}"),
+                                        false),
+                     RC_OK);
+    close_rules(world);
+    open_rules(world, true);
+    for (int i = 0; i < 2; i++) {
+        struct rc_feed *feed = world->rules->feeds[0];
+        rc_feed_tick(feed); /* what is new of it is the form of its file */
+        assert_int_equal(feed->cursor, 7);
+        assert_int_equal(feed->begun, 0);
+        assert_int_equal(feed->dropped_lost, 2);
+        assert_int_equal(feed->layout.queues, 5);
+        assert_true(feed->file.slot_bytes > 0);
+        close_rules(world);
+        open_rules(world, true);
+    }
+}
+
+/* No file can be made beside it, as on a disk that others have filled. */
+static void a_cursor_is_saved_without_room_on_the_disk(void **state)
+{
+    struct world *world = *state;
+    int dir = rc_store_own_dir(world->store);
+    append(world, 5);
+    assert_int_equal(mkdirat(dir, "rule-" LOG_TOPIC ".tmp", 0700), 0);
+    for (uint64_t cursor = 1; cursor <= 5; cursor++) {
+        pretend_sent(world->rules->feeds[0], cursor);
+        assert_int_equal(rc_feed_save(world->rules->feeds[0]), RC_OK);
+        close_rules(world);
+        open_rules(world, true);
+        assert_int_equal(world->rules->feeds[0]->cursor, cursor);
+    }
+    assert_int_equal(unlinkat(rc_store_own_dir(world->store), "rule-" LOG_TOPIC ".tmp", AT_REMOVEDIR), 0);
+}
+
+static void an_inflow_rules_beginning_is_kept_for_as_long_as_the_rule(void **state)
+{
+    struct world *world = *state;
+    struct rc_flow_rule rule = {.id = rc_slice_str("in-1"),
+                                .mqtt_topic = rc_slice_str("sensors"),
+                                .topic_name = rc_slice_str("GID_in"),
+                                .group = rc_slice_str("GID_in")};
+    struct rc_catalog *catalog = make_catalog(true);
+    struct rc_instance *instance = rc_trie_find(&catalog->instances, rc_slice_str("test"));
+    assert_int_equal(rc_catalog_add_flow_rule(&instance->inflows, &rule), RC_OK);
+    int64_t since = rc_inflow_since(world->rules, rc_slice_str("test"), &rule);
+    assert_true(since > 0);
+    rc_rules_published(world->rules, catalog); /* it is disabled */
+    assert_int_equal(count_files(world, "inflow-"), 1);
+    assert_int_equal(rc_inflow_since(world->rules, rc_slice_str("test"), &rule), since);
+    rc_rules_published(world->rules, world->catalog);
+    assert_int_equal(count_files(world, "inflow-"), 0);
+    rc_catalog_unref(catalog);
+}
+
 static void a_log_that_cannot_be_read_is_told_of(void **state)
 {
     struct world *world = *state;
@@ -453,6 +759,23 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_operator_drops_also_while_there_is_no_cluster, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_log_that_cannot_be_read_is_told_of, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_former_target_is_forgotten_when_nothing_is_owed_to_it, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_still_asks_or_is_under_way_is_not_forgotten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_target_is_kept_until_all_go_by_the_catalog_without_it, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_target_that_is_made_again_begins_at_the_end_of_its_topic, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(thousands_of_targets_leave_no_file_and_no_refusal, set_up_in_memory,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_rule_says_which_broker_it_waits_for_and_that_its_window_is_full,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_refusal_is_told_in_its_own_words, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_older_versions_file_is_read_and_becomes_one_of_this, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_cursor_is_saved_without_room_on_the_disk, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_inflow_rules_beginning_is_kept_for_as_long_as_the_rule, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_refused_by_name, set_up, tear_down),
         cmocka_unit_test(a_broker_that_the_name_server_forgets_keeps_its_queues),
         cmocka_unit_test(only_writable_queues_of_sane_brokers_count),

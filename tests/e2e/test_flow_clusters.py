@@ -175,6 +175,8 @@ def test_rules_with_another_target_leave_nothing_behind(cluster49, rmq49, tmp_pa
     producer.send(topics[3], "from the second", mqttSecondTopic="/down")
     wait_until("the second", lambda: len(device.messages) == 2, 60)
     assert [payload for _, payload, _ in device.messages] == ["from the first", "from the second"]
+    files = server.store / "rollcall"
+    wait_until("what was there for the first", lambda: len(list(files.glob("rule-*"))) == len(list(files.glob("inflow-*"))) == 1)
     for name, first in (("one", 0), ("two", 20)):
         rmq49.wait_messages(name, f"re-{name}", lambda lines, name=name: len(told(rmq49, f"re-{name}")) == 20, 60)
         assert told(rmq49, f"re-{name}") == [str(i) for i in range(first, first + 20)]

@@ -15,6 +15,7 @@ from harness.jvm import Driver
 from harness.procs import wait_until
 from harness.rollcall import AK, BINARY, GROUP, PARENT, SK, Device, Rollcall, Watch, run
 from test_flows import Client
+from test_rest import BASE, ask
 
 OWN_TOPIC = "RC_RULE_"
 
@@ -141,11 +142,15 @@ def test_a_rule_with_another_target_leaves_no_channel_half_told(cluster49, rmq49
     retarget(server, "topic: GID_test_MQTT")
     server.process.child.send_signal(1)
     wait_until("the second reload", lambda: server.log().count(" reloaded:") == 2)
+    # What nothing is owed to is forgotten: the second target, and the first not before its last channel has ended.
+    wait_until("the second target to be forgotten", lambda: len(rule_files(server)) == 1)
+    assert kept(rule_files(server)[0])["targetTopic"] == "GID_old_target"
     stays.cut()
     old = Watch(cluster49, tmp_path / "old", group="GID_read_old", topic="GID_old_target")
     new = Watch(cluster49, tmp_path / "new", group="GID_read_new", topic="GID_new_target")
     old.wait("the end of the one that stayed", lambda lines: len(lines) >= 2, 60)
     new.wait("the one that came", lambda lines: len(lines) >= 2, 60)
+    wait_until("the first target to be forgotten", lambda: not rule_files(server))
     server.stop()
     for watch, name in ((old, "stays"), (new, "comes")):
         assert [(line["clientId"], line["eventType"]) for line in watch.lines.snapshot()] == \
@@ -450,7 +455,53 @@ def test_what_was_not_sent_stays_and_new_clients_are_refused_until_it_is(cluster
     assert lost(server) == 0
 
 
+def kept(file):
+    """What a rule's file holds: the newer of its two slots (store/slot_file.h)."""
+    raw = file.read_bytes()
+    slots = [raw[:len(raw) // 2], raw[len(raw) // 2:]]
+    newest = max((slot for slot in slots if slot.startswith(b"RCSLOT1\n")), key=lambda slot: slot[8:16])
+    return json.loads(newest[24:24 + int.from_bytes(newest[16:20], "big")])
+
+
 def lost(server):
     """How many messages the rule lost: its file says."""
-    files = list((server.store / "rollcall").glob("rule-*"))
-    return sum(sum(map(json.loads(file.read_text()).get, ("dropped", "droppedByOperator"))) for file in files)
+    return sum(sum(map(kept(file).get, ("dropped", "droppedByOperator"))) for file in rule_files(server))
+
+
+def rule_files(server):
+    return list((server.store / "rollcall").glob("rule-*"))
+
+
+def at_its_rate(server, method, path, fields=None):
+    """A call, again for as long as it comes too fast."""
+    status, answer = wait_until("the call's turn", lambda: (found := ask(server, method, f"{BASE}/{path}", fields))[0] != 429
+                                and found)
+    assert status == 200, answer
+
+
+def test_rules_that_come_and_go_leave_no_file_through_kill(tmp_path):
+    server = Rollcall(tmp_path, rocketmq_more=", instances: [{name: apache, nameservers: ['127.0.0.1:1']}]").start()
+    leads = {"MqttTopic": PARENT, "TargetInstance": "apache"}
+    device = Client(server, "device")
+    for i in range(24):
+        at_its_rate(server, "POST", "outflow-rules", {"RuleId": f"out-{i}", "TargetTopic": "GID_first", **leads})
+        at_its_rate(server, "PUT", f"outflow-rules/out-{i}", {"TargetTopic": "GID_second"})
+        if i == 20:  # this one is owed, as there is no cluster
+            device.publish(f"{PARENT}/up", "waits")
+            wait_until("the acknowledgement", lambda: device.acked == 1)
+        if i == 10:
+            device.close()
+            server.kill()
+            server.start()
+            device = Client(server, "device")
+        at_its_rate(server, "DELETE", f"outflow-rules/out-{i}")
+    wait_until("all to be forgotten but the one", lambda: len(rule_files(server)) == 1)
+    server.kill()
+    server.start()
+    assert [kept(file)["rule"] for file in rule_files(server)] == ["out-20"]
+    assert "out-20 -> apache/GID_second (former target)" in rule(server, "list")[1]
+    assert "dropped=1" in rule(server, "drop", "out-20", "--all")[1]
+    wait_until("it to be forgotten", lambda: not rule_files(server))
+    assert "former target" not in rule(server, "list")[1]
+    device.close()
+    server.stop()

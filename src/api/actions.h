@@ -72,6 +72,9 @@ void rc_action_list_outflows(struct rc_api_call *call);
 void rc_action_list_inflows(struct rc_api_call *call);
 void rc_action_replay_rule(struct rc_api_call *call);
 
+/* ---- actions_rule_try.c ---- */
+void rc_action_test_rule(struct rc_api_call *call);
+
 /* ---- actions_rule_drop.c ---- */
 void rc_action_drop_rule_messages(struct rc_api_call *call);
 

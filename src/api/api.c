@@ -219,6 +219,7 @@ static void on_stop(struct rc_mail *mail, struct rc_loop *loop)
     rc_listener_stop(&api->listener);
     rc_listener_stop(&api->tls_listener);
     api->is_stopping = true;
+    atomic_store(&api->trials_end, true);
     if (api->questions > 0) /* the shards still answer: look again when they have */
         rc_loop_post(loop, mail);
     else

@@ -22,7 +22,8 @@ struct rc_api {
     uint64_t refusals_second; /* in which so many refused calls came */
     uint32_t refusals;
     uint32_t questions; /* under way to other threads, all kinds */
-    uint32_t searches, replays, looks;
+    uint32_t searches, replays, looks, trials;
+    atomic_bool trials_end;         /* read by their threads */
     uint64_t errors[RC_API_ERRORS]; /* answered, by enum rc_api_error */
     char *document;                 /* /openapi.json */
     bool is_stopping;               /* what takes long ends early */

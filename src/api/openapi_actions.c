@@ -136,6 +136,7 @@ static const struct rc_api_action own_actions[] = {
     {"ReplayClientStatusNotifyRule", POST, 5, INSTANCE, "RuleId", OWN | WRITES, .run = rc_action_replay_rule},
     {"ResetConsumerOffset", POST, 10, INSTANCE, "ConsumerGroup Topic", OWN | WRITES,
      .store = rc_store_reset_offset},
+    {"TestRule", POST, 5, INSTANCE, NULL, OWN | WRITES, .run = rc_action_test_rule},
     {"UpdateClientStatusNotifyRule", POST, 10, INSTANCE, "RuleId", OWN | WRITES,
      .work = rc_work_update_status_rule},
     {"UpdateMqttInboundRule", POST, 10, INSTANCE, "RuleId", OWN | WRITES, .work = rc_work_update_inflow},

@@ -56,6 +56,9 @@ const struct rc_rest_param *rc_rest_param(struct rc_slice name)
 #define LIST(name) "\"" name "\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}"
 #define NUMBER(name) "\"" name "\":{\"type\":\"integer\"}"
 #define TEXT(name) "\"" name "\":{\"type\":\"string\"}"
+#define TRIAL                                                                                                \
+    "\"Ok\":{\"type\":\"boolean\"}," TEXT("Error") "," TEXT("TargetInstance") "," TEXT(                      \
+        "TargetTopic") "," NUMBER("Brokers") "," NUMBER("Queues")
 
 static const struct rc_rest_route routes[] = {
     {RC_HTTP_GET, "/healthz", .summary = "Whether the process answers"},
@@ -104,6 +107,10 @@ static const struct rc_rest_route routes[] = {
     {RC_HTTP_DELETE, I "/rules/{RuleId}", "DeleteClientStatusNotifyRule", .summary = "Deletes it"},
     {RC_HTTP_POST, I "/rules/{RuleId}/replay", "ReplayClientStatusNotifyRule",
      .summary = "Tells the connect of each online client of its group again", .answer = NUMBER("Clients")},
+    {RC_HTTP_POST, I "/rules/{RuleId}/test", "TestRule",
+     .summary = "Tries the cluster that a rule of any type leads to, or comes from", .answer = TRIAL},
+    {RC_HTTP_POST, I "/rocketmq-instances/{TargetInstance}/test", "TestRule", NULL,
+     "TargetTopic ConsumerGroup", "TargetTopic", "The same for a rule that might be made", TRIAL},
     {RC_HTTP_GET, I "/outflow-rules", "ListMqttOutboundRules", .summary = "Rules from MQTT to RocketMQ",
      .answer = LIST("Rules")},
     {RC_HTTP_POST, I "/outflow-rules", "CreateMqttOutboundRule", NULL,

@@ -266,8 +266,9 @@ static int run_row(const struct rc_ctl_row *row, int argc, char **argv)
     } else {
         rc_ctl_print_fields(answer);
     }
+    bool is_bad = row->verdict != NULL && !json_is_true(json_object_get(answer, row->verdict));
     json_decref(answer);
-    return RC_EXIT_OK;
+    return is_bad ? RC_EXIT_FAILURE : RC_EXIT_OK;
 }
 
 /* ---- which ---- */

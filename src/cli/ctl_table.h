@@ -30,6 +30,7 @@ struct rc_ctl_row {
      * the answer in a line. */
     const char *list, *columns;
     enum rc_ctl_paging paging;
+    const char *verdict; /* a field of the answer: false is exit code 1; NULL: none */
 };
 
 const struct rc_ctl_row *rc_ctl_rows(size_t *ret_count);

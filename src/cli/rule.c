@@ -28,7 +28,8 @@ static const struct rc_cli_usage usage = {
     .about = "Tries the RocketMQ cluster of each rule of the file that has one (or of RULE alone): its name\n"
              "servers, the topic, its brokers, whether the keys may send there, or read there as the rule's\n"
              "group. Nothing is put into the topic. Exit code 1 when something is in the way: no route, no\n"
-             "topic, no broker, no group or no permission.\n",
+             "topic, no broker, no group or no permission. A rule that was made by the API is tried by the\n"
+             "server: rollcall ctl rule test.\n",
     .options = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
     .examples = "  rollcall rule test -c rollcall.yaml\n"
@@ -49,7 +50,8 @@ static void test_rule(struct trial *trial, const struct rc_instance *instance, s
     struct rc_target_found found;
     if (target == NULL || (trial->only != NULL && !rc_slice_eq_str(id, trial->only)))
         return;
-    int err = rc_target_check(target, topic, group, &found, &error);
+    const struct rc_target_question question = {.target = target, .topic = topic, .group = group};
+    int err = rc_target_check(&question, &found, &error);
     printf("%.*s/%.*s %s %.*s/%.*s: ", RC_SLICE_FMT(instance->id), RC_SLICE_FMT(id),
            group.len > 0 ? "<-" : "->", RC_SLICE_FMT(target->name), RC_SLICE_FMT(topic));
     if (err == RC_OK)

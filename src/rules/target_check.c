@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SYSFLAG_SUBSCRIPTION = 4, RES_INVALID_PARAMETER = 29 /* what 5.x calls it */ };
+enum { LOOK_MS = 50, SYSFLAG_SUBSCRIPTION = 4, RES_INVALID_PARAMETER = 29 /* what 5.x calls it */ };
 
 struct check {
     struct rc_loop *loop;
@@ -17,6 +17,10 @@ struct check {
     char topic[RC_MESSAGE_TOPIC_MAX + 1];
     char group[RC_CATALOG_GROUP_NAME_MAX + 1]; /* empty: it is to be sent to */
     uint32_t asked;                            /* name servers, then brokers */
+    const struct rc_target_question *question;
+    struct rc_timer look; /* whether it has to end early */
+    uint64_t end_ms;
+    bool is_at_brokers;
     struct rc_error *error;
     int err;
 };
@@ -30,10 +34,7 @@ static void finish(struct check *check, int err)
 static void refuse(struct check *check, const char *where, const struct rc_remoting *answer)
 {
     char words[200];
-    size_t len = 0;
-    while (len < answer->remark.len && answer->remark.ptr[len] != '\n')
-        len++;
-    rc_log_quote(words, sizeof(words), rc_slice(answer->remark.ptr, len));
+    rc_log_quote_words(words, sizeof(words), answer->remark);
     bool is_permission = answer->code == RC_RES_NO_PERMISSION || strstr(words, "AclException") != NULL;
     finish(check,
            rc_error_set(check->error, is_permission ? RC_ERR_DENIED : RC_ERR_PROTOCOL, "%s%s: code %d, %s",
@@ -85,7 +86,7 @@ static void on_send(void *arg, const struct rc_remoting *answer, const char *err
     char words[200];
     if (!has_answer(check, answer, error))
         return;
-    rc_log_quote(words, sizeof(words), answer->remark);
+    rc_log_quote_words(words, sizeof(words), answer->remark);
     bool is_refusal = answer->code == RC_RES_SYSTEM_ERROR || answer->code == RES_INVALID_PARAMETER;
     go_on(check, answer, is_refusal && strstr(words, "illegal") != NULL);
 }
@@ -188,6 +189,7 @@ static void take_route(struct check *check, const struct rc_remoting *answer)
     else
         rc_layout_take_route(&check->layout, answer->body, true);
     check->asked = 0;
+    check->is_at_brokers = check->layout.count > 0;
     if (check->layout.count == 0)
         finish(check, rc_error_set(check->error, RC_ERR_NOT_FOUND,
                                    "no broker: none has a queue of '%s' that can be %s", check->topic,
@@ -221,29 +223,60 @@ static void ask_nameserver(struct check *check)
     rc_link_call(rc_cluster_nameserver(check->cluster), &request, RC_FEED_SEND_MS, on_route, check);
 }
 
-static void put_name(char *out, size_t size, const struct rc_target *target, struct rc_slice name)
+/* ---- ends that it does not come to by itself ---- */
+
+static void end_late(struct check *check)
 {
-    snprintf(out, size, "%.*s%s%.*s", RC_SLICE_FMT(target->name_space), target->name_space.len > 0 ? "%" : "",
-             RC_SLICE_FMT(name));
+    char where[512];
+    uint32_t seconds = check->question->limit_ms / 1000;
+    if (check->is_at_brokers)
+        place(check, where);
+    else
+        snprintf(where, sizeof(where), "name server %s",
+                 rc_link_address(rc_cluster_nameserver(check->cluster)));
+    finish(check, rc_error_set(check->error, RC_ERR_TIMEOUT, "%s: %s: not answered within %u s",
+                               check->is_at_brokers ? "no broker" : "no route", where, seconds));
 }
 
-int rc_target_check(const struct rc_target *target, struct rc_slice topic, struct rc_slice group,
-                    struct rc_target_found *ret, struct rc_error *error)
+static void on_look(struct rc_timer *timer)
+{
+    struct check *check = rc_container_of(timer, struct check, look);
+    const struct rc_target_question *question = check->question;
+    if (question->is_cancelled != NULL && atomic_load(question->is_cancelled))
+        finish(check, rc_error_set(check->error, RC_ERR_CLOSED, "the server is being stopped"));
+    else if (question->limit_ms > 0 && rc_clock_mono_ms() >= check->end_ms)
+        end_late(check);
+    else
+        rc_timer_start(check->loop, timer, LOOK_MS);
+}
+
+static void run(struct check *check)
+{
+    check->look.on_due = on_look;
+    check->end_ms = rc_clock_mono_ms() + check->question->limit_ms;
+    rc_timer_start(check->loop, &check->look, LOOK_MS);
+    ask_nameserver(check);
+    rc_loop_run(check->loop);
+    rc_timer_stop(&check->look);
+}
+
+int rc_target_check(const struct rc_target_question *question, struct rc_target_found *ret,
+                    struct rc_error *error)
 {
     struct check *check = rc_new(struct check);
     check->error = error;
-    put_name(check->topic, sizeof(check->topic), target, topic);
-    if (group.len > 0)
-        put_name(check->group, sizeof(check->group), target, group);
+    check->question = question;
+    rc_target_put_name(check->topic, sizeof(check->topic), question->target, question->topic);
+    if (question->group.len > 0)
+        rc_target_put_name(check->group, sizeof(check->group), question->target, question->group);
     int err = rc_loop_create("rc-check", &check->loop);
     if (err != RC_OK) {
         free(check);
         return rc_error_set(error, err, "no event loop: %s", rc_err_text(err));
     }
-    check->cluster = rc_cluster_create(check->loop, target, error);
+    check->cluster = rc_cluster_create(check->loop, question->target, error);
     if (check->cluster != NULL) {
-        ask_nameserver(check);
-        rc_loop_run(check->loop);
+        run(check);
         err = check->err;
         *ret = (struct rc_target_found){check->layout.count, check->layout.queues};
         rc_cluster_destroy(check->cluster);

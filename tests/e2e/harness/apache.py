@@ -42,12 +42,14 @@ def has_route(port, topic):
 class RealCluster:
     """`version`: 49 or 53. `acl`: (access key, secret key). `settings` override the broker's configuration.
 
+    `accounts`: further accounts with fewer rights, in the words of plain_acl.yml; 5.x takes them over from there.
+
     `options` are further options of both JVMs, `broker_options` of the broker's.
     `beside` another cluster: a further broker of it, for start_broker.
     With `store` the broker takes that directory as its own; it must be a copy that nobody else uses."""
 
     def __init__(self, home, version=49, acl=None, store=None, settings=None, options=(), broker_options=(),
-                 beside=None):
+                 beside=None, accounts=""):
         self.home = pathlib.Path(home)
         self.version = version
         self.options, self.broker_options = options, broker_options
@@ -62,9 +64,10 @@ class RealCluster:
         conf.mkdir(parents=True, exist_ok=True)
         for part in ("namesrv", "broker", "tools"):
             (conf / f"logback_{part}.xml").write_text(LOGBACK.format(file=self.home / f"{part}.log", level="WARN"))
-        if acl and version == 49:
-            (conf / "plain_acl.yml").write_text(PLAIN_ACL.format(ak=acl[0], sk=acl[1]))
-        self._write_config(conf, acl, settings or {})
+        if acl and (version == 49 or accounts):
+            (conf / "plain_acl.yml").write_text(PLAIN_ACL.format(ak=acl[0], sk=acl[1]) + accounts)
+        rights = self._authorization() if accounts and version == 53 else {}
+        self._write_config(conf, acl, {**rights, **(settings or {})})
 
     def _write_config(self, conf, acl, settings):
         broker = {
@@ -93,6 +96,14 @@ class RealCluster:
                 "authenticationMetadataProvider": f"{package}.LocalAuthenticationMetadataProvider",
                 "initAuthenticationUser": json.dumps({"username": acl[0], "password": acl[1]}),
                 "innerClientAuthenticationCredentials": json.dumps({"accessKey": acl[0], "secretKey": acl[1]})}
+
+    @staticmethod
+    def _authorization():
+        """What 5.x has instead of plain_acl's rights; it makes them of that file at its start."""
+        package = "org.apache.rocketmq.auth.authorization.provider"
+        return {"authorizationEnabled": "true", "migrateAuthFromV1Enabled": "true",
+                "authorizationProvider": f"{package}.DefaultAuthorizationProvider",
+                "authorizationMetadataProvider": f"{package}.LocalAuthorizationMetadataProvider"}
 
     def _java(self, main, config, heap, *options):
         return ["java", "-Xms32m", f"-Xmx{heap}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k",

@@ -21,16 +21,19 @@ def clients():
         client.close()
 
 
+SOON = {"registerNameServerPeriod": 10000}  # how long a name server that was started again knows nobody
+
+
 @pytest.fixture(scope="session")
 def cluster49(tmp_path_factory):
-    cluster = RealCluster(tmp_path_factory.mktemp("cluster49"), 49).start()
+    cluster = RealCluster(tmp_path_factory.mktemp("cluster49"), 49, settings=SOON).start()
     yield cluster
     cluster.stop()
 
 
 @pytest.fixture(scope="session")
 def cluster53(tmp_path_factory):
-    cluster = RealCluster(tmp_path_factory.mktemp("cluster53"), 53).start()
+    cluster = RealCluster(tmp_path_factory.mktemp("cluster53"), 53, settings=SOON).start()
     yield cluster
     cluster.stop()
 

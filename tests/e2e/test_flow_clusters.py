@@ -1,5 +1,7 @@
 """Outflow and inflow through real clusters that ask for TLS, signatures and a namespace, through deaths, and to other targets."""
 
+import signal
+
 import paho.mqtt.client as mqtt
 import pytest
 
@@ -91,15 +93,17 @@ def test_a_cluster_with_signatures_and_a_namespace(version, rmq49, tmp_path):
         cluster.stop()
 
 
-def test_nothing_is_lost_through_the_death_of_any_of_them(rmq49, tmp_path):
-    cluster = RealCluster(tmp_path / "apache", 49, settings={"registerNameServerPeriod": 10000}).start()
-    server = make(tmp_path, cluster, "GID_out", "GID_in")
+@pytest.mark.parametrize("cluster_name", ["cluster49", "cluster53"])
+def test_nothing_is_lost_through_the_death_of_any_of_them(cluster_name, request, rmq49, tmp_path):
+    cluster = request.getfixturevalue(cluster_name)
+    out_topic, in_topic, deaths = (f"{name}_{cluster.version}" for name in ("GID_deaths_out", "GID_deaths_in", "deaths"))
+    server = make(tmp_path, cluster, out_topic, in_topic)
     counts = {"out": 0, "in": 0}
     try:
-        for topic in ("GID_out", "GID_in"):
+        for topic in (out_topic, in_topic):
             cluster.create_topic(topic)
         server.start()
-        rmq49.call("push", name="deaths", group="GID_readers", topic="GID_out", namesrv=cluster.namesrv, **{"from": "first"})
+        rmq49.call("push", name=deaths, group=f"GID_{deaths}", topic=out_topic, namesrv=cluster.namesrv, **{"from": "first"})
         producer = Producer(rmq49, cluster.namesrv)
         device = Client(server, "device", clean=False, filters=[f"{PARENT}/down"])
 
@@ -112,11 +116,18 @@ def test_nothing_is_lost_through_the_death_of_any_of_them(rmq49, tmp_path):
 
         def inwards(times=20):
             for _ in range(times):
-                producer.send("GID_in", str(counts["in"]), mqttSecondTopic="/down")
+                producer.send(in_topic, str(counts["in"]), mqttSecondTopic="/down")
                 counts["in"] += 1
 
         out(), inwards()
         wait_until("the first messages", lambda: len(device.messages) >= 20, 60)
+        cluster.broker.child.send_signal(signal.SIGSTOP)
+        out()
+        wait_until("nobody to answer", lambda: rules(server)["out-1"]["WaitsFor"] == cluster.name, 60)
+        cluster.broker.child.send_signal(signal.SIGCONT)
+        inwards()
+        wait_until("all of both", lambda: len({payload for _, payload, _ in device.messages}) == counts["in"]
+                   and numbers(server, "out-1")["waiting"] == 0, 60)
         cluster.broker.kill()
         out()
         wait_until("what is in the way", lambda: {one["State"] for one in rules(server).values()} == {"retrying"}, 60)
@@ -125,7 +136,7 @@ def test_nothing_is_lost_through_the_death_of_any_of_them(rmq49, tmp_path):
         cluster.namesrv_process.kill()
         out(), inwards()
         cluster.start_namesrv()
-        wait_until("the broker at the new name server", lambda: has_route(cluster.namesrv_port, "GID_in"), 60)
+        wait_until("the broker at the new name server", lambda: has_route(cluster.namesrv_port, in_topic), 60)
         seen = {payload for _, payload, _ in device.messages}
         server.kill()
         device.client.loop_stop()
@@ -136,23 +147,24 @@ def test_nothing_is_lost_through_the_death_of_any_of_them(rmq49, tmp_path):
         out()
         wait_until(lambda: f"all from RocketMQ: {rules(server)['in-1']}", lambda: {str(i) for i in range(counts["in"])} <=
                    seen | {payload for _, payload, _ in device.messages}, 90)
-        rmq49.wait_messages("all to RocketMQ", "deaths", lambda lines: len(told(rmq49, "deaths")) == counts["out"], 90)
-        assert told(rmq49, "deaths") == [str(i) for i in range(counts["out"])]  # in order
+        rmq49.wait_messages("all to RocketMQ", deaths, lambda lines: len(told(rmq49, deaths)) == counts["out"], 90)
+        assert told(rmq49, deaths) == [str(i) for i in range(counts["out"])]  # in order
         wait_until("both to run", lambda: {one["State"] for one in rules(server).values()} == {"running"}, 60)
         wait_until("nothing to wait", lambda: numbers(server, "in-1")["waiting"] == numbers(server, "out-1")["waiting"] == 0, 60)
         device.close(), producer.close()
-        rmq49.call("stop", name="deaths")
+        rmq49.call("stop", name=deaths)
         server.stop()
     finally:
         server.kill() if server.process and server.process.running() else None
-        cluster.stop()
 
 
-def test_rules_with_another_target_leave_nothing_behind(cluster49, rmq49, tmp_path):
-    topics = ["GID_retarget_one", "GID_retarget_two", "GID_source_one", "GID_source_two"]
+@pytest.mark.parametrize("cluster_name", ["cluster49", "cluster53"])
+def test_rules_with_another_target_leave_nothing_behind(cluster_name, request, rmq49, tmp_path):
+    cluster = request.getfixturevalue(cluster_name)
+    topics = [f"GID_{name}_{cluster.version}" for name in ("retarget_one", "retarget_two", "source_one", "source_two")]
     for topic in topics:
-        cluster49.create_topic(topic)
-    server = make(tmp_path, cluster49, topics[0], topics[2])
+        cluster.create_topic(topic)
+    server = make(tmp_path, cluster, topics[0], topics[2])
     lines = server.config.read_text().splitlines()  # rules of the file are changed there: these are made by the API
     server.config.write_text("\n".join(lines[:-1]) + "\n")
     server.start()
@@ -160,9 +172,9 @@ def test_rules_with_another_target_leave_nothing_behind(cluster49, rmq49, tmp_pa
     make_rule(server, "inflow-rules", RuleId="in-1", MqttTopic=PARENT, SourceInstance="apache", SourceTopic=topics[2],
               From="first")
     device = Client(server, "device", filters=[f"{PARENT}/down"])
-    producer = Producer(rmq49, cluster49.namesrv)
+    producer = Producer(rmq49, cluster.namesrv)
     for at, name in enumerate(("one", "two")):
-        rmq49.call("push", name=f"re-{name}", group=f"GID_re_{name}", topic=topics[at], namesrv=cluster49.namesrv,
+        rmq49.call("push", name=f"re-{name}", group=f"GID_re_{name}_{cluster.version}", topic=topics[at], namesrv=cluster.namesrv,
                    **{"from": "first"})
     for i in range(20):
         device.publish(f"{PARENT}/up", str(i))

@@ -97,7 +97,8 @@ static void try_send(struct check *check)
     rc_remoting_request(&request, RC_REQ_SEND, 0);
     rc_remoting_add(&request, "producerGroup", rc_slice_str("ROLLCALL_RULES"));
     rc_remoting_add(&request, "topic", rc_slice_str(check->topic));
-    rc_remoting_add(&request, "defaultTopic", rc_slice_str("TBW102"));
+    /* Not that of which topics are made: the route may be older than the topic's end at this broker. */
+    rc_remoting_add(&request, "defaultTopic", rc_slice_str(check->topic));
     rc_remoting_add_number(&request, "defaultTopicQueueNums", 4);
     rc_remoting_add_number(&request, "queueId", INT32_MAX);
     rc_remoting_add_number(&request, "sysFlag", 0);
@@ -144,28 +145,12 @@ static void try_pull(struct check *check)
     rc_link_call(link_of(check), &request, RC_FEED_SEND_MS, on_pull, check);
 }
 
-static void on_broker(void *arg, const struct rc_remoting *answer, const char *error)
+static void ask_broker(struct check *check)
 {
-    struct check *check = arg;
-    char where[512];
-    if (!has_answer(check, answer, error))
-        return;
-    place(check, where);
-    if (answer->code != RC_RES_SUCCESS)
-        refuse(check, where, answer);
-    else if (check->group[0] != '\0')
+    if (check->group[0] != '\0')
         try_pull(check);
     else
         try_send(check);
-}
-
-static void ask_broker(struct check *check)
-{
-    struct rc_remoting request;
-    rc_remoting_request(&request, RC_REQ_MAX_OFFSET, 0);
-    rc_remoting_add(&request, "topic", rc_slice_str(check->topic));
-    rc_remoting_add_number(&request, "queueId", 0);
-    rc_link_call(link_of(check), &request, RC_FEED_SEND_MS, on_broker, check);
 }
 
 /* ---- one name server after the other ---- */

@@ -22,11 +22,11 @@ struct rc_target_found {
 };
 
 /*
- * Asks the name servers for the topic and each of its brokers for a queue's end, with the target's keys; then
- * whether the keys may send there, by a message for a queue that there is not, which brokers refuse after
- * they have looked at the keys; or, with `group`, whether that consumer group may read there, by a pull that
- * commits nothing. 0, or `error` tells the first thing in the way: "no route", "no topic", "no broker", "no
- * group" or "no permission", and why. Any thread.
+ * Asks the name servers for the topic and each of its brokers, with the target's keys, whether these may send
+ * there, by a message for a queue that there is not, which brokers refuse after they have looked at the keys;
+ * or, with `group`, whether that consumer group may read there, by a pull that commits nothing. Nothing else
+ * is asked: 5.x has rights of their own for each question. 0, or `error` tells the first thing in the way:
+ * "no route", "no topic", "no broker", "no group" or "no permission", and why. Any thread.
  */
 int rc_target_check(const struct rc_target_question *question, struct rc_target_found *ret,
                     struct rc_error *error);

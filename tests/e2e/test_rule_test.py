@@ -9,9 +9,10 @@ import pytest
 
 from harness.apache import RealCluster, ask
 from harness.procs import wait_until
-from harness.rollcall import AK, SK, Rollcall, run
+from harness.rollcall import AK, PARENT, SK, Rollcall, run
 from test_flow_clusters import make
-from test_flows import Producer
+from test_flow_rules import rules
+from test_flows import Client, Producer
 from test_rest import BASE, ask as call
 from test_rules import tried
 
@@ -77,7 +78,6 @@ def test_what_keys_may_not_is_found_out(version, rmq49, tmp_path):
         maker = Producer(rmq49, cluster.namesrv, ak=AK, sk=SK)
         for topic in ("GID_out", "GID_in"):
             maker.send(topic, "makes the topic")
-        maker.close()
         for key, secret, out, into in ((AK, SK, "ok", "ok"), ("ReaderKey", "SecretOfReader", "no permission", "ok"),
                                        ("WriterKey", "SecretOfWriter", "ok", "no permission")):
             server = make(tmp_path / key, cluster, "GID_out", "GID_in", f", access_key: {key}, secret_key: {secret}")
@@ -86,6 +86,17 @@ def test_what_keys_may_not_is_found_out(version, rmq49, tmp_path):
             words = {name.split("/")[1].split(" ")[0]: text.split(",")[0] for name, text in words.items()}
             assert words == {"out-1": out, "in-1": into}, said
             assert code == (0 if (out, into) == ("ok", "ok") else 1)
+        # What was tried is so: the reader's key brings what is sent, and puts nothing into the topic.
+        server = make(tmp_path / "reads", cluster, "GID_out", "GID_in",
+                      ", access_key: ReaderKey, secret_key: SecretOfReader").start()
+        device = Client(server, "device", filters=[f"{PARENT}/down"])
+        maker.send("GID_in", "inwards", mqttSecondTopic="/down")
+        device.publish(f"{PARENT}/up", "outwards")
+        wait_until(lambda: f"the message from RocketMQ: {rules(server)}", lambda: device.messages, 60)
+        if version == 53:  # 4.9 looks at no rights where a batch is sent
+            wait_until("the refusal", lambda: "no permission" in rules(server)["out-1"]["Error"])
+        device.close(), maker.close()
+        server.stop()
     finally:
         cluster.stop()
 

@@ -257,13 +257,60 @@ static void test_a_malformed_will_of_version_5_is_answered_with_its_reason(void 
         {TEST_BYTES(HEAD "\6\0\x3c\0\0\1a\x08\x09\0\1x\x09\0\1x\0\1t\0\0"), 0x82},
         {TEST_BYTES(HEAD "\6\0\x3c\0\0\1a\5\x11\0\0\0\1\0\1t\0\0"), 0x81}, /* a CONNECT's property */
         {TEST_BYTES(HEAD "\6\0\x3c\0\0\1a\3\x23\0\1\0\1t\0\0"), 0x81},     /* an alias */
-        {TEST_BYTES("\0\4MQTT\6\2\0\x3c\0\0\1a"), 0x84},                   /* version 6 */
-        {TEST_BYTES("\0\6MQIsdp\5\2\0\x3c\0\0\1a"), 1},                    /* 3.1's name is not 5.0's */
         {TEST_BYTES("\0\4mqtt\5\2\0\x3c\0\0\1a"), CLOSED},
         {TEST_BYTES("\0\4MQTT"), CLOSED},
         {TEST_BYTES("\0\5MQTT"), CLOSED},
     };
     assert_answers(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+#define V3_BAD_VERSION TEST_BYTES("\x20\2\0\1")
+#define V5_BAD_VERSION TEST_BYTES("\x20\3\0\x84\0")
+
+/* In the form that the client understands, by the shape of the rest of its packet. */
+static void test_a_version_that_nobody_knows_is_answered_in_its_own_form(void **state)
+{
+    const struct {
+        struct rc_slice body, answer;
+    } cases[] = {
+        {TEST_BYTES("\0\4MQTT\6\2\0\x3c\0\1a"), V3_BAD_VERSION},
+        {TEST_BYTES("\0\4MQTT\x84\2\0\x3c\0\1a"), V3_BAD_VERSION}, /* a bridge of mosquitto's */
+        {TEST_BYTES("\0\4MQTT\xff\xce\0\x3c\0\1a\0\1t\0\1p\0\1u\0\1p"), V3_BAD_VERSION},
+        {TEST_BYTES("\0\4MQTT\6\2\0\x3c\0\0\1a"), V5_BAD_VERSION},
+        {TEST_BYTES("\0\4MQTT\6\2\0\x3c\5\x11\0\0\0\1\0\1a"), V5_BAD_VERSION},
+        {TEST_BYTES("\0\4MQTT\3\2\0\x3c\0\1a"), V3_BAD_VERSION}, /* 3.1 has another name */
+        {TEST_BYTES("\0\4MQTT\0\2\0\x3c\0\1a"), V3_BAD_VERSION},
+        {TEST_BYTES("\0\6MQIsdp\4\2\0\x3c\0\1a"), V3_BAD_VERSION},
+        {TEST_BYTES("\0\6MQIsdp\5\2\0\x3c\0\1a"), V3_BAD_VERSION},
+        {TEST_BYTES("\0\6MQIsdp\5\2\0\x3c\0\0\1a"), V3_BAD_VERSION}, /* of 3.1's name, so in 3.1's form */
+        {TEST_BYTES("\0\6MQIsdp\x83\2\0\x3c\0\1a"), V3_BAD_VERSION},
+        {TEST_BYTES("\0\4MQTT\6"), rc_slice(NULL, 0)}, /* no shape: no answer */
+        {TEST_BYTES("\0\4MQTT\6\2\0\x3c\0\2a"), rc_slice(NULL, 0)},
+        {TEST_BYTES("\0\4MQTT\6\3\0\x3c\0\1a"), rc_slice(NULL, 0)},
+        {TEST_BYTES("\0\4MQTT\6\2\0\x3c\0\1ab"), rc_slice(NULL, 0)},
+        {TEST_BYTES("\0\4MQTT\3\2\0\x3c\0\1\xff"), rc_slice(NULL, 0)},
+    };
+    struct test_server server = {.shards = 1};
+    test_server_start(&server);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct rc_buf out;
+        uint8_t answer[16];
+        size_t len = 0;
+        int fd = test_dial(&server);
+        rc_buf_init(&out, 256);
+        rc_buf_put_u8(&out, RC_MQTT_CONNECT << 4);
+        rc_buf_put_u8(&out, (uint8_t)cases[i].body.len);
+        rc_buf_put_slice(&out, cases[i].body);
+        test_send(fd, &out);
+        for (ssize_t got;
+             len < sizeof(answer) && (got = recv(fd, answer + len, sizeof(answer) - len, 0)) > 0;)
+            len += (size_t)got;
+        if (!rc_slice_eq(rc_slice(answer, len), cases[i].answer))
+            fail_msg("case %zu: an answer of %zu bytes, code 0x%x", i, len, len > 3 ? answer[3] : 0);
+        assert_true(test_wait_closed(fd));
+        close(fd);
+    }
+    test_assert_log(&server, "");
 }
 
 int main(void)
@@ -276,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_a_refusal_of_version_5_has_its_code_and_says_why_where_it_may),
         cmocka_unit_test(test_a_malformed_connect_of_version_5_is_answered_with_its_reason),
         cmocka_unit_test(test_a_malformed_will_of_version_5_is_answered_with_its_reason),
+        cmocka_unit_test(test_a_version_that_nobody_knows_is_answered_in_its_own_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,8 +117,8 @@ static void test_version_3_1_is_spoken_and_an_unknown_one_is_answered(void **sta
     test_say_goodbye(fd);
     assert_true(test_wait_closed(fd));
     close(fd);
-    /* as 3.1.1 has it below, as 5.0 has it from there on */
-    static const int codes[][2] = {{1, 1}, {2, 1}, {5, 0x87}, {9, 0x84}, {255, 0x84}};
+    /* in the shape of 3.1.1 (MQTT-3.1.2-2), but for 5, which is known */
+    static const int codes[][2] = {{1, 1}, {2, 1}, {5, 0x87}, {9, 1}, {255, 1}};
     login.version = RC_MQTT_V311;
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         fd = test_dial(&server);

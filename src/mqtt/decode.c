@@ -96,23 +96,14 @@ enum {
     FLAG_USER = 0x80,
 };
 
-static int take_protocol(struct reader *in, struct rc_mqtt_connect *ret)
+/* Name and level; whether the name is that of 3.1. */
+static int take_protocol(struct reader *in, bool *ret_is_old, uint8_t *ret_level)
 {
     struct rc_slice name;
-    uint8_t level;
-    if (!take_bytes(in, &name) || !take_u8(in, &level))
+    if (!take_bytes(in, &name) || !take_u8(in, ret_level))
         return malformed(in);
-    bool is_old = rc_slice_eq_str(name, "MQIsdp");
-    if (!is_old && !rc_slice_eq_str(name, "MQTT"))
-        return malformed(in);
-    bool is_known = is_old ? level == RC_MQTT_V31 : level == RC_MQTT_V311 || level == RC_MQTT_V5;
-    ret->version = is_known ? level : level > RC_MQTT_V5 ? RC_MQTT_V5 : RC_MQTT_V311;
-    in->version = ret->version;
-    if (!is_known) {
-        *in->reason = RC_MQTT_UNSUPPORTED_VERSION;
-        return RC_ERR_VERSION;
-    }
-    return RC_OK;
+    *ret_is_old = rc_slice_eq_str(name, "MQIsdp");
+    return *ret_is_old || rc_slice_eq_str(name, "MQTT") ? RC_OK : malformed(in);
 }
 
 static bool flags_are_legal(uint8_t flags, uint8_t version)
@@ -149,16 +140,14 @@ static int take_will(struct reader *in, uint8_t flags, struct rc_mqtt_connect *r
     return RC_OK;
 }
 
-static int decode_connect(struct reader *in, struct rc_mqtt_connect *ret)
+/* What stands behind the protocol's level, in the shape of in->version. */
+static int take_connect_rest(struct reader *in, struct rc_mqtt_connect *ret)
 {
     uint8_t flags;
-    int err = take_protocol(in, ret);
-    if (err != RC_OK)
-        return err;
-    if (!take_u8(in, &flags) || !flags_are_legal(flags, ret->version) || !take_u16(in, &ret->keep_alive_s))
+    if (!take_u8(in, &flags) || !flags_are_legal(flags, in->version) || !take_u16(in, &ret->keep_alive_s))
         return malformed(in);
     ret->is_clean = flags & FLAG_CLEAN;
-    err = take_props(in, RC_MQTT_CONNECT, &ret->props);
+    int err = take_props(in, RC_MQTT_CONNECT, &ret->props);
     if (err != RC_OK)
         return err;
     if (!take_text(in, &ret->client_id))
@@ -173,6 +162,41 @@ static int decode_connect(struct reader *in, struct rc_mqtt_connect *ret)
         (ret->has_password && !take_bytes(in, &ret->password)))
         return malformed(in);
     return RC_OK;
+}
+
+/*
+ * A level that nobody knows. Its sender understands the answer that belongs to the shape of its packet: so
+ * bridges of mosquitto, which ask with a bit of their own in the level, come again without it. What has no
+ * shape at all gets no answer.
+ */
+static int refuse_level(const struct reader *in, bool is_before_v5, struct rc_mqtt_connect *ret)
+{
+    static const uint8_t shapes[] = {RC_MQTT_V311, RC_MQTT_V5};
+    for (size_t i = 0; i < sizeof(shapes); i++) {
+        struct reader rest = *in;
+        rest.version = shapes[i];
+        if (take_connect_rest(&rest, ret) != RC_OK || left(&rest) > 0)
+            continue;
+        ret->version = is_before_v5 ? RC_MQTT_V311 : shapes[i];
+        *in->reason = RC_MQTT_UNSUPPORTED_VERSION;
+        return RC_ERR_VERSION;
+    }
+    *in->reason = RC_MQTT_MALFORMED_PACKET;
+    return RC_ERR_PROTOCOL;
+}
+
+static int decode_connect(struct reader *in, struct rc_mqtt_connect *ret)
+{
+    bool is_old;
+    uint8_t level;
+    int err = take_protocol(in, &is_old, &level);
+    if (err != RC_OK)
+        return err;
+    bool is_known = is_old ? level == RC_MQTT_V31 : level == RC_MQTT_V311 || level == RC_MQTT_V5;
+    if (!is_known)
+        return refuse_level(in, is_old || level < RC_MQTT_V5, ret);
+    ret->version = in->version = level;
+    return take_connect_rest(in, ret);
 }
 
 static int decode_connack(struct reader *in, struct rc_mqtt_connack *ret)

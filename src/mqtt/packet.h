@@ -88,7 +88,8 @@ int64_t rc_mqtt_frame_size(struct rc_slice in, uint8_t version, uint32_t max_siz
 /*
  * Decodes the packet at the front of `in`. `version` is that of the connection (ignored for CONNECT). Returns
  * its size (> 0); 0 when `in` ends inside of it; RC_ERR_PROTOCOL, RC_ERR_TOO_LARGE or RC_ERR_VERSION with
- * ret->reason and, as far as it was read, ret->type and (for CONNECT) ret->connect.version.
+ * ret->reason and, as far as it was read, ret->type and (for CONNECT) ret->connect.version: 0 when there is
+ * nothing that could be answered; after RC_ERR_VERSION the one in whose form to answer.
  */
 int64_t rc_mqtt_decode(struct rc_slice in, uint8_t version, uint32_t max_size, struct rc_mqtt_packet *ret);
 

@@ -264,10 +264,17 @@ static void drop_throttle(struct rc_conn *conn)
 static void on_throttle_over(struct rc_timer *timer)
 {
     struct rc_conn *conn = rc_container_of(timer, struct rc_throttle, timer)->conn;
+    /* Its silence begins now: what it sent meanwhile was not looked at. */
+    conn->channel.last_active_ms = (int64_t)rc_loop_now_ms(conn->broker->options.loop);
     if (rc_stream_want(&conn->stream, conn->stream.watch.events | EPOLLIN) != RC_OK)
         rc_conn_close(conn, false, "internal-error");
     else if (rc_stream_pending(&conn->stream) > 0)
         rc_conn_read(conn);
+}
+
+bool rc_conn_is_throttled(const struct rc_conn *conn)
+{
+    return conn->throttle != NULL && rc_timer_is_running(&conn->throttle->timer);
 }
 
 bool rc_conn_throttle(struct rc_conn *conn, size_t len)

@@ -202,6 +202,7 @@ static int64_t handle_one(struct rc_conn *conn, struct rc_slice in)
     if (used <= 0)
         return used;
     RC_COUNT(&conn->broker->counters, packets_received);
+    conn->channel.last_active_ms = (int64_t)rc_loop_now_ms(conn->broker->options.loop);
     return rc_packet_handle(conn, &packet) ? used : -1;
 }
 
@@ -276,7 +277,6 @@ void rc_conn_read(struct rc_conn *conn)
             lost(conn, len);
             return;
         }
-        conn->channel.last_active_ms = (int64_t)rc_loop_now_ms(broker->options.loop);
         bool was_client = conn->session != NULL;
         RC_COUNT_ADD(&broker->counters, bytes_received, len);
         consume_with_partial(conn, rc_slice(broker->scratch, (size_t)len));
@@ -321,7 +321,7 @@ static void on_keep_alive(struct rc_timer *timer)
 {
     struct rc_conn *conn = rc_container_of(timer, struct rc_conn, timer);
     struct rc_loop *loop = conn->broker->options.loop;
-    uint64_t silent_ms = rc_loop_now_ms(loop) - rc_conn_active_ms(conn);
+    uint64_t silent_ms = rc_conn_is_throttled(conn) ? 0 : rc_loop_now_ms(loop) - rc_conn_active_ms(conn);
     /* Restarted here alone, not for every packet: one timer operation per keep-alive period. */
     if (silent_ms < conn->keep_alive_ms) {
         rc_timer_start(loop, timer, conn->keep_alive_ms - silent_ms);

@@ -100,8 +100,8 @@ static inline const char *rc_conn_certificate(const struct rc_conn *conn)
     return conn->rare != NULL ? conn->rare->certificate : NULL;
 }
 
-/* When the last packet came, monotonic. The channel keeps it; once the connection is closed, by the wall
- * clock. */
+/* When the last whole packet came, monotonic. The channel keeps it; once the connection is closed, by the
+ * wall clock. */
 static inline uint64_t rc_conn_active_ms(const struct rc_conn *conn)
 {
     return (uint64_t)conn->channel.last_active_ms;
@@ -195,6 +195,8 @@ void rc_conn_consume(struct rc_conn *conn, struct rc_slice in);
 void rc_conn_leave(struct rc_conn *conn);
 /* `len` bytes came from the client: true when nothing is read now, because that was faster than it may. */
 bool rc_conn_throttle(struct rc_conn *conn, size_t len);
+/* For that reason nothing is read now; of one whose MQTT has begun. */
+bool rc_conn_is_throttled(const struct rc_conn *conn);
 
 /* ---- connect.c ---- */
 /* The first packet(s) of a connection that is not a client yet: bytes used, 0 needs more, < 0 it was closed,

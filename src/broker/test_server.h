@@ -17,6 +17,7 @@
 #include "broker/broker.h"
 #include "mqtt/packet.h"
 #include "net/listener.h"
+#include "net/transport.h"
 #include "presence/event.h"
 #include "presence/recovery.h"
 #include "session_store/session_store.h"
@@ -43,6 +44,7 @@ struct test_server {
     bool is_standard;         /* the instance's profile, which takes anonymous clients; else the product's */
     bool has_outflow;         /* what is published below `top` goes to the topic OUT too */
     struct rc_session_store *sessions; /* the test's own; NULL: none */
+    struct rc_transport *transport;    /* of the listeners, the test's own; NULL: plain TCP */
 
     char dir[64];
     char snapshot[96];
@@ -121,7 +123,8 @@ static inline void test_server_log(struct test_server *server)
 
 static inline void test_on_accept(struct rc_listener *listener, int fd, const struct rc_address *peer)
 {
-    rc_broker_accept(listener->owner, fd, peer);
+    const struct test_server *server = listener->owner;
+    rc_broker_accept_on(server->brokers[listener - server->listeners], fd, peer, server->transport);
 }
 
 static inline void test_server_shard(struct test_server *server, uint32_t i, int fd)
@@ -146,7 +149,7 @@ static inline void test_server_shard(struct test_server *server, uint32_t i, int
         options.max_queued_bytes = server->max_queued_bytes;
     assert_int_equal(rc_broker_create(&options, &server->brokers[i]), 0);
     server->listeners[i].on_accept = test_on_accept;
-    server->listeners[i].owner = server->brokers[i];
+    server->listeners[i].owner = server;
     assert_int_equal(rc_listener_start(&server->listeners[i], server->loops[i], fd), 0);
 }
 

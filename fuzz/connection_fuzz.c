@@ -138,7 +138,7 @@ static struct rc_catalog *make_catalog(void)
     rc_catalog_set_profile(instance, RC_PROFILE_STANDARD); /* it has all that MQTT has */
     instance->limits.queued_max = 20;
     instance->limits.inflight_max = 4;
-    instance->limits.receive_max = 4;
+    instance->limits.receive_max = instance->limits.incoming_max = 4;
     rc_catalog_add_key(catalog, instance, rc_slice_str("AK"), rc_slice_str("SK"));
     rc_catalog_add_group(instance, rc_slice_str("GID_test"), &group);
     rc_catalog_add_parent_topic(instance, rc_slice_str("top"));

@@ -28,10 +28,8 @@ enum {
     RC_BROKER_WILLS_BYTES_MAX =
         256 << 20,                  /* of a shard's wills, in all; then a CONNECT with one is refused */
     RC_BROKER_LINGERING_MAX = 1024, /* closed connections of a shard whose last word is under way */
-    RC_BROKER_INFLIGHT_MAX = 32,    /* QoS 1 messages sent and not acknowledged, of one session */
     RC_BROKER_QUEUED_MAX = 1000,    /* messages that wait in one session; the oldest goes */
     RC_BROKER_QUEUED_BYTES_MAX = 256 << 20, /* ... and in all sessions of a shard */
-    RC_BROKER_INCOMING_MAX = 1024,          /* QoS 2 packet ids of one session between PUBLISH and PUBREL */
     RC_BROKER_FORWARDS_MAX = 65536,         /* publishes under way to one other shard */
     RC_BROKER_OUTPUT_QOS0_MAX = 512 * 1024, /* bytes waiting for a client above which QoS 0 is dropped */
     RC_BROKER_OUTPUT_MAX = 8 * 1024 * 1024, /* ... above which the client is closed */

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "broker/packet_ids.h"
 #include "broker/private.h"
 
 enum outgoing_state {
@@ -32,10 +33,10 @@ struct rc_delivery {
     struct rc_held *held;          /* of its instance */
     struct outgoing *first, *last; /* the line */
     struct outgoing **inflight;    /* in the order sent, from the front */
-    uint32_t waiting_count, inflight_count, inflight_cap, incoming_count, incoming_cap;
+    uint32_t waiting_count, inflight_count, inflight_cap;
     size_t waiting_bytes;
     uint64_t next_seq;
-    uint16_t *incoming; /* QoS 2 ids received and not released */
+    struct rc_packet_ids incoming; /* QoS 2 ids received and not released */
 };
 
 static struct rc_delivery *delivery_of(struct rc_broker *broker, struct rc_session *session)
@@ -192,7 +193,7 @@ void rc_delivery_free(struct rc_session *session)
     for (uint32_t i = 0; i < delivery->inflight_count; i++)
         outgoing_free(delivery->broker, delivery->inflight[i]);
     free(delivery->inflight);
-    free(delivery->incoming);
+    rc_packet_ids_free(&delivery->incoming);
     free(delivery);
     session->delivery = NULL;
 }
@@ -201,7 +202,7 @@ void rc_delivery_free(struct rc_session *session)
 static void free_if_idle(struct rc_session *session)
 {
     struct rc_delivery *delivery = session->delivery;
-    if (delivery->first == NULL && delivery->inflight_count == 0 && delivery->incoming_count == 0)
+    if (delivery->first == NULL && delivery->inflight_count == 0 && delivery->incoming.count == 0)
         rc_delivery_free(session);
 }
 
@@ -548,43 +549,28 @@ enum rc_ack rc_delivery_pubcomp(struct rc_session *session, uint16_t packet_id)
 
 /* ---- QoS 2 received ---- */
 
-static void add_incoming(struct rc_delivery *delivery, uint16_t packet_id)
-{
-    if (delivery->incoming_count == delivery->incoming_cap) {
-        delivery->incoming_cap = delivery->incoming_cap > 0 ? 2 * delivery->incoming_cap : 4;
-        delivery->incoming =
-            rc_realloc(delivery->incoming, delivery->incoming_cap * sizeof(delivery->incoming[0]));
-    }
-    delivery->incoming[delivery->incoming_count++] = packet_id;
-}
-
 enum rc_incoming rc_delivery_incoming(struct rc_broker *broker, struct rc_session *session,
                                       uint16_t packet_id, uint32_t max)
 {
     struct rc_delivery *delivery = delivery_of(broker, session);
-    for (uint32_t i = 0; i < delivery->incoming_count; i++)
-        if (delivery->incoming[i] == packet_id)
-            return RC_INCOMING_AGAIN;
-    if (delivery->incoming_count >= max) {
+    if (rc_packet_ids_have(&delivery->incoming, packet_id))
+        return RC_INCOMING_AGAIN;
+    if (delivery->incoming.count >= max) {
         free_if_idle(session);
         return RC_INCOMING_FULL;
     }
-    add_incoming(delivery, packet_id);
+    rc_packet_ids_add(&delivery->incoming, packet_id);
     return RC_INCOMING_NEW;
 }
 
 bool rc_delivery_released(struct rc_session *session, uint16_t packet_id)
 {
     struct rc_delivery *delivery = session->delivery;
-    for (uint32_t i = 0; delivery != NULL && i < delivery->incoming_count; i++) {
-        if (delivery->incoming[i] != packet_id)
-            continue;
-        delivery->incoming[i] = delivery->incoming[--delivery->incoming_count];
-        rc_persist_end_incoming(delivery->broker, session, packet_id);
-        free_if_idle(session);
-        return true;
-    }
-    return false;
+    if (delivery == NULL || !rc_packet_ids_remove(&delivery->incoming, packet_id))
+        return false;
+    rc_persist_end_incoming(delivery->broker, session, packet_id);
+    free_if_idle(session);
+    return true;
 }
 
 /* ---- the store ---- */
@@ -629,5 +615,5 @@ uint32_t rc_delivery_inflight(const struct rc_session *session)
 
 void rc_delivery_restore_incoming(struct rc_broker *broker, struct rc_session *session, uint16_t packet_id)
 {
-    add_incoming(delivery_of(broker, session), packet_id);
+    rc_packet_ids_add(&delivery_of(broker, session)->incoming, packet_id);
 }

@@ -432,6 +432,75 @@ static void test_a_publisher_hears_that_another_shard_is_behind(void **state)
     end(&server);
 }
 
+enum { ALL_IDS = 65535 };
+
+static void put_qos2(struct rc_buf *out, uint16_t id)
+{
+    struct rc_mqtt_publish publish = {
+        .qos = 2, .packet_id = id, .topic = rc_slice_str("top/x"), .payload = rc_slice_str("h")};
+    rc_mqtt_put_publish(out, RC_MQTT_V311, &publish, rc_slice(NULL, 0));
+}
+
+/* So many acknowledgements of the type came, for the ids from 1 on, and nothing else. */
+static void assert_acks(int fd, uint8_t type, uint32_t count)
+{
+    struct rc_buf bytes;
+    rc_buf_init(&bytes, 4 * ALL_IDS);
+    uint8_t *at = rc_buf_reserve(&bytes, 4 * (size_t)count);
+    assert_int_equal(recv(fd, at, 4 * (size_t)count, MSG_WAITALL), 4 * (ssize_t)count);
+    for (uint32_t i = 0; i < count; i++)
+        if (at[4 * i] >> 4 != type || rc_load_u16(at + 4 * i + 2) != i + 1)
+            fail_msg("packet %u is of type %u, for id %u", i, at[4 * i] >> 4, rc_load_u16(at + 4 * i + 2));
+    rc_buf_free(&bytes);
+}
+
+/* 3.1.1 knows no receive maximum: a client may use all ids that there are before it releases one. */
+static void test_an_old_client_may_have_all_packet_ids_under_way(void **state)
+{
+    struct test_server server = {.shards = 1, .is_standard = true};
+    struct rc_buf out;
+    test_server_start(&server);
+    int fd = test_client(&server, "GID_test@@@a");
+    rc_buf_init(&out, 1 << 20);
+    for (uint32_t id = 1; id <= ALL_IDS; id++)
+        put_qos2(&out, (uint16_t)id);
+    test_send(fd, &out);
+    assert_acks(fd, RC_MQTT_PUBREC, ALL_IDS);
+    uint64_t once = TEST_COUNTER(&server, publishes_received);
+    rc_buf_init(&out, 64);
+    put_qos2(&out, 1); /* known, though all are taken */
+    test_send(fd, &out);
+    assert_acks(fd, RC_MQTT_PUBREC, 1);
+    assert_int_equal(TEST_COUNTER(&server, publishes_received), once + 1);
+    rc_buf_init(&out, 1 << 20);
+    for (uint32_t id = 1; id <= ALL_IDS; id++)
+        rc_mqtt_put_ack(&out, RC_MQTT_V311, RC_MQTT_PUBREL, (uint16_t)id, 0, rc_slice(NULL, 0));
+    test_send(fd, &out);
+    assert_acks(fd, RC_MQTT_PUBCOMP, ALL_IDS);
+    assert_quiet(fd);
+    close(fd);
+    test_server_stop(&server);
+    test_server_remove(&server);
+}
+
+static void test_an_old_client_is_closed_beyond_what_its_instance_allows(void **state)
+{
+    struct test_server server = {.shards = 1, .is_standard = true, .incoming_max = 3};
+    struct rc_buf out;
+    test_server_start(&server);
+    int fd = test_client(&server, "GID_test@@@a");
+    rc_buf_init(&out, 256);
+    for (uint16_t id = 1; id <= 4; id++)
+        put_qos2(&out, id);
+    test_send(fd, &out);
+    assert_acks(fd, RC_MQTT_PUBREC, 3);
+    assert_true(test_wait_closed(fd));
+    assert_int_equal(TEST_COUNTER(&server, protocol_errors), 1);
+    close(fd);
+    test_server_stop(&server);
+    test_server_remove(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +517,8 @@ int main(void)
         cmocka_unit_test(test_a_client_has_its_30_subscriptions_and_no_more),
         cmocka_unit_test(test_the_oldest_message_goes_when_an_absent_clients_queue_is_full),
         cmocka_unit_test(test_all_sessions_together_hold_so_much_and_no_more),
+        cmocka_unit_test(test_an_old_client_may_have_all_packet_ids_under_way),
+        cmocka_unit_test(test_an_old_client_is_closed_beyond_what_its_instance_allows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -157,8 +157,9 @@ static bool take_qos2(struct rc_conn *conn, enum rc_access_result access,
 {
     uint8_t reason = RC_MQTT_SUCCESS;
     uint64_t marks = conn->broker->persist.marks;
-    switch (rc_delivery_incoming(conn->broker, conn->session, publish->packet_id,
-                                 rc_conn_limits(conn)->receive_max)) {
+    const struct rc_limits *limits = rc_conn_limits(conn);
+    uint32_t max = conn->version < RC_MQTT_V5 ? limits->incoming_max : limits->receive_max;
+    switch (rc_delivery_incoming(conn->broker, conn->session, publish->packet_id, max)) {
     case RC_INCOMING_FULL:
         return rc_packet_protocol_error(conn, RC_MQTT_RECEIVE_MAXIMUM_EXCEEDED,
                                         "client closed: too many QoS 2 messages without PUBREL");

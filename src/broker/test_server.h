@@ -40,6 +40,7 @@ struct test_server {
     uint64_t quota_bytes;
     size_t max_queued_bytes;
     uint32_t queued_all_max;  /* the instance's limit */
+    uint32_t incoming_max;    /* the instance's limit */
     uint64_t session_keep_ms; /* the instance's limit */
     bool is_standard;         /* the instance's profile, which takes anonymous clients; else the product's */
     bool has_outflow;         /* what is published below `top` goes to the topic OUT too */
@@ -88,6 +89,8 @@ static inline void test_server_catalog(struct test_server *server)
     rc_catalog_add_group(instance, rc_slice_str("GID_test"), &group);
     if (server->session_keep_ms > 0)
         instance->limits.session_keep_ms = server->session_keep_ms;
+    if (server->incoming_max > 0)
+        instance->limits.incoming_max = server->incoming_max;
     if (server->queued_all_max > 0)
         instance->limits.queued_all_max = server->queued_all_max;
     if (server->is_standard) {

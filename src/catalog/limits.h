@@ -25,6 +25,7 @@ struct rc_limits {
     uint32_t keep_alive_max_s;     /* a longer one counts as this, and so does none (0); 0: no limit */
     uint32_t inflight_max;         /* QoS 1 and 2 messages sent and not acknowledged, of one session */
     uint32_t receive_max;          /* QoS 1 and 2 messages that a client may have unacknowledged towards us */
+    uint32_t incoming_max;         /* QoS 2 ids without PUBREL of one older than version 5: it is not told */
     uint32_t queued_max;           /* messages that wait in one session; the oldest goes */
     uint64_t queued_bytes_max;     /* ... and their bytes */
     uint32_t queued_all_max;       /* messages that wait in all sessions of the instance; 0: no limit */

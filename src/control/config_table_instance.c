@@ -188,8 +188,11 @@ static const struct rc_config_entry limits_entries[] = {
           "The longest keep-alive; a longer one, and none, count as this. product 8m, standard no limit."),
     LIMIT("inflight", RC_CONFIG_INTEGER, inflight, RC_LIMIT_INFLIGHT_MAX,
           "QoS 1 and 2 messages sent to a client and not acknowledged. Both 32."),
-    LIMIT("receive_maximum", RC_CONFIG_INTEGER, receive_maximum, 65535,
-          "QoS 1 and 2 messages that a client may have unacknowledged towards the server. Both 1024."),
+    LIMIT(
+        "receive_maximum", RC_CONFIG_INTEGER, receive_maximum, 65535,
+        "QoS 1 and 2 messages that a client may have unacknowledged towards the server. Both 1024 for "
+        "clients of version 5, which are told; 65535, all that there can be, for older ones, which would be "
+        "closed without knowing why."),
     LIMIT("queued", RC_CONFIG_INTEGER, queued, 1000000,
           "Messages that wait for one client; the oldest is dropped. Both 1000."),
     LIMIT("queued_bytes", RC_CONFIG_SIZE, queued_bytes, TIB, "... and their bytes. Both 64MiB."),

@@ -131,20 +131,21 @@ static void test_topics_are_found_or_created_in_the_store(void **state)
 
 static void test_an_instance_of_profile_standard_has_users_rules_and_limits(void **state)
 {
-    struct rc_catalog *catalog = build("instances:\n"
-                                       "  - id: home\n"
-                                       "    profile: standard\n"
-                                       "    group: GID_home\n"
-                                       "    anonymous: true\n"
-                                       "    keys: [{access_key: a, secret_key: s, admin: true}]\n"
-                                       "    users: [{name: bob, password: " ENTRY ", admin: true}]\n"
-                                       "    acl:\n"
-                                       "      - {user: bob, access: deny-write, topics: ['a/%u', b]}\n"
-                                       "      - {client: 'x*', access: read, topics: ['#']}\n"
-                                       "    limits: {subscriptions: 7, keep_alive: 1500ms, retained: false, "
-                                       "qos: 1, session_keep: 1h}\n"
-                                       "    rules: [{id: r-1, group: GID_home, topic: t}]\n"
-                                       "  - id: cloud\n");
+    struct rc_catalog *catalog =
+        build("instances:\n"
+              "  - id: home\n"
+              "    profile: standard\n"
+              "    group: GID_home\n"
+              "    anonymous: true\n"
+              "    keys: [{access_key: a, secret_key: s, admin: true}]\n"
+              "    users: [{name: bob, password: " ENTRY ", admin: true}]\n"
+              "    acl:\n"
+              "      - {user: bob, access: deny-write, topics: ['a/%u', b]}\n"
+              "      - {client: 'x*', access: read, topics: ['#']}\n"
+              "    limits: {subscriptions: 7, receive_maximum: 9, keep_alive: 1500ms, retained: false, "
+              "qos: 1, session_keep: 1h}\n"
+              "    rules: [{id: r-1, group: GID_home, topic: t}]\n"
+              "  - id: cloud\n");
     assert_non_null(catalog);
     const struct rc_instance *home = rc_catalog_instance(catalog, rc_slice_str("home"));
     const struct rc_instance *cloud = rc_catalog_instance(catalog, rc_slice_str("cloud"));
@@ -171,6 +172,10 @@ static void test_an_instance_of_profile_standard_has_users_rules_and_limits(void
     assert_int_equal(home->limits.session_keep_ms, 3600000);
     assert_false(home->limits.has_retained);
     assert_true(home->limits.has_wills);
+    assert_int_equal(home->limits.receive_max, 9);
+    assert_int_equal(home->limits.incoming_max, 9);
+    assert_int_equal(cloud->limits.receive_max, 1024);
+    assert_int_equal(cloud->limits.incoming_max, 65535);
     assert_int_equal(cloud->limits.subscriptions_max, 30);
     assert_int_equal(cloud->limits.payload_max, 65536);
     assert_int_equal(cloud->limits.keep_alive_max_s, 480);

@@ -22,6 +22,7 @@ void rc_control_set_limits(struct rc_limits *limits, const struct rc_config_limi
     set(&limits->keep_alive_max_s, (config->keep_alive + 999) / 1000);
     set(&limits->inflight_max, config->inflight);
     set(&limits->receive_max, config->receive_maximum);
+    set(&limits->incoming_max, config->receive_maximum);
     set(&limits->queued_max, config->queued);
     set(&limits->queued_all_max, config->queued_all);
     set(&limits->client_id_max, config->client_id);

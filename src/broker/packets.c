@@ -125,8 +125,8 @@ static uint8_t publish_or_refuse(struct rc_conn *conn, enum rc_access_result acc
     case RC_ROUTED_FULL:
     case RC_ROUTED_LATER:
         return RC_MQTT_QUOTA_EXCEEDED;
-    case RC_ROUTED_TO_NOBODY:
-        return RC_MQTT_NO_MATCHING_SUBSCRIBERS;
+    case RC_ROUTED_TO_NOBODY: /* where there are other shards it is not known, only that nobody is here */
+        return conn->broker->options.shards == 1 ? RC_MQTT_NO_MATCHING_SUBSCRIBERS : RC_MQTT_SUCCESS;
     case RC_ROUTED:
         break;
     }

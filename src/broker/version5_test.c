@@ -151,6 +151,69 @@ static void test_what_was_sent_and_expired_is_sent_again_for_a_second(void **sta
     test_server_remove(&server);
 }
 
+/*
+ * No Local is about what is forwarded while the subscription is there (MQTT-3.8.3-3). What was retained
+ * before is the topic's, and the standard wants it sent to whoever subscribes (MQTT-3.3.1-9).
+ */
+static void test_no_local_keeps_away_what_is_published_and_not_what_was_retained(void **state)
+{
+    struct test_server server = {.shards = 2, .is_standard = true};
+    struct rc_buf bytes;
+    struct rc_mqtt_packet packet;
+    bool has_text;
+    test_server_start(&server);
+    rc_buf_init(&bytes, 512);
+    int fd = client(&server, "a", false, nothing);
+    struct rc_mqtt_publish kept = {
+        .qos = 1, .retain = true, .packet_id = 7, .topic = rc_slice_str("a/b"), .payload = rc_slice_str("1")};
+    for (int i = 0; i < 2; i++) { /* before the subscription, and after it */
+        struct rc_buf out;
+        rc_buf_init(&out, 64);
+        rc_mqtt_put_publish(&out, RC_MQTT_V5, &kept, nothing);
+        test_send(fd, &out);
+        assert_int_equal(read_packet(fd, &bytes, &packet), RC_MQTT_PUBACK);
+        if (i > 0)
+            break;
+        assert_int_equal(subscribe(fd, "a/#", 1 | RC_MQTT_SUB_NO_LOCAL, nothing, &has_text), 1);
+        assert_int_equal(read_packet(fd, &bytes, &packet), RC_MQTT_PUBLISH);
+        assert_true(packet.publish.retain);
+    }
+    assert_int_equal(send(fd, "\xc0\0", 2, MSG_NOSIGNAL), 2);
+    assert_int_equal(read_packet(fd, &bytes, &packet), RC_MQTT_PINGRESP);
+    rc_buf_free(&bytes);
+    close(fd);
+    test_server_stop(&server);
+    test_server_remove(&server);
+}
+
+/* A server that would have to ask other shards says success of every message that it took. */
+static void test_that_nobody_has_subscribed_is_told_where_one_shard_knows_all(void **state)
+{
+    struct rc_buf bytes;
+    struct rc_mqtt_packet packet;
+    bool has_text;
+    rc_buf_init(&bytes, 512);
+    for (uint32_t shards = 1; shards <= 2; shards++) {
+        struct test_server server = {.shards = shards, .is_standard = true};
+        test_server_start(&server);
+        for (char id[2] = "a"; id[0] < 'i'; id[0]++) { /* on both shards */
+            int fd = client(&server, id, false, nothing);
+            publish(fd, "a/b", "x", 1, nothing);
+            assert_int_equal(read_packet(fd, &bytes, &packet), RC_MQTT_PUBACK);
+            assert_int_equal(packet.ack.reason, shards == 1 ? RC_MQTT_NO_MATCHING_SUBSCRIBERS : 0);
+            assert_int_equal(subscribe(fd, "a/b", 1 | RC_MQTT_SUB_NO_LOCAL, nothing, &has_text), 1);
+            publish(fd, "a/b", "x", 1, nothing);
+            assert_int_equal(read_packet(fd, &bytes, &packet), RC_MQTT_PUBACK);
+            assert_int_equal(packet.ack.reason, RC_MQTT_SUCCESS);
+            close(fd);
+            TEST_WAIT(TEST_COUNTER(&server, subscriptions) == 0); /* of the first shard */
+        }
+        test_server_stop(&server);
+        test_server_remove(&server);
+    }
+    rc_buf_free(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +221,8 @@ int main(void)
         cmocka_unit_test(test_an_acknowledgement_that_refuses_says_why),
         cmocka_unit_test(test_a_message_of_just_the_clients_maximum_is_sent),
         cmocka_unit_test(test_what_was_sent_and_expired_is_sent_again_for_a_second),
+        cmocka_unit_test(test_no_local_keeps_away_what_is_published_and_not_what_was_retained),
+        cmocka_unit_test(test_that_nobody_has_subscribed_is_told_where_one_shard_knows_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

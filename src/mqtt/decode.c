@@ -205,6 +205,10 @@ static int decode_connack(struct reader *in, struct rc_mqtt_connack *ret)
     if (!take_u8(in, &flags) || flags > 1 || !take_u8(in, &ret->reason))
         return malformed(in);
     ret->session_present = flags;
+    bool is_known = in->version < RC_MQTT_V5 ? ret->reason <= RC_MQTT_V3_NOT_AUTHORIZED
+                                             : rc_mqtt_reason_is_of(RC_MQTT_CONNACK, ret->reason);
+    if (!is_known || (ret->session_present && ret->reason != 0)) /* MQTT-3.2.2-6 */
+        return refused(in, RC_MQTT_PROTOCOL_ERROR);
     return take_props(in, RC_MQTT_CONNACK, &ret->props);
 }
 
@@ -264,6 +268,8 @@ static int decode_reasoned(struct reader *in, uint8_t type, struct rc_mqtt_reaso
     if (left(in) == 0)
         return RC_OK;
     take_u8(in, &ret->reason);
+    if (!rc_mqtt_reason_is_of(type, ret->reason))
+        return refused(in, RC_MQTT_PROTOCOL_ERROR);
     return left(in) == 0 ? RC_OK : take_props(in, type, &ret->props);
 }
 
@@ -308,6 +314,19 @@ static int decode_subscribe(struct reader *in, uint8_t type, struct rc_mqtt_subs
     return ret->count > 0 ? RC_OK : refused(in, RC_MQTT_PROTOCOL_ERROR);
 }
 
+static bool codes_are_of(struct rc_slice codes, uint8_t type, uint8_t version)
+{
+    for (size_t i = 0; i < codes.len; i++) {
+        uint8_t code = codes.ptr[i];
+        bool is_known = version < RC_MQTT_V5
+                            ? code <= RC_MQTT_GRANTED_QOS_2 || code == RC_MQTT_UNSPECIFIED_ERROR
+                            : rc_mqtt_reason_is_of(type, code);
+        if (!is_known)
+            return false;
+    }
+    return true;
+}
+
 static int decode_suback(struct reader *in, uint8_t type, struct rc_mqtt_suback *ret)
 {
     int err = take_packet_id(in, &ret->packet_id);
@@ -318,7 +337,9 @@ static int decode_suback(struct reader *in, uint8_t type, struct rc_mqtt_suback 
     ret->codes = rc_slice(in->at, left(in));
     in->at = in->end;
     bool has_codes = type == RC_MQTT_SUBACK || in->version >= RC_MQTT_V5;
-    return (ret->codes.len > 0) == has_codes ? RC_OK : malformed(in);
+    if ((ret->codes.len > 0) != has_codes)
+        return malformed(in);
+    return codes_are_of(ret->codes, type, in->version) ? RC_OK : refused(in, RC_MQTT_PROTOCOL_ERROR);
 }
 
 static int decode_body(struct reader *in, uint8_t flags, struct rc_mqtt_packet *ret)

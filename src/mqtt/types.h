@@ -102,8 +102,8 @@ enum rc_mqtt_connack_v3 {
 
 const char *rc_mqtt_type_name(uint8_t type);     /* never NULL */
 const char *rc_mqtt_reason_text(uint8_t reason); /* never NULL */
-/* Whether an acknowledgement (PUBACK, PUBREC, PUBREL, PUBCOMP) of version 5 may carry the reason. */
-bool rc_mqtt_reason_is_of(uint8_t ack_type, uint8_t reason);
+/* Whether a packet of that type may carry the reason in version 5, whoever sends it. */
+bool rc_mqtt_reason_is_of(uint8_t type, uint8_t reason);
 /* The nearest 3.1.1 CONNACK code of a reason. */
 uint8_t rc_mqtt_connack_v3_of(uint8_t reason);
 

@@ -1,8 +1,4 @@
-"""Classes of faults that brokers have had, from 8 on; 1-7, 9 and 10 are in src/broker/hostile_test.c.
-
-15 (certificates over WebSocket) and 17 (PROXY headers) are in test_transports.py; parsers of 11 also have fuzz targets.
-12 (requests to addresses of an attacker's choice): whom the server dials stands in its configuration alone.
-"""
+"""Classes of faults that brokers have had, each with tests named after it; docs/architecture.md says where all of them are."""
 
 import base64
 import os
@@ -18,6 +14,7 @@ import pytest
 from harness.clients import Client
 from harness.procs import PATIENCE
 from harness.rollcall import AK, BINARY, GROUP, PARENT, SK, Rollcall, password, user
+from test_rest import BASE, ask
 from test_access import NOT_AUTHORIZED, change, hashed, reload, server, standard  # noqa: F401, fixtures
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -110,6 +107,31 @@ def test_class_11_nonsense_in_requests_is_answered_and_nothing_breaks(server):
          b"f" * 4000 + b"\r\n\r\n")
     http(server, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n\r\nx")
     assert b" 200 " in http(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+
+# ---- 12: requests to addresses of an attacker's choice ----
+
+def test_class_12_a_rule_leads_to_no_address_that_its_maker_chose(server):
+    """Whom the server dials stands in its configuration: a rule names a cluster of that, and never an address."""
+    server.start()
+    assert ask(server, "POST", f"{BASE}/groups", {"GroupId": "GID_made"})[0] == 200
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        port = trap.getsockname()[1]
+        rules = [("rules", "Target", {"RuleId": "sly", "GroupId": "GID_made"}),
+                 ("outflow-rules", "Target", {"RuleId": "sly", "MqttTopic": PARENT}),
+                 ("inflow-rules", "Source", {"RuleId": "sly", "MqttTopic": PARENT})]
+        for path, side, rule in rules:
+            for address in (f"127.0.0.1:{port}", f"localhost:{port}", f"http://127.0.0.1:{port}/x", f"2130706433:{port}",
+                            f"[::ffff:127.0.0.1]:{port}", f"127.0.0.1:{port};127.0.0.1:{port}", "127.0.0.1"):
+                for more in ({f"{side}Instance": address, f"{side}Topic": "T"}, {"Topic": address},
+                             {f"{side}Instance": "", f"{side}Topic": address},
+                             {f"{side}Instance": address, f"{side}Topic": "T", "NameServer": address}):
+                    status, answer = ask(server, "POST", f"{BASE}/{path}", rule | more)
+                    assert status in (400, 404), (path, more, answer)
+        assert [one["RuleId"] for one in ask(server, "GET", f"{BASE}/rules")[1]["Rules"]] == ["status-1"]
+        trap.settimeout(1)
+        with pytest.raises(TimeoutError):
+            trap.accept()
 
 
 # ---- 13: secrets where they do not belong ----

@@ -159,7 +159,7 @@ def test_mosquitto_over_tls_and_mutual_tls(server, authority):
     assert "did not return a certificate listener=mutual" in server.log()
 
 
-def test_a_certificate_is_required_over_websocket_too(server, authority):
+def test_class_15_a_certificate_is_required_over_websocket_too(server, authority):
     """Peers' class 15: the check that was made for MQTT over TLS and forgotten for WebSocket."""
     device, key = authority.make("device", "dev1")
 
@@ -332,13 +332,13 @@ def test_the_clients_address_is_the_one_that_the_balancer_names(tmp_path, author
 
 @pytest.mark.parametrize("header", [b"", b"PROXY TCP4 1.1.1.1 1.1.1.1 1\r\n", b"PROXY TCP4 1.1.1.1 1.1.1.1 1 99999\r\n",
                                     b"PROXY" + b" x" * 60, v2(0x22, 0x11, V4), v2(0x21, 0x11, V4[:8]), v2(0x21, 0x12, V4)])
-def test_a_trusted_peer_without_a_right_header_is_closed(server, header):
+def test_class_17_a_trusted_peer_without_a_right_header_is_closed(server, header):
     with socket.create_connection(("127.0.0.1", server.ports["proxied"])) as stream:
         stream.sendall(header + connect_packet("nobody"))
         assert not is_accepted(stream)
 
 
-def test_a_header_from_elsewhere_is_not_believed(server):
+def test_class_17_a_header_from_elsewhere_is_not_believed(server):
     with socket.create_connection(("127.0.0.1", server.ports["tcp"])) as stream:
         stream.sendall(HEADERS["v1-tcp4"][0] + connect_packet("nobody"))
         assert not is_accepted(stream)

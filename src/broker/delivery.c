@@ -451,7 +451,7 @@ static struct outgoing *take_shared(struct rc_delivery *delivery)
 {
     struct outgoing *taken = take_out(delivery, is_plain, NULL);
     for (const struct outgoing *out = taken; out != NULL; out = out->next)
-        rc_persist_end_outgoing(delivery->broker, delivery->session, out->seq);
+        rc_persist_hand_over(delivery->broker, delivery->session, out->seq);
     return taken;
 }
 

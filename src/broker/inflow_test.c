@@ -27,29 +27,18 @@ static void post(struct test_server *server, struct errand *errand, const char *
     rc_inflow_post(server->brokers, server->shards, &errand->inflow);
 }
 
-static char sessions_dir[64];
-
 #define RESULT(errand) atomic_load(&(errand)->result)
 
 static void start(struct test_server *server)
 {
-    struct rc_session_store_options options;
-    struct rc_error error;
     *server = (struct test_server){.shards = 1};
-    snprintf(sessions_dir, sizeof(sessions_dir), "/tmp/rc-broker-test-XXXXXX");
-    assert_non_null(mkdtemp(sessions_dir));
-    rc_session_store_options_default(&options);
-    options.dir = sessions_dir;
-    assert_int_equal(rc_session_store_open(&options, &server->sessions, &error), 0);
-    assert_int_equal(rc_session_store_start(server->sessions, &error), 0);
+    test_sessions_open(server);
     test_server_start(server);
 }
 
 static void stop(struct test_server *server)
 {
     test_server_stop(server);
-    rc_session_store_close(server->sessions);
-    nftw(sessions_dir, test_remove_one, 16, FTW_DEPTH | FTW_PHYS);
     test_server_remove(server);
 }
 

@@ -171,6 +171,13 @@ void rc_persist_end_outgoing(struct rc_broker *broker, struct rc_session *sessio
         rc_session_batch_end_outgoing(rc_persist_batch(broker), rc_session_store_id(session), seq);
 }
 
+void rc_persist_hand_over(struct rc_broker *broker, struct rc_session *session, uint64_t seq)
+{
+    if (is_kept(broker, session))
+        rc_session_batch_end_outgoing(rc_persist_commit_batch(broker, true), rc_session_store_id(session),
+                                      seq);
+}
+
 /* Greater than all of earlier runs. */
 static uint64_t number_of(const struct rc_broker *broker, uint64_t published)
 {

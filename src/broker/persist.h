@@ -105,6 +105,9 @@ void rc_persist_outgoing(struct rc_broker *broker, struct rc_session *session, u
                          const struct rc_copy *copy);
 void rc_persist_released(struct rc_broker *broker, struct rc_session *session, uint64_t seq);
 void rc_persist_end_outgoing(struct rc_broker *broker, struct rc_session *session, uint64_t seq);
+/* The same for a message that this turn gives to another session: it stays until that one has it, so that an
+ * end of the process in between leaves it twice rather than nowhere. */
+void rc_persist_hand_over(struct rc_broker *broker, struct rc_session *session, uint64_t seq);
 /* A message at QoS 2 is about to be routed: marks it as the session's own, when that one is kept. */
 void rc_persist_origin(struct rc_broker *broker, const struct rc_session *session,
                        struct rc_publication *publication);

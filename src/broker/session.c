@@ -168,7 +168,8 @@ void rc_session_leave(struct rc_broker *broker, struct rc_session *session)
     if (rc_session_will(session) != NULL && rc_session_will(session)->delay_s == 0)
         rc_will_send(broker, session);
     rc_share_presence(broker, session, false);
-    rc_delivery_give_back(session, false);
+    if (!broker->is_stopping) /* then everybody leaves, and each keeps what he has */
+        rc_delivery_give_back(session, false);
     begin_absence(broker, session, rc_clock_wall_ms());
     rc_persist_session(broker, session);
     bound_absent(broker);
@@ -179,6 +180,7 @@ void rc_sessions_free_absent(struct rc_broker *broker)
     while (!rc_list_is_empty(&broker->absent)) {
         struct rc_session *session = rc_container_of(broker->absent.next, struct rc_absence, node)->session;
         rc_will_drop(session);
+        rc_delivery_free(session); /* what it holds goes to nobody: the others end too */
         discard(broker, session);
     }
 }

@@ -124,13 +124,21 @@ static void on_letter(struct rc_mail *mail, struct rc_loop *loop)
     rc_persist_end_errand(broker, turn, is_numbered);
 }
 
+/* Members come and go no more when all end; what they were promised, and SUBACKs that wait, find their place.
+ */
+static bool is_needed_at_the_end(const struct letter *letter)
+{
+    return letter->kind == JOIN || letter->kind == JOINED ||
+           (letter->publication != NULL && letter->publication->qos > 0);
+}
+
 /* To another shard by mail; here at once, so that what a client sends next finds it done. */
 static void dispatch(struct rc_broker *from, uint32_t to, struct letter *letter)
 {
     letter->to = from->options.brokers[to];
     letter->mail.deliver = on_letter;
-    if (from->is_stopping && letter->kind != JOINED && letter->kind != JOIN)
-        letter_free(letter); /* nobody needs it any more */
+    if (from->is_stopping && !is_needed_at_the_end(letter))
+        letter_free(letter);
     else if (to == from->options.shard)
         handle(letter);
     else {

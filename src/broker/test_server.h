@@ -39,15 +39,17 @@ struct test_server {
     uint32_t connect_timeout_ms, max_connecting;
     uint64_t quota_bytes;
     size_t max_queued_bytes;
-    uint32_t queued_all_max;  /* the instance's limit */
-    uint32_t incoming_max;    /* the instance's limit */
-    uint64_t session_keep_ms; /* the instance's limit */
-    bool is_standard;         /* the instance's profile, which takes anonymous clients; else the product's */
-    bool has_outflow;         /* what is published below `top` goes to the topic OUT too */
+    uint32_t queued_all_max;                         /* the instance's limit */
+    uint32_t incoming_max;                           /* the instance's limit */
+    uint64_t queued_bytes_max, queued_all_bytes_max; /* the instance's limits */
+    uint64_t session_keep_ms;                        /* the instance's limit */
+    bool is_standard; /* the instance's profile, which takes anonymous clients; else the product's */
+    bool has_outflow; /* what is published below `top` goes to the topic OUT too */
     struct rc_session_store *sessions; /* the test's own; NULL: none */
     struct rc_transport *transport;    /* of the listeners, the test's own; NULL: plain TCP */
 
     char dir[64];
+    char sessions_dir[64]; /* of the session store that test_sessions_open opened */
     char snapshot[96];
     struct rc_store *store;
     struct rc_log_writer *writer;
@@ -91,6 +93,10 @@ static inline void test_server_catalog(struct test_server *server)
         instance->limits.session_keep_ms = server->session_keep_ms;
     if (server->incoming_max > 0)
         instance->limits.incoming_max = server->incoming_max;
+    if (server->queued_bytes_max > 0)
+        instance->limits.queued_bytes_max = server->queued_bytes_max;
+    if (server->queued_all_bytes_max > 0)
+        instance->limits.queued_all_bytes_max = server->queued_all_bytes_max;
     if (server->queued_all_max > 0)
         instance->limits.queued_all_max = server->queued_all_max;
     if (server->is_standard) {
@@ -156,6 +162,30 @@ static inline void test_server_shard(struct test_server *server, uint32_t i, int
     assert_int_equal(rc_listener_start(&server->listeners[i], server->loops[i], fd), 0);
 }
 
+/* Before the server: sessions are kept, in a directory of their own, and with `sessions_dir` set in that one.
+ */
+static inline void test_sessions_open(struct test_server *server)
+{
+    struct rc_session_store_options options;
+    struct rc_error error;
+    if (server->sessions_dir[0] == '\0') {
+        snprintf(server->sessions_dir, sizeof(server->sessions_dir), "/tmp/rc-broker-test-XXXXXX");
+        assert_non_null(mkdtemp(server->sessions_dir));
+    }
+    rc_session_store_options_default(&options);
+    options.dir = server->sessions_dir;
+    assert_int_equal(rc_session_store_open(&options, &server->sessions, &error), 0);
+}
+
+static inline void test_sessions_restore(struct test_server *server)
+{
+    struct rc_error error;
+    if (server->sessions == NULL)
+        return;
+    assert_int_equal(rc_broker_restore(server->brokers, server->shards, server->sessions, &error), 0);
+    assert_int_equal(rc_session_store_start(server->sessions, &error), 0);
+}
+
 /* With `dir` set, over the store that is there. */
 static inline void test_server_start(struct test_server *server)
 {
@@ -171,6 +201,7 @@ static inline void test_server_start(struct test_server *server)
     assert_int_equal(rc_listen_open(&server->address, fds, server->shards, &error), 0);
     for (uint32_t i = 0; i < server->shards; i++)
         test_server_shard(server, i, fds[i]);
+    test_sessions_restore(server);
     for (uint32_t i = 0; i < server->shards; i++)
         assert_int_equal(rc_loop_start_thread(server->loops[i]), 0);
 }
@@ -178,6 +209,29 @@ static inline void test_server_start(struct test_server *server)
 static inline void test_on_stopped(void *arg)
 {
     sem_post(arg);
+}
+
+/* What they had posted to each other. */
+static inline void test_server_drain(struct test_server *server)
+{
+    for (bool had_any = true; had_any;) {
+        had_any = false;
+        for (uint32_t i = 0; i < server->shards; i++)
+            had_any |= rc_loop_drain(server->loops[i]);
+    }
+}
+
+static inline void test_server_write_sessions(struct test_server *server)
+{
+    test_server_drain(server);
+    if (server->sessions == NULL)
+        return;
+    rc_session_store_stop(server->sessions);
+    do {
+        test_server_drain(server);
+        for (uint32_t i = 0; i < server->shards; i++)
+            rc_broker_write_sessions(server->brokers[i]);
+    } while (rc_session_store_write_rest(server->sessions));
 }
 
 /* All but the store, which can then be read. */
@@ -195,13 +249,7 @@ static inline void test_server_stop(struct test_server *server)
         rc_listener_stop(&server->listeners[i]);
     }
     assert_int_equal(rc_log_writer_stop(server->writer), 0);
-    if (server->sessions != NULL)
-        rc_session_store_stop(server->sessions);
-    for (bool had_any = true; had_any;) { /* what they had posted to each other */
-        had_any = false;
-        for (uint32_t i = 0; i < server->shards; i++)
-            had_any |= rc_loop_drain(server->loops[i]);
-    }
+    test_server_write_sessions(server);
     for (uint32_t i = 0; i < server->shards; i++) {
         rc_broker_destroy(server->brokers[i]);
         rc_loop_destroy(server->loops[i]);
@@ -219,6 +267,9 @@ static inline void test_server_remove(struct test_server *server)
 {
     rc_store_close(server->store);
     nftw(server->dir, test_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    rc_session_store_close(server->sessions);
+    if (server->sessions_dir[0] != '\0')
+        nftw(server->sessions_dir, test_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 /* ---- clients ---- */

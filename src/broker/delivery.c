@@ -333,28 +333,31 @@ static bool drop_oldest(struct rc_held *held, const struct rc_delivery *for_whom
     return true;
 }
 
-/* A shard has its part of what the instance may hold. */
+/* A shard has its part of what the instance may hold; one message may always be there. */
 static bool is_instance_full(const struct rc_delivery *delivery, const struct rc_limits *limits, size_t cost)
 {
     uint32_t shards = delivery->broker->options.shards;
     const struct rc_held *held = delivery->held;
+    if (held->count == 0)
+        return false;
     return (limits->queued_all_max > 0 && held->count >= (limits->queued_all_max + shards - 1) / shards) ||
            (limits->queued_all_bytes_max > 0 && held->bytes + cost > limits->queued_all_bytes_max / shards);
 }
 
+/*
+ * What is larger than the session's or the instance's whole room takes it alone: if it were refused, one
+ * client who is away would stop its publisher, who sends it again and again.
+ */
 static bool make_room(struct rc_delivery *delivery, const struct rc_limits *limits, size_t cost)
 {
     struct rc_broker *broker = delivery->broker;
-    while (delivery->waiting_count >= limits->queued_max ||
-           delivery->waiting_bytes + cost > limits->queued_bytes_max) {
-        if (delivery->first == NULL)
-            return false;
+    while (delivery->first != NULL && (delivery->waiting_count >= limits->queued_max ||
+                                       delivery->waiting_bytes + cost > limits->queued_bytes_max)) {
         RC_COUNT(&broker->counters, dropped_queue);
         outgoing_end(delivery, take_first(delivery));
     }
     while (is_instance_full(delivery, limits, cost))
-        if (!drop_oldest(delivery->held, delivery))
-            return false;
+        drop_oldest(delivery->held, delivery);
     while (broker->queued_bytes + cost > broker->options.max_queued_bytes)
         if (!drop_oldest(rc_held_largest(&broker->held), delivery))
             return false;
@@ -362,7 +365,7 @@ static bool make_room(struct rc_delivery *delivery, const struct rc_limits *limi
 }
 
 /* The session's oldest go when it holds too many, then the instance's, then those of the instance that has
- * the most. False, counted, and for the publisher to hear, when nothing is left that could go. */
+ * the most. False, counted, and for a publisher on this shard to hear, when nothing is left that could go. */
 static bool has_room(struct rc_delivery *delivery, size_t cost)
 {
     struct rc_broker *broker = delivery->broker;

@@ -395,6 +395,39 @@ static void test_a_publisher_hears_that_nothing_can_be_held(void **state)
     end(&server);
 }
 
+/* What an absent client's room is too small for must not stop its publisher, wherever that one is. */
+static void test_an_empty_line_takes_one_message_however_small_its_room_is(void **state)
+{
+    for (int which = 0; which < 2; which++) { /* the session's room, the instance's */
+        struct test_server server = {.shards = 2,
+                                     .is_standard = true,
+                                     .queued_bytes_max = which == 0 ? 100 : 0,
+                                     .queued_all_bytes_max = which == 1 ? 100 : 0};
+        test_server_start(&server);
+        int absent = client(&server, "GID_test@@@a", true, NULL);
+        subscribe(absent, "n/x", 1);
+        close(absent);
+        TEST_WAIT(rc_broker_counters(server.brokers[0])->connection_lost +
+                      rc_broker_counters(server.brokers[1])->connection_lost ==
+                  1);
+        for (int i = 0; i < 8; i++) { /* on both shards */
+            char id[32];
+            snprintf(id, sizeof(id), "GID_test@@@p%d", i);
+            int fd = client(&server, id, false, NULL);
+            publish(fd, "n/x", i < 7 ? "too large for a room of 100 bytes" : "the last", 1);
+            close(fd);
+        }
+        TEST_WAIT(rc_broker_counters(server.brokers[0])->dropped_queue +
+                      rc_broker_counters(server.brokers[1])->dropped_queue ==
+                  7);
+        absent = client(&server, "GID_test@@@a", true, NULL);
+        assert_string_equal(next_message(absent), "n/x=the last 1");
+        assert_quiet(absent);
+        close(absent);
+        end(&server);
+    }
+}
+
 static void set_behind(struct test_server *server, uint32_t by)
 {
     for (uint32_t i = 0; i < server->shards; i++)
@@ -513,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_only_puback_says_that_nobody_has_subscribed),
         cmocka_unit_test(test_the_oldest_of_the_instance_goes_when_it_has_too_many),
         cmocka_unit_test(test_a_publisher_hears_that_nothing_can_be_held),
+        cmocka_unit_test(test_an_empty_line_takes_one_message_however_small_its_room_is),
         cmocka_unit_test(test_a_publisher_hears_that_another_shard_is_behind),
         cmocka_unit_test(test_a_client_has_its_30_subscriptions_and_no_more),
         cmocka_unit_test(test_the_oldest_message_goes_when_an_absent_clients_queue_is_full),

@@ -195,7 +195,8 @@ static const struct rc_config_entry limits_entries[] = {
         "closed without knowing why."),
     LIMIT("queued", RC_CONFIG_INTEGER, queued, 1000000,
           "Messages that wait for one client; the oldest is dropped. Both 1000."),
-    LIMIT("queued_bytes", RC_CONFIG_SIZE, queued_bytes, TIB, "... and their bytes. Both 64MiB."),
+    LIMIT("queued_bytes", RC_CONFIG_SIZE, queued_bytes, TIB,
+          "... and their bytes; one message waits whatever its size. Both 64MiB."),
     LIMIT(
         "queued_all", RC_CONFIG_INTEGER, queued_all, 1000000000,
         "Messages that wait for all clients of the instance, divided evenly among the shards; the oldest is "

@@ -165,18 +165,25 @@ struct first_packet {
 
 #define HEAD "\0\4MQTT\5"
 
+/* Sends a CONNECT with that body. */
+static int knock(const struct test_server *server, struct rc_slice body)
+{
+    struct rc_buf out;
+    int fd = test_dial(server);
+    rc_buf_init(&out, 256);
+    rc_buf_put_u8(&out, RC_MQTT_CONNECT << 4);
+    rc_buf_put_u8(&out, (uint8_t)body.len);
+    rc_buf_put_slice(&out, body);
+    test_send(fd, &out);
+    return fd;
+}
+
 static void assert_answers(const struct first_packet *cases, size_t count)
 {
     struct test_server server = {.shards = 2};
     test_server_start(&server);
     for (size_t i = 0; i < count; i++) {
-        struct rc_buf out;
-        int fd = test_dial(&server);
-        rc_buf_init(&out, 256);
-        rc_buf_put_u8(&out, RC_MQTT_CONNECT << 4);
-        rc_buf_put_u8(&out, (uint8_t)cases[i].body.len);
-        rc_buf_put_slice(&out, cases[i].body);
-        test_send(fd, &out);
+        int fd = knock(&server, cases[i].body);
         int code = test_connack(fd);
         if (code != cases[i].code)
             fail_msg("case %zu: 0x%x, not 0x%x", i, (unsigned)code, (unsigned)cases[i].code);
@@ -293,15 +300,9 @@ static void test_a_version_that_nobody_knows_is_answered_in_its_own_form(void **
     struct test_server server = {.shards = 1};
     test_server_start(&server);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct rc_buf out;
         uint8_t answer[16];
         size_t len = 0;
-        int fd = test_dial(&server);
-        rc_buf_init(&out, 256);
-        rc_buf_put_u8(&out, RC_MQTT_CONNECT << 4);
-        rc_buf_put_u8(&out, (uint8_t)cases[i].body.len);
-        rc_buf_put_slice(&out, cases[i].body);
-        test_send(fd, &out);
+        int fd = knock(&server, cases[i].body);
         for (ssize_t got;
              len < sizeof(answer) && (got = recv(fd, answer + len, sizeof(answer) - len, 0)) > 0;)
             len += (size_t)got;

@@ -34,13 +34,20 @@ static int64_t now_ms(void)
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Its keep-alive is one. */
+static int client_of_a_second(const struct test_server *server)
+{
+    struct test_login login = {.client_id = "GID_test@@@a", .keep_alive_s = 1};
+    int fd = test_dial(server);
+    assert_int_equal(test_log_in(fd, &login), 0);
+    return fd;
+}
+
 static void test_a_silent_client_is_closed_after_one_and_a_half_keep_alives(void **state)
 {
     struct test_server server = {.shards = 1};
     test_server_start(&server);
-    struct test_login login = {.client_id = "GID_test@@@a", .keep_alive_s = 1};
-    int fd = test_dial(&server);
-    assert_int_equal(test_log_in(fd, &login), 0);
+    int fd = client_of_a_second(&server);
     int64_t begun_ms = now_ms();
     assert_true(test_wait_closed(fd));
     assert_in_range(now_ms() - begun_ms, 1450, 4000);
@@ -53,9 +60,7 @@ static void test_a_packet_in_crumbs_keeps_nobody_alive(void **state)
 {
     struct test_server server = {.shards = 1};
     test_server_start(&server);
-    struct test_login login = {.client_id = "GID_test@@@a", .keep_alive_s = 1};
-    int fd = test_dial(&server);
-    assert_int_equal(test_log_in(fd, &login), 0);
+    int fd = client_of_a_second(&server);
     int64_t begun_ms = now_ms();
     send(fd, "\x30\x7f\0\5top/x", 9, MSG_NOSIGNAL);
     for (int i = 0; i < 50 && send(fd, "h", 1, MSG_NOSIGNAL) == 1; i++) /* 50 of the 120 bytes, in 5 s */
@@ -76,9 +81,7 @@ static void test_who_is_made_to_wait_is_not_silent(void **state)
     server.transport->admission = &admission;
     server.transport->limits.bytes_per_second = 1000;
     test_server_start(&server);
-    struct test_login login = {.client_id = "GID_test@@@a", .keep_alive_s = 1};
-    int fd = test_dial(&server);
-    assert_int_equal(test_log_in(fd, &login), 0);
+    int fd = client_of_a_second(&server);
     memset(payload, 'h', sizeof(payload) - 1);
     rc_buf_init(&out, 8192);
     test_put_publish(&out, "top/x", payload, 0);

@@ -459,12 +459,31 @@ static struct outgoing *take_shared(struct rc_delivery *delivery)
 }
 
 /* A QoS 2 message that was sent may have arrived: it goes to nobody else. */
+static bool can_go_to_others(const struct outgoing *sent)
+{
+    return sent->share != NULL && sent->qos == 1;
+}
+
+bool rc_delivery_has_shared(const struct rc_session *session)
+{
+    const struct rc_delivery *delivery = session->delivery;
+    if (delivery == NULL)
+        return false;
+    for (const struct outgoing *out = delivery->first; out != NULL; out = out->next)
+        if (out->share != NULL)
+            return true;
+    for (uint32_t i = 0; i < delivery->inflight_count; i++)
+        if (can_go_to_others(delivery->inflight[i]))
+            return true;
+    return false;
+}
+
 static void give_back_inflight(struct rc_session *session)
 {
     struct rc_delivery *delivery = session->delivery;
     for (uint32_t i = 0; i < delivery->inflight_count; i++) {
         struct outgoing *out = delivery->inflight[i];
-        if (out->share != NULL && out->qos == 1)
+        if (can_go_to_others(out))
             rc_share_return(delivery->broker, session, out->share, out->publication);
     }
 }

@@ -37,6 +37,8 @@ void rc_delivery_free(struct rc_session *session);
  * the session ends, also what was sent at QoS 1 and not acknowledged.
  */
 void rc_delivery_give_back(struct rc_session *session, bool session_ends);
+/* Whether it would give anything back when it ends. */
+bool rc_delivery_has_shared(const struct rc_session *session);
 
 enum rc_ack {
     RC_ACK_TAKEN,

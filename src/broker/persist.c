@@ -6,6 +6,9 @@
 #include "base/log.h"
 #include "broker/private.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 /* Monotonic to wall clock and back; 0 stays 0. */
 static int64_t wall_of(const struct rc_broker *broker, uint64_t mono_ms)
 {
@@ -87,12 +90,35 @@ void rc_persist_session(struct rc_broker *broker, struct rc_session *session)
          rc_session_batch_put_session(rc_persist_batch(broker), rc_session_store_id(session), &record));
 }
 
+/*
+ * Others are to have what the session leaves: until they do it stays, under a name that no client can have,
+ * so that the same client may begin a new one at once. After an end of the process in between it is restored,
+ * has ended long ago, and leaves it all once more.
+ */
+static void keep_estate(struct rc_broker *broker, const struct rc_session *session)
+{
+    char name[32];
+    uint64_t id = rc_session_store_id(session);
+    snprintf(name, sizeof(name), "\x01%" PRIu64, id); /* client ids have no control characters */
+    struct rc_session_record record = {
+        .instance = rc_session_instance(session),
+        .client_id = rc_slice_str(name),
+        .left_ms = rc_clock_wall_ms(),
+        .next_seq = rc_delivery_next_unsent(session),
+    };
+    note(broker, session, rc_session_batch_put_session(rc_persist_batch(broker), id, &record));
+    note(broker, session, rc_session_batch_end_session(rc_persist_commit_batch(broker, true), id));
+}
+
 void rc_persist_end_session(struct rc_broker *broker, struct rc_session *session)
 {
     if (!is_kept(broker, session))
         return;
-    note(broker, session,
-         rc_session_batch_end_session(rc_persist_batch(broker), rc_session_store_id(session)));
+    if (rc_delivery_has_shared(session))
+        keep_estate(broker, session);
+    else
+        note(broker, session,
+             rc_session_batch_end_session(rc_persist_batch(broker), rc_session_store_id(session)));
     session->rare->store_id = 0;
     RC_COUNT_DOWN(&broker->counters, sessions_persistent);
 }

@@ -1,10 +1,9 @@
 /* What came through shared subscriptions is somewhere on the disk, whatever ends at whatever moment. */
 #include "broker/test_server.h"
 
-#include <fcntl.h>
-#include <sys/sendfile.h>
+#include "session_store/private.h"
 
-enum { WINDOW = 32, SENT = WINDOW + 3 }; /* so many are under way to a client; the rest waits */
+enum { WINDOW = 32, SENT = WINDOW + 3, CALLS = 16 }; /* so many are under way to a client; the rest waits */
 
 #define SHARE "$share/g/top/s"
 
@@ -89,8 +88,13 @@ static void assert_gets(int fd, int count)
 
 /* ---- what stands in a session store ---- */
 
+struct found {
+    int sessions, messages;
+};
+
 static int on_session(void *arg, uint64_t session, const struct rc_session_record *record)
 {
+    ((struct found *)arg)->sessions++;
     return RC_OK;
 }
 
@@ -102,7 +106,7 @@ static int on_subscription(void *arg, uint64_t session, uint32_t number,
 
 static int on_outgoing(void *arg, uint64_t session, uint64_t seq, const struct rc_outgoing_record *record)
 {
-    ++*(int *)arg;
+    ((struct found *)arg)->messages++;
     return RC_OK;
 }
 
@@ -121,38 +125,39 @@ static int on_no_retained(void *arg, const struct rc_retained_record *record)
     return RC_ERR_CORRUPT;
 }
 
-static int messages_in(const char *dir)
+static struct found found_in(const char *dir)
 {
     static const struct rc_session_visitor visitor = {on_session, on_subscription, on_outgoing,
                                                       on_none,    on_no_id,        on_no_retained};
     struct rc_session_store_options options;
     struct rc_session_store *store;
     struct rc_error error;
-    int count = 0;
+    struct found found = {0, 0};
     rc_session_store_options_default(&options);
     options.dir = dir;
     assert_int_equal(rc_session_store_open(&options, &store, &error), 0);
-    assert_int_equal(rc_session_store_load(store, &visitor, &count, &error), 0);
+    assert_int_equal(rc_session_store_load(store, &visitor, &found, &error), 0);
     rc_session_store_close(store);
-    return count;
+    return found;
 }
 
-/* The disk as the end of the process would leave it now. */
-static int messages_if_it_died(const struct test_server *server)
+enum { DIR_MAX = sizeof("/tmp/rc-broker-test-XXXXXX") };
+
+/* The disk as the end of the process would leave it now, in a new directory. */
+static void copy_sessions(const struct test_server *server, char dir[DIR_MAX])
 {
-    char dir[] = "/tmp/rc-broker-test-XXXXXX", from[128], to[128];
+    memcpy(dir, "/tmp/rc-broker-test-XXXXXX", DIR_MAX);
     assert_non_null(mkdtemp(dir));
-    snprintf(from, sizeof(from), "%s/data.mdb", server->sessions_dir);
-    snprintf(to, sizeof(to), "%s/data.mdb", dir);
-    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_true(in >= 0 && out >= 0);
-    while (sendfile(out, in, NULL, 1 << 20) > 0)
-        continue;
-    close(in);
-    close(out);
-    int count = messages_in(dir);
+    assert_int_equal(mdb_env_copy(server->sessions->env, dir), 0);
+}
+
+static struct found found_if_it_died(const struct test_server *server)
+{
+    char dir[DIR_MAX];
+    copy_sessions(server, dir);
+    struct found found = found_in(dir);
     nftw(dir, test_remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    return count;
+    return found;
 }
 
 /* ---- a shard that stands still ---- */
@@ -192,19 +197,71 @@ static void test_what_a_leaving_member_hands_over_is_with_him_until_another_has_
         publish(&server, SENT);
         await_messages(leaving, WINDOW);
         int staying = member(&server, id_on(1 - shard, other, sizeof(other)));
-        TEST_WAIT(messages_if_it_died(&server) == SENT);
+        TEST_WAIT(found_if_it_died(&server).messages == SENT);
         hold(&server, 1 - shard, &standstill);
         uint64_t before = TRANSACTIONS(&server);
         close(leaving);
         TEST_WAIT(TRANSACTIONS(&server) > before); /* it is known on the disk that he left */
-        assert_int_equal(messages_if_it_died(&server), SENT);
+        assert_int_equal(found_if_it_died(&server).messages, SENT);
         sem_post(&standstill.over);
         await_messages(staying, SENT - WINDOW);
-        TEST_WAIT(messages_if_it_died(&server) == SENT); /* and each stands there once */
+        TEST_WAIT(found_if_it_died(&server).messages == SENT); /* and each stands there once */
         close(staying);
         test_server_stop(&server);
         test_server_remove(&server);
     }
+}
+
+/* His session ends with his return as somebody new, so all that he had goes to the others. */
+static void test_what_an_ended_session_leaves_is_on_the_disk_until_others_have_it(void **state)
+{
+    struct test_server server = {.shards = 2, .is_standard = true}, next = server;
+    struct standstill standstill;
+    char one[32], other[32];
+    test_sessions_open(&server);
+    test_server_start(&server);
+    int leaving = member(&server, id_on(0, one, sizeof(one)));
+    publish(&server, SENT);
+    await_messages(leaving, WINDOW);
+    int staying = member(&server, id_on(1, other, sizeof(other)));
+    struct test_login login = {.client_id = one, .is_persistent = true};
+    close(leaving);
+    await_messages(staying, SENT - WINDOW); /* what had not been sent to him; the rest is his */
+    close(staying);
+    TEST_WAIT(found_if_it_died(&server).messages == SENT);
+    int fds[CALLS];
+    for (int i = 0; i < CALLS; i++) /* some of which the shard accepts that does not stand still */
+        fds[i] = test_dial(&server);
+    usleep(200 * 1000);
+    hold(&server, 1, &standstill);
+    uint64_t before = TRANSACTIONS(&server);
+    login.is_persistent = false;
+    for (int i = 0; i < CALLS; i++) {
+        struct rc_buf out;
+        rc_buf_init(&out, 4096);
+        test_put_connect(&out, &login);
+        test_send(fds[i], &out);
+    }
+    TEST_WAIT(TRANSACTIONS(&server) > before);
+    usleep(200 * 1000);
+    copy_sessions(&server, next.sessions_dir);
+    assert_in_range(found_if_it_died(&server).messages, SENT, 2 * SENT);
+    sem_post(&standstill.over);
+    TEST_WAIT(found_if_it_died(&server).sessions == 1);
+    assert_int_equal(found_if_it_died(&server).messages, SENT);
+    for (int i = 0; i < CALLS; i++)
+        close(fds[i]);
+    test_server_stop(&server);
+    test_server_remove(&server);
+    test_sessions_open(&next);
+    test_server_start(&next); /* after a death in that moment */
+    staying = come(&next, other);
+    await_messages(staying, WINDOW);
+    TEST_WAIT(found_if_it_died(&next).sessions == 1);
+    assert_int_equal(found_if_it_died(&next).messages, SENT);
+    close(staying);
+    test_server_stop(&next);
+    test_server_remove(&next);
 }
 
 static void test_a_stop_loses_nothing_that_waits_for_a_member(void **state)
@@ -221,7 +278,7 @@ static void test_a_stop_loses_nothing_that_waits_for_a_member(void **state)
     close(first);
     close(second);
     rc_session_store_close(server.sessions);
-    assert_int_equal(messages_in(server.sessions_dir), SENT);
+    assert_int_equal(found_in(server.sessions_dir).messages, SENT);
     rc_store_close(server.store);
     test_sessions_open(&server);
     test_server_start(&server);
@@ -235,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_leaving_member_hands_over_is_with_him_until_another_has_it),
+        cmocka_unit_test(test_what_an_ended_session_leaves_is_on_the_disk_until_others_have_it),
         cmocka_unit_test(test_a_stop_loses_nothing_that_waits_for_a_member),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

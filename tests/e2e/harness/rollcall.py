@@ -69,8 +69,9 @@ class Rollcall:
         return ports
 
     def start(self):
+        log = self.home / "rollcall.err"
+        before = log.read_text(errors="replace").count(" serve: ready:") if log.exists() else 0
         self.process = Process([BINARY, "serve", "-c", self.config], self.home / "rollcall")
-        before = self.process.output().count(" serve: ready:")
 
         def ready():
             assert self.process.running(), f"rollcall ended:\n{self.process.output()[-3000:]}"

@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { METRICS_MAX = 1 << 20 };
+/* RC_RULES_MAX rules with their 18 lines of up to 400 bytes, and what else there is. */
+enum { METRICS_MAX = 8 << 20 };
 
 /* ---- routes ---- */
 
@@ -38,13 +39,16 @@ static char *make_document(void)
     return text;
 }
 
-/* Ready for clients: their events and sessions can be written. They do not need the registry. */
+/* Ready for clients, whose events and sessions can be written, and for those who change what there is. */
 static void answer_ready(struct rc_api *api, struct rc_http_request *request)
 {
+    const char *problem = rc_readiness_problem(&api->readiness);
     if (rc_log_writer_is_blocked(api->options.writer))
         answer_text(request, 503, "the log takes no more (disk full?)\n");
     else if (api->options.sessions != NULL && rc_session_store_is_blocked(api->options.sessions))
         answer_text(request, 503, "the session store takes no more (disk or mqtt.sessions.max_size full?)\n");
+    else if (problem != NULL)
+        answer_text(request, 503, problem);
     else
         answer_text(request, 200, "ok\n");
 }
@@ -181,6 +185,7 @@ static int start(struct rc_api *api, struct rc_error *error)
     }
     if (err != RC_OK)
         return rc_error_set(error, err, "the API's listener: %s", rc_err_text(err));
+    rc_readiness_start(&api->readiness, api);
     err = rc_loop_start_thread(api->loop);
     return err == RC_OK ? RC_OK : rc_error_set(error, err, "the API's thread: %s", rc_err_text(err));
 }
@@ -220,6 +225,7 @@ static void on_stop(struct rc_mail *mail, struct rc_loop *loop)
     rc_listener_stop(&api->tls_listener);
     api->is_stopping = true;
     atomic_store(&api->trials_end, true);
+    rc_readiness_stop(&api->readiness);
     if (api->questions > 0) /* the shards still answer: look again when they have */
         rc_loop_post(loop, mail);
     else

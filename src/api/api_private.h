@@ -6,6 +6,7 @@
 #include "api/nonces.h"
 #include "api/openapi_call.h"
 #include "api/rate_limit.h"
+#include "api/readiness.h"
 #include "http/http_server.h"
 #include "http/tls_relay.h"
 #include "net/listener.h"
@@ -19,6 +20,7 @@ struct rc_api {
     struct rc_catalog *catalog;
     struct rc_nonces nonces;
     struct rc_rate_limit rates;
+    struct rc_readiness readiness;
     uint64_t refusals_second; /* in which so many refused calls came */
     uint32_t refusals;
     uint32_t questions; /* under way to other threads, all kinds */

@@ -62,7 +62,7 @@ const struct rc_rest_param *rc_rest_param(struct rc_slice name)
 
 static const struct rc_rest_route routes[] = {
     {RC_HTTP_GET, "/healthz", .summary = "Whether the process answers"},
-    {RC_HTTP_GET, "/readyz", .summary = "Whether events can be written; 503 otherwise"},
+    {RC_HTTP_GET, "/readyz", .summary = "Whether events and changes can be written; 503 otherwise"},
     {RC_HTTP_GET, "/metrics", .summary = "Counters in Prometheus' text format"},
     {RC_HTTP_GET, "/openapi.json", .summary = "This document"},
     {RC_HTTP_GET, "/v1/instances", "ListInstances", .summary = "The instances that the key may use",

@@ -22,13 +22,14 @@ struct rc_registry {
     struct rc_catalog *undo;     /* `next` before the running job changed it */
     bool in_transaction;         /* of the turn */
     bool has_begun;              /* the running job has changed something */
+    bool has_failed;             /* the last commit */
     bool is_started;
     int lock_fd; /* -1: none */
     struct rc_catalog_change change, undo_change;
     struct rc_list done; /* jobs of this turn: answered after the commit */
     atomic_uint waiting;
     atomic_uint_fast64_t commits, failures;
-    uint32_t touched_used; /* of: the texts of `change` */
+    uint32_t touched_used, undo_touched_used; /* of: the texts of `change` */
     uint8_t touched[RC_CATALOG_CHANGE_CLIENTS * (RC_CATALOG_ID_MAX + RC_CLIENT_ID_MAX)];
 };
 

@@ -41,8 +41,8 @@ struct rc_registry_options {
     const char *key_text; /* 64 hexadecimal digits, from the environment; NULL: the file's */
     /*
      * All on the registry's thread, may be NULL. `prepare` makes what a catalog with changed rules needs
-     * before it is published; its failure undoes the change. `publish` returns when all go by it; it takes a
-     * reference of its own where it keeps it.
+     * before it is published, at the end of each job that changes them; its failure undoes that job.
+     * `publish` returns when all go by it; it takes a reference of its own where it keeps it.
      */
     int (*prepare)(void *arg, struct rc_catalog *next, struct rc_error *error);
     /* Makes a topic of the log the instance's, for a rule that was made here. RC_ERR_DENIED: it is another's,
@@ -99,6 +99,9 @@ struct rc_registry_stats {
 void rc_registry_stats(const struct rc_registry *registry, struct rc_registry_stats *ret);
 
 /* ======== all below: on the registry's thread ======== */
+
+/* Whether a change could be made now; nothing is changed. After a commit that failed it tries another one. */
+int rc_registry_check(struct rc_registry *registry, struct rc_error *error);
 
 /* The catalog as the running job has made it; valid until the job's next change. */
 const struct rc_catalog *rc_registry_catalog(const struct rc_registry *registry);

@@ -120,6 +120,70 @@ static void test_what_the_file_declares_is_not_changed_here(void **state)
     rc_catalog_unref(declared);
 }
 
+/* ---- jobs of one turn ---- */
+
+static void on_done_in_turn(struct rc_registry_job *job)
+{
+}
+
+/* Runs the jobs as if they had come by one batch of mail. */
+static void perform_together(struct rig *rig, struct doing *doings, size_t count)
+{
+    struct rc_registry *registry = rig->registry;
+    registry->is_started = true; /* without its thread: this is it */
+    for (size_t i = 0; i < count; i++) {
+        doings[i].job.run = run_body;
+        doings[i].job.on_done = on_done_in_turn;
+        doings[i].job.registry = registry;
+        atomic_fetch_add(&registry->waiting, 1);
+        rc_registry_on_job(&doings[i].job.mail, registry->loop);
+    }
+    rc_registry_on_turn(&registry->hook);
+    registry->is_started = false;
+}
+
+static void test_a_rule_that_cannot_be_prepared_fails_alone(void **state)
+{
+    struct rig *rig = *state;
+    struct rc_registry_rule good = outflow("good", "filed", "OUT"), bad = inflow("bad", "filed", "IN");
+    struct doing doings[] = {
+        {.body = create, .arg = &good}, {.body = create, .arg = &bad}, {.body = make_topic, .arg = "beside"}};
+    rig->unprepared = "bad";
+    perform_together(rig, doings, 3);
+    assert_int_equal(doings[0].job.err, 0);
+    assert_int_equal(doings[1].job.err, RC_ERR_FULL);
+    assert_string_equal(doings[1].job.error.text, "more rules than the limit");
+    assert_int_equal(doings[2].job.err, 0);
+    rig->unprepared = NULL;
+    rig_restart(rig);
+    const struct rc_instance *instance = instance_of(rig, "file");
+    assert_true(rc_instance_has_rule(instance, S("good")) && !rc_instance_has_rule(instance, S("bad")));
+    assert_true(rc_instance_has_topic(instance, S("beside")));
+}
+
+static int touch_and_fail(struct rc_registry *registry, struct rc_error *error, const void *arg)
+{
+    int err = rc_registry_create_group(registry, S("file"), S("GID_gone"), error);
+    rc_registry_touch_client(registry, S("file"), S(arg));
+    return err ? err : RC_ERR_BUSY;
+}
+
+static int count_touched(struct rc_registry *registry, struct rc_error *error, const void *arg)
+{
+    assert_int_equal(registry->change.clients_count, 0);
+    assert_int_equal(registry->touched_used, 0);
+    return RC_OK;
+}
+
+static void test_who_was_named_by_a_job_that_fails_takes_no_room(void **state)
+{
+    struct doing doings[] = {{.body = touch_and_fail, .arg = "GID_file@@@one"},
+                             {.body = touch_and_fail, .arg = "GID_file@@@two"},
+                             {.body = count_touched}};
+    perform_together(*state, doings, 3);
+    assert_int_equal(doings[0].job.err, RC_ERR_BUSY);
+}
+
 static void test_an_instance_has_a_limit_of_rules(void **state)
 {
     struct rig *rig = *state;
@@ -259,6 +323,8 @@ int main(void)
         IN_RIG(test_rules_of_all_types_outlive_a_restart),
         IN_RIG(test_an_id_is_one_rules_whatever_its_type),
         IN_RIG(test_what_the_file_declares_is_not_changed_here),
+        IN_RIG(test_a_rule_that_cannot_be_prepared_fails_alone),
+        IN_RIG(test_who_was_named_by_a_job_that_fails_takes_no_room),
         IN_RIG(test_an_instance_has_a_limit_of_rules),
         IN_RIG(test_what_a_rule_may_not_name),
         IN_RIG(test_a_consumer_group_is_one_inflow_rules),

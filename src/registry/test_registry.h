@@ -20,12 +20,17 @@ struct rig {
     struct rc_catalog_change change; /* the last that was published */
     atomic_int published;
     int prepare_err;
+    const char *unprepared;   /* with this rule of instance `file` a catalog cannot be prepared */
     const char *others_topic; /* which another instance has */
 };
 
 static inline int rig_prepare(void *arg, struct rc_catalog *next, struct rc_error *error)
 {
-    return ((struct rig *)arg)->prepare_err;
+    const struct rig *rig = arg;
+    const struct rc_instance *instance = rc_catalog_instance(next, S("file"));
+    if (rig->unprepared != NULL && instance != NULL && rc_instance_has_rule(instance, S(rig->unprepared)))
+        return rc_error_set(error, RC_ERR_FULL, "more rules than the limit");
+    return rig->prepare_err;
 }
 
 static inline int rig_claim_topic(void *arg, const struct rc_catalog *next, struct rc_slice instance,

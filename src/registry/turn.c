@@ -1,7 +1,8 @@
 /*
  * Jobs and their commits. All jobs that came by one batch of mail run in one transaction, each in a savepoint
  * of its own, and share one commit, one fsync and one publication; answers leave after that. A job that fails
- * undoes its own part: rows by the savepoint, the catalog by going back to the fork before it.
+ * undoes its own part: rows by the savepoint, the catalog by going back to the fork before it. What rules
+ * need is prepared at the end of each job that changes them, so that a limit there refuses that job alone.
  */
 #include "base/alloc.h"
 #include "base/log.h"
@@ -30,9 +31,18 @@ int rc_registry_begin(struct rc_registry *registry, struct rc_error *error)
         return err;
     registry->undo = registry->next;
     registry->undo_change = registry->change;
+    registry->undo_touched_used = registry->touched_used;
+    registry->change.rules_changed = false; /* by the job */
     registry->next = rc_catalog_fork(registry->undo);
     registry->has_begun = true;
     return RC_OK;
+}
+
+static int prepare(struct rc_registry *registry, struct rc_error *error)
+{
+    if (registry->options.prepare == NULL || !registry->change.rules_changed)
+        return RC_OK;
+    return registry->options.prepare(registry->options.arg, registry->next, error);
 }
 
 /* The running job has ended: its changes stay for the commit, or go. */
@@ -42,18 +52,40 @@ static int end_job(struct rc_registry *registry, int err, struct rc_error *error
         return err;
     registry->has_begun = false;
     if (err >= 0) {
+        int prepared = prepare(registry, error);
+        err = prepared != RC_OK ? prepared : err;
+    }
+    if (err >= 0) {
         int kept = execute(registry, "RELEASE job", error);
         err = kept != RC_OK ? kept : err;
     }
     if (err >= 0) {
         rc_catalog_unref(registry->undo);
+        registry->change.rules_changed |= registry->undo_change.rules_changed;
     } else {
         execute(registry, "ROLLBACK TO job; RELEASE job", NULL);
         rc_catalog_unref(registry->next);
         registry->next = registry->undo;
         registry->change = registry->undo_change;
+        registry->touched_used = registry->undo_touched_used;
     }
     registry->undo = NULL;
+    return err;
+}
+
+int rc_registry_check(struct rc_registry *registry, struct rc_error *error)
+{
+    int err =
+        execute(registry, "SAVEPOINT probe; UPDATE meta SET value = value WHERE name = 'key_check'", error);
+    bool is_kept = err == RC_OK && registry->has_failed; /* the disk tells at a commit alone */
+    if (!is_kept)
+        execute(registry, "ROLLBACK TO probe", NULL);
+    int released = execute(registry, "RELEASE probe", err == RC_OK ? error : NULL);
+    err = err ? err : released;
+    if (released != RC_OK && !registry->in_transaction)
+        execute(registry, "ROLLBACK", NULL);
+    if (err == RC_OK && !registry->in_transaction)
+        registry->has_failed = false;
     return err;
 }
 
@@ -105,28 +137,22 @@ static void forget_changes(struct rc_registry *registry)
     registry->next = NULL;
 }
 
-static int prepare(struct rc_registry *registry, struct rc_error *error)
-{
-    if (registry->options.prepare == NULL || !registry->change.rules_changed)
-        return RC_OK;
-    return registry->options.prepare(registry->options.arg, registry->next, error);
-}
-
 /* Everything that the turn has changed becomes durable, and known: or nothing of it. */
 static int commit(struct rc_registry *registry, struct rc_error *error)
 {
     if (!registry->in_transaction)
         return RC_OK;
-    int err = prepare(registry, error);
-    err = err ? err : execute(registry, "COMMIT", error);
+    int err = execute(registry, "COMMIT", error);
     if (err != RC_OK) {
         execute(registry, "ROLLBACK", NULL);
+        registry->has_failed = true;
         rc_log_error("registry", "nothing was changed: %s", error->text);
         atomic_fetch_add_explicit(&registry->failures, 1, memory_order_relaxed);
         rc_catalog_unref(registry->next);
         forget_changes(registry);
         return err;
     }
+    registry->has_failed = false;
     struct rc_catalog *before = registry->catalog;
     registry->catalog = registry->next;
     atomic_fetch_add_explicit(&registry->commits, 1, memory_order_relaxed);

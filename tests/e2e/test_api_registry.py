@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import sqlite3
 import time
+import urllib.error
 
 import pytest
 from alibabacloud_onsmqtt20200420 import models
@@ -48,6 +50,29 @@ def refused(call, name, **fields):
 
 def own(server, action, **params):
     return json.loads(old_sdk(server, action, **params))
+
+
+# ---- health ----
+
+def readyz(server):
+    try:
+        return get(server, "/readyz")
+    except urllib.error.HTTPError as error:
+        assert error.code == 503
+        return error.read().decode()
+
+
+def test_who_cannot_change_anything_is_not_ready(server, call):
+    assert readyz(server) == "ok\n"
+    other = sqlite3.connect(server.store / "rollcall" / "registry.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # as a disk that is read-only, or broken, it lets nobody write
+    wait_until("not ready", lambda: "the registry takes no changes" in readyz(server))
+    assert get(server, "/healthz") == "ok\n"
+    other.execute("ROLLBACK")
+    other.close()
+    wait_until("ready", lambda: readyz(server) == "ok\n")
+    call("create_group_id", instance_id=INSTANCE, group_id="GID_ready")
+    call("delete_group_id", instance_id=INSTANCE, group_id="GID_ready")
 
 
 # ---- groups, topics, tags ----

@@ -90,9 +90,9 @@ void rc_action_describe_group(struct rc_api_call *call);
 rc_store_fn rc_store_reset_offset, rc_store_list_dead_letters;
 
 /* ---- actions_instance.c ---- */
-rc_registry_work_fn rc_work_list_instances, rc_work_create_instance, rc_work_delete_instance,
-    rc_work_list_groups, rc_work_create_group, rc_work_delete_group, rc_work_list_topics,
-    rc_work_create_topic, rc_work_delete_topic;
+rc_registry_work_fn rc_work_list_instances, rc_work_create_instance, rc_work_update_instance,
+    rc_work_delete_instance, rc_work_list_groups, rc_work_create_group, rc_work_delete_group,
+    rc_work_list_topics, rc_work_create_topic, rc_work_delete_topic;
 
 /* ---- actions_tag.c ---- */
 rc_registry_work_fn rc_work_tag_resources, rc_work_untag_resources, rc_work_list_tag_resources;
@@ -104,7 +104,7 @@ int rc_work_put_tags(struct rc_registry_work *work, const char *type, struct rc_
 bool rc_work_fits_tags(const struct rc_registry_work *work, const json_t *tags);
 
 /* ---- actions_key.c ---- */
-rc_registry_work_fn rc_work_list_keys, rc_work_create_key, rc_work_delete_key;
+rc_registry_work_fn rc_work_list_keys, rc_work_create_key, rc_work_update_key, rc_work_delete_key;
 
 /* ---- actions_credential.c ---- */
 rc_registry_work_fn rc_work_register_credential, rc_work_refresh_credential, rc_work_get_credential,

@@ -28,6 +28,8 @@ static json_t *entrances_of(const struct rc_catalog *catalog, struct rc_slice in
     return list;
 }
 
+static const char *const profiles[] = {[RC_PROFILE_PRODUCT] = "product", [RC_PROFILE_STANDARD] = "standard"};
+
 static void put_instance(const struct rc_registry_instance *row, void *arg)
 {
     struct instances *instances = arg;
@@ -43,6 +45,8 @@ static void put_instance(const struct rc_registry_instance *row, void *arg)
     json_object_set_new(item, "KernelVersion", json_string(RC_VERSION));
     json_object_set_new(item, "RegionId", json_string("local"));
     json_object_set_new(item, "Declared", json_boolean(row->is_declared)); /* Rollcall's own */
+    json_object_set_new(item, "Profile", json_string(profiles[row->profile]));
+    json_object_set_new(item, "Limits", rc_api_text(row->limits));
     json_object_set_new(item, "Endpoints", entrances_of(instances->work->call->catalog, row->id));
     json_array_append_new(instances->list, item);
 }
@@ -70,14 +74,45 @@ int rc_work_list_instances(struct rc_registry_work *work)
     return count < 0 ? count : RC_OK;
 }
 
+/* Sets what the call names; `with_name`: the name too. */
+static int put_settings(struct rc_registry_work *work, struct rc_slice id, bool with_name)
+{
+    struct rc_slice name = rc_work_param(work, "InstanceName"), text = rc_work_param(work, "Profile");
+    struct rc_slice limits = rc_work_param(work, "Limits");
+    struct rc_registry_settings settings = {NULL, NULL, NULL};
+    enum rc_profile profile = RC_PROFILE_PRODUCT;
+    if (rc_slice_eq_str(text, profiles[RC_PROFILE_STANDARD]))
+        profile = RC_PROFILE_STANDARD;
+    else if (text.len > 0 && !rc_slice_eq_str(text, profiles[RC_PROFILE_PRODUCT]))
+        return rc_work_refuse(work, "Profile is product or standard.");
+    if (with_name && name.len > 0)
+        settings.name = &name;
+    if (text.len > 0)
+        settings.profile = &profile;
+    if (rc_params_get(&work->call->params, "Limits") != NULL)
+        settings.limits = &limits;
+    return rc_registry_update_instance(work->registry, id, &settings, work->error);
+}
+
 int rc_work_create_instance(struct rc_registry_work *work)
 {
     char id[RC_CATALOG_ID_MAX + 1];
     int err = rc_registry_create_instance(work->registry, rc_work_param(work, "NewInstanceId"),
                                           rc_work_param(work, "InstanceName"), id, work->error);
     if (err >= 0)
+        err = put_settings(work, rc_slice_str(id), false);
+    if (err >= 0)
         json_object_set_new(work->call->answer, "InstanceId", json_string(id));
     return err;
+}
+
+int rc_work_update_instance(struct rc_registry_work *work)
+{
+    const struct rc_params *params = &work->call->params;
+    if (rc_params_get(params, "InstanceName") == NULL && rc_params_get(params, "Profile") == NULL &&
+        rc_params_get(params, "Limits") == NULL)
+        return rc_work_refuse(work, "InstanceName, Profile or Limits is missing.");
+    return put_settings(work, work->instance, true);
 }
 
 int rc_work_delete_instance(struct rc_registry_work *work)

@@ -139,6 +139,8 @@ static const struct rc_api_action own_actions[] = {
     {"TestRule", POST, 5, INSTANCE, NULL, OWN | WRITES, .run = rc_action_test_rule},
     {"UpdateClientStatusNotifyRule", POST, 10, INSTANCE, "RuleId", OWN | WRITES,
      .work = rc_work_update_status_rule},
+    {"UpdateInstance", POST, 10, INSTANCE, NULL, WRITES | RC_ACTION_ADMIN, .work = rc_work_update_instance},
+    {"UpdateKey", POST, 10, INSTANCE, "AccessKey", OWN | WRITES, .work = rc_work_update_key},
     {"UpdateMqttInboundRule", POST, 10, INSTANCE, "RuleId", OWN | WRITES, .work = rc_work_update_inflow},
     {"UpdateMqttOutboundRule", POST, 10, INSTANCE, "RuleId", OWN | WRITES, .work = rc_work_update_outflow},
 };

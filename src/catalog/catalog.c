@@ -126,14 +126,14 @@ void rc_catalog_set_profile(struct rc_instance *instance, enum rc_profile profil
 
 /* ---- keys and users ---- */
 
-int rc_catalog_add_role_key(struct rc_catalog *catalog, struct rc_slice instance_id,
-                            struct rc_slice access_key, struct rc_slice secret_key, enum rc_key_role role)
+static bool is_secret(struct rc_slice secret_key)
 {
-    if (!rc_catalog_is_access_key(access_key) || secret_key.len == 0 ||
-        secret_key.len > RC_CATALOG_SECRET_MAX || (instance_id.len == 0 && role != RC_KEY_ADMIN))
-        return RC_ERR_INVALID;
-    if (rc_trie_find(&catalog->key_pairs, access_key) != NULL)
-        return RC_ERR_EXISTS;
+    return secret_key.len > 0 && secret_key.len <= RC_CATALOG_SECRET_MAX;
+}
+
+static void put_key(struct rc_catalog *catalog, struct rc_slice instance_id, struct rc_slice access_key,
+                    struct rc_slice secret_key, enum rc_key_role role)
+{
     struct rc_key_pair *pair =
         rc_item_create(sizeof(*pair), access_key.len + secret_key.len + instance_id.len + 3);
     uint8_t *at = (uint8_t *)(pair + 1);
@@ -143,6 +143,27 @@ int rc_catalog_add_role_key(struct rc_catalog *catalog, struct rc_slice instance
     pair->role = role;
     pair->is_admin = role == RC_KEY_ADMIN;
     rc_trie_put(&catalog->key_pairs, pair);
+}
+
+int rc_catalog_add_role_key(struct rc_catalog *catalog, struct rc_slice instance_id,
+                            struct rc_slice access_key, struct rc_slice secret_key, enum rc_key_role role)
+{
+    if (!rc_catalog_is_access_key(access_key) || !is_secret(secret_key) ||
+        (instance_id.len == 0 && role != RC_KEY_ADMIN))
+        return RC_ERR_INVALID;
+    if (rc_trie_find(&catalog->key_pairs, access_key) != NULL)
+        return RC_ERR_EXISTS;
+    put_key(catalog, instance_id, access_key, secret_key, role);
+    return RC_OK;
+}
+
+int rc_catalog_change_key(struct rc_catalog *catalog, struct rc_slice access_key, struct rc_slice secret_key,
+                          enum rc_key_role role)
+{
+    const struct rc_key_pair *old = rc_catalog_key(catalog, access_key);
+    if (!is_secret(secret_key))
+        return RC_ERR_INVALID;
+    put_key(catalog, old->instance_id, old->access_key, secret_key, role);
     return RC_OK;
 }
 

@@ -96,6 +96,8 @@ struct rc_target {
 enum { RC_TRACE_QUEUES = 1 };
 /* Queues of a topic that is made without saying how many; the configuration's default too. */
 enum { RC_RULE_QUEUES_DEFAULT = 8 };
+/* The group of clients whose id names none, unless another is named (profile standard). */
+#define RC_CATALOG_STANDARD_GROUP "GID_standard"
 /* The topic for events of groups without a status rule. */
 #define RC_PRESENCE_TOPIC "ROLLCALL_PRESENCE"
 
@@ -313,6 +315,9 @@ int rc_catalog_add_key(struct rc_catalog *catalog, struct rc_instance *instance,
 /* `instance_id` may be empty for RC_KEY_ADMIN. */
 int rc_catalog_add_role_key(struct rc_catalog *catalog, struct rc_slice instance_id,
                             struct rc_slice access_key, struct rc_slice secret_key, enum rc_key_role role);
+/* Of one that is there: RC_ERR_INVALID for a secret that cannot be. */
+int rc_catalog_change_key(struct rc_catalog *catalog, struct rc_slice access_key, struct rc_slice secret_key,
+                          enum rc_key_role role);
 bool rc_catalog_remove_key(struct rc_catalog *catalog, struct rc_slice access_key);
 /* The clients of this access key's pair may read $SYS. */
 void rc_catalog_make_key_admin(struct rc_catalog *catalog, struct rc_slice access_key);

@@ -6,6 +6,9 @@
 #ifndef RC_CATALOG_LIMITS_H
 #define RC_CATALOG_LIMITS_H
 
+#include "base/error.h"
+#include "base/slice.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -40,6 +43,13 @@ struct rc_limits {
     bool has_retained, has_wills, has_shared, has_wildcards, has_subscription_ids;
     bool tells_why; /* SUBACK of version 5: that somebody is not authorized */
 };
+
+enum { RC_LIMITS_TEXT_MAX = 512 };
+/*
+ * Sets those that a text names, as the configuration file calls and bounds them:
+ * subscriptions=50,payload=4KiB. RC_ERR_INVALID with a sentence that says what is wrong.
+ */
+int rc_limits_apply(struct rc_limits *to, struct rc_slice text, struct rc_error *error);
 
 /* The profile's own numbers; any thread. */
 const struct rc_limits *rc_limits_of(enum rc_profile profile);

@@ -58,11 +58,19 @@
         "enabled", "Enabled", "BOOL", "false: it takes nothing", false, false                                \
     }
 
+#define INSTANCE_OPTIONS                                                                                     \
+    {"profile", "Profile", "PROFILE", "product (default) or standard", false, false},                        \
+    {                                                                                                        \
+        "limits", "Limits", "LIST", "all besides the profile's: subscriptions=50,payload=4KiB", false, false \
+    }
+
 static const struct rc_ctl_row rows[] = {
     {"instance", LIST, "ListInstances", "lists the instances that the key may use", NO_OPERAND,
-     .list = "Instances", .columns = "InstanceId InstanceName CreateTime Declared"},
+     .list = "Instances", .columns = "InstanceId InstanceName CreateTime Declared Profile Limits"},
     {"instance", "create", "CreateInstance", "makes one (administrator)", "ID", "NewInstanceId", false,
-     .params = {{"name", "InstanceName", "NAME", "for people", false, false}}},
+     .params = {{"name", "InstanceName", "NAME", "for people", false, false}, INSTANCE_OPTIONS}},
+    {"instance", "update", "UpdateInstance", "changes one (administrator)", "ID", "InstanceId", true,
+     .params = {{"name", "InstanceName", "NAME", "for people", false, false}, INSTANCE_OPTIONS}},
     {"instance", "delete", "DeleteInstance", "deletes one (administrator)", "ID", "InstanceId", true,
      .params = {{"cascade", "Cascade", NULL, "with all that hangs on it", false, true}}},
 
@@ -80,6 +88,9 @@ static const struct rc_ctl_row rows[] = {
      .columns = "AccessKey InstanceId Role CreateTime Declared"},
     {"key", "create", "CreateKey", "makes one; its secret is told this once", NO_OPERAND,
      .params = {{"role", "Role", "ROLE", "user (default), read-only or admin", false, false}}},
+    {"key", "update", "UpdateKey", "gives it another role, or another secret", "KEY", "AccessKey", true,
+     .params = {{"role", "Role", "ROLE", "user or read-only", false, false},
+                {"secret", "SecretKey", "FILE", "a file that holds the new secret", true, false}}},
     {"key", "delete", "DeleteKey", "deletes one", "KEY", "AccessKey", true, .paging = RC_CTL_WHOLE},
 
     {"credential", LIST, "ListDeviceCredentialClientId", "lists clients with a device credential", NO_OPERAND,

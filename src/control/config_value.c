@@ -2,6 +2,7 @@
 #include "control/config_table.h"
 
 #include "base/alloc.h"
+#include "base/units.h"
 #include "net/address.h"
 
 #include <errno.h>
@@ -46,48 +47,13 @@ bool rc_config_type_is_text(enum rc_config_type type)
     }
 }
 
-/* Digits only; false for anything else and for what an int64_t cannot hold. Returns what follows them. */
-static bool take_number(struct rc_slice *text, int64_t *ret)
-{
-    int64_t value = 0;
-    size_t at = 0;
-    for (; at < text->len && text->ptr[at] >= '0' && text->ptr[at] <= '9'; at++) {
-        if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, text->ptr[at] - '0', &value))
-            return false;
-    }
-    if (at == 0)
-        return false;
-    *text = rc_slice_from(*text, at);
-    *ret = value;
-    return true;
-}
-
-static bool parse_with_unit(struct rc_slice text, const struct unit *units, size_t count, int64_t *ret)
-{
-    int64_t value;
-    if (!take_number(&text, &value))
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        if (rc_slice_eq_str(text, units[i].name))
-            return !__builtin_mul_overflow(value, units[i].factor, ret);
-    }
-    /* Nought needs no unit. */
-    *ret = value;
-    return text.len == 0 && value == 0;
-}
-
 static bool parse_integer(const struct rc_config_entry *entry, struct rc_slice text, int64_t *ret)
 {
+    enum rc_units units = entry->type == RC_CONFIG_SIZE       ? RC_UNITS_SIZE
+                          : entry->type == RC_CONFIG_DURATION ? RC_UNITS_DURATION
+                                                              : RC_UNITS_NONE;
     int64_t value;
-    bool is_number;
-    if (entry->type == RC_CONFIG_SIZE)
-        is_number = parse_with_unit(text, size_units, SIZE_UNITS, &value);
-    else if (entry->type == RC_CONFIG_DURATION)
-        is_number = parse_with_unit(text, duration_units, DURATION_UNITS, &value);
-    else
-        is_number = take_number(&text, &value) && text.len == 0;
-    if (!is_number || value < entry->min || value > entry->max)
+    if (!rc_units_parse(units, text, &value) || value < entry->min || value > entry->max)
         return false;
     *ret = value;
     return true;
@@ -96,7 +62,7 @@ static bool parse_integer(const struct rc_config_entry *entry, struct rc_slice t
 static bool is_port(struct rc_slice text)
 {
     int64_t port;
-    return take_number(&text, &port) && text.len == 0 && port >= 1 && port <= 65535;
+    return rc_units_parse(RC_UNITS_NONE, text, &port) && port >= 1 && port <= 65535;
 }
 
 static bool is_address(struct rc_slice text, struct rc_address *ret)

@@ -46,13 +46,11 @@ static void add_topics(struct rc_control_builder *builder, const struct rc_confi
 
 /* ---- profile standard ---- */
 
-#define STANDARD_GROUP "GID_standard"
-
 static void add_standard_group(struct rc_control_builder *builder, const struct rc_config_instance *instance)
 {
     struct rc_config_text name = instance->group;
     if (name.text[0] == '\0')
-        name.text = STANDARD_GROUP;
+        name.text = RC_CATALOG_STANDARD_GROUP;
     builder->instance->group = rc_trie_find(&builder->instance->groups, rc_slice_str(name.text));
     if (builder->instance->group != NULL)
         return;

@@ -242,6 +242,46 @@ static void test_users_and_rules_that_cannot_work_are_refused(void **state)
     assert_non_null(strstr(messages, "the user 'bob' was given before, once was expected"));
 }
 
+/* The API's text and the file's keys are the same limits. */
+static void test_limits_of_the_api_are_the_files(void **state)
+{
+    static const char *const values[] = {
+        "payload=4KiB",
+        "subscriptions=7",
+        "keep_alive=1500ms",
+        "inflight=5",
+        "receive_maximum=9",
+        "queued=11",
+        "queued_bytes=12KiB",
+        "queued_all=13",
+        "queued_all_bytes=1MiB",
+        "session_keep=2h",
+        "client_id=21",
+        "topic_length=99",
+        "topic_levels=3",
+        "topic_aliases=4",
+        "qos=1",
+        "retained=true",
+        "wills=true",
+        "shared_subscriptions=true",
+        "wildcards=false",
+        "refusal_reasons=false",
+    };
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        char yaml[256];
+        struct rc_error error;
+        struct rc_limits limits = *rc_limits_of(RC_PROFILE_PRODUCT);
+        size_t len = strcspn(values[i], "=");
+        snprintf(yaml, sizeof(yaml), "instances:\n  - {id: a, limits: {%.*s: %s}}\n", (int)len, values[i],
+                 values[i] + len + 1);
+        struct rc_catalog *catalog = build(yaml);
+        assert_int_equal(rc_limits_apply(&limits, rc_slice_str(values[i]), &error), RC_OK);
+        assert_memory_equal(&limits, &rc_catalog_instance(catalog, rc_slice_str("a"))->limits,
+                            sizeof(limits));
+        rc_catalog_unref(catalog);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_topics_are_found_or_created_in_the_store),
         cmocka_unit_test(test_an_instance_of_profile_standard_has_users_rules_and_limits),
         cmocka_unit_test(test_the_default_instance_is_the_named_one_or_the_only_one_that_there_can_be),
+        cmocka_unit_test(test_limits_of_the_api_are_the_files),
         cmocka_unit_test(test_what_goes_with_profile_standard_alone_is_refused_elsewhere),
         cmocka_unit_test(test_users_and_rules_that_cannot_work_are_refused),
     };

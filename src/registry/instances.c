@@ -97,6 +97,103 @@ int rc_registry_create_instance(struct rc_registry *registry, struct rc_slice id
     return err;
 }
 
+/* ---- profile and limits ---- */
+
+/* Clients whose id names no group are of that one, until the profile is another. */
+static int put_standard_group(struct rc_registry *registry, struct rc_instance *instance,
+                              struct rc_error *error)
+{
+    static const char is_made[] = "SELECT EXISTS (SELECT 1 FROM groups WHERE instance = ? AND id = ?)";
+    struct rc_slice id = rc_slice_str(RC_CATALOG_STANDARD_GROUP);
+    if (instance->profile == RC_PROFILE_STANDARD) {
+        instance->group = rc_trie_find(&instance->groups, id);
+        if (instance->group == NULL)
+            rc_catalog_add_group(instance, id, &instance->group);
+        return RC_OK;
+    }
+    bool had_one = instance->group != NULL;
+    instance->group = NULL;
+    if (!had_one ||
+        rc_sql_number(&registry->sql, rc_sql_bind(&registry->sql, is_made, "tt", instance->id, id), 1) != 0)
+        return RC_OK;
+    int err = rc_catalog_remove_group(instance, id);
+    return err == RC_OK ? RC_OK : rc_registry_refuse(error, err, "group", id);
+}
+
+static int put_settings(struct rc_registry *registry, struct rc_instance *instance, enum rc_profile profile,
+                        struct rc_slice limits, struct rc_error *error)
+{
+    rc_catalog_set_profile(instance, profile);
+    int err = rc_limits_apply(&instance->limits, limits, error);
+    return err ? err : put_standard_group(registry, instance, error);
+}
+
+int rc_registry_load_settings(struct rc_registry *registry, struct rc_instance *instance,
+                              struct rc_error *error)
+{
+    char text[RC_LIMITS_TEXT_MAX];
+    struct rc_sql *sql = &registry->sql;
+    if (rc_registry_declared(registry, instance->id) != NULL)
+        return RC_OK;
+    sqlite3_stmt *statement = rc_sql_bind(
+        sql, "SELECT profile, limits FROM instances WHERE id = ? AND origin = 0", "t", instance->id);
+    int err = rc_sql_row(sql, statement, error);
+    if (err != 1)
+        return err;
+    int64_t profile = sqlite3_column_int64(statement, 0);
+    struct rc_slice limits = rc_sql_text(statement, 1);
+    bool is_right =
+        limits.len <= sizeof(text) && (profile == RC_PROFILE_PRODUCT || profile == RC_PROFILE_STANDARD);
+    if (is_right && limits.len > 0)
+        memcpy(text, limits.ptr, limits.len);
+    rc_sql_end(statement);
+    if (!is_right)
+        return rc_registry_refuse(error, RC_ERR_INVALID, "profile or limits of instance", instance->id);
+    return put_settings(registry, instance, (enum rc_profile)profile, rc_slice(text, limits.len), error);
+}
+
+static int keep_settings(struct rc_registry *registry, struct rc_slice id,
+                         const struct rc_registry_settings *settings, struct rc_error *error)
+{
+    struct rc_sql *sql = &registry->sql;
+    struct rc_slice none = rc_slice("", 0);
+    return rc_sql_change(
+        sql,
+        rc_sql_bind(sql,
+                    "UPDATE instances SET name = CASE WHEN ?2 THEN ?3 ELSE name END,"
+                    " profile = CASE WHEN ?4 THEN ?5 ELSE profile END,"
+                    " limits = CASE WHEN ?6 THEN ?7 ELSE limits END, updated = ?8"
+                    " WHERE id = ?1",
+                    "titiiiti", id, (int64_t)(settings->name != NULL),
+                    settings->name != NULL ? *settings->name : none, (int64_t)(settings->profile != NULL),
+                    settings->profile != NULL ? (int64_t)*settings->profile : (int64_t)0,
+                    (int64_t)(settings->limits != NULL), settings->limits != NULL ? *settings->limits : none,
+                    rc_registry_now_ms()),
+        error);
+}
+
+int rc_registry_update_instance(struct rc_registry *registry, struct rc_slice id,
+                                const struct rc_registry_settings *settings, struct rc_error *error)
+{
+    struct rc_instance *instance;
+    if (rc_registry_declared(registry, id) != NULL)
+        return rc_registry_refuse_declared(registry, "instance", id, error);
+    if (settings->name != NULL &&
+        (settings->name->len == 0 || settings->name->len > RC_REGISTRY_TAG_TEXT_MAX))
+        return rc_registry_refuse(error, RC_ERR_INVALID, "instance name", *settings->name);
+    if (settings->limits != NULL && settings->limits->len > RC_LIMITS_TEXT_MAX)
+        return rc_error_set(error, RC_ERR_INVALID, "The limits' text is too long.");
+    int err = rc_registry_edit(registry, id, &instance, error);
+    err = err ? err : keep_settings(registry, id, settings, error);
+    if (err == RC_OK && (settings->profile != NULL || settings->limits != NULL)) {
+        registry->change.all = true;
+        err = rc_registry_load_settings(registry, instance, error);
+    }
+    return err;
+}
+
+/* ---- deleting and listing ---- */
+
 static bool has_anything(struct rc_registry *registry, struct rc_slice id)
 {
     static const char text[] = "SELECT EXISTS (SELECT 1 FROM groups WHERE instance = ?1)"
@@ -132,7 +229,9 @@ int rc_registry_list_instances(struct rc_registry *registry, const struct rc_reg
     if (ret_total != NULL)
         *ret_total = (uint64_t)rc_sql_number(sql, rc_sql_bind(sql, "SELECT count(*) FROM instances", ""), 0);
     sqlite3_stmt *statement = rc_sql_bind(
-        sql, "SELECT id, name, created, updated FROM instances WHERE id > ? ORDER BY id LIMIT ? OFFSET ?",
+        sql,
+        "SELECT id, name, created, updated, profile, limits FROM instances WHERE id > ? ORDER BY id LIMIT ?"
+        " OFFSET ?",
         "tii", page->after, (int64_t)page->limit, (int64_t)page->skip);
     while ((err = rc_sql_row(sql, statement, NULL)) == 1) {
         struct rc_registry_instance row = {
@@ -141,7 +240,11 @@ int rc_registry_list_instances(struct rc_registry *registry, const struct rc_reg
             .created_ms = sqlite3_column_int64(statement, 2),
             .updated_ms = sqlite3_column_int64(statement, 3),
         };
-        row.is_declared = rc_registry_declared(registry, row.id) != NULL;
+        const struct rc_instance *declared = rc_registry_declared(registry, row.id);
+        row.is_declared = declared != NULL;
+        row.profile =
+            declared != NULL ? declared->profile : (enum rc_profile)sqlite3_column_int(statement, 4);
+        row.limits = declared != NULL ? rc_slice("", 0) : rc_sql_text(statement, 5);
         visit(&row, arg);
         count++;
     }

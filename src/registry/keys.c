@@ -47,6 +47,38 @@ int rc_registry_create_key(struct rc_registry *registry, struct rc_slice instanc
     return RC_OK;
 }
 
+int rc_registry_update_key(struct rc_registry *registry, struct rc_slice access_key,
+                           const enum rc_key_role *role, const struct rc_slice *secret_key,
+                           struct rc_error *error)
+{
+    struct rc_slice sealed;
+    if (rc_catalog_key(registry->declared, access_key) != NULL)
+        return rc_registry_refuse_declared(registry, "access key", access_key, error);
+    int err = rc_registry_begin(registry, error);
+    if (err != RC_OK)
+        return err;
+    const struct rc_key_pair *old = rc_catalog_key(registry->next, access_key);
+    if (old == NULL)
+        return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "access key", access_key);
+    enum rc_key_role next_role = role != NULL ? *role : old->role;
+    if ((next_role == RC_KEY_ADMIN) != (old->role == RC_KEY_ADMIN))
+        return rc_error_set(error, RC_ERR_INVALID,
+                            "An administrator's key stays one, and no other becomes one: make another key.");
+    err = rc_catalog_change_key(registry->next, access_key,
+                                secret_key != NULL ? *secret_key : old->secret_key, next_role);
+    if (err != RC_OK)
+        return rc_registry_refuse(error, err, "secret of access key", access_key);
+    const struct rc_key_pair *pair = rc_catalog_key(registry->next, access_key);
+    err = rc_registry_seal(registry, "key", pair->instance_id, access_key, pair->secret_key, &sealed, error);
+    registry->change.all = true;
+    return err ? err
+               : rc_sql_change(&registry->sql,
+                               rc_sql_bind(&registry->sql,
+                                           "UPDATE keys SET role = ?, secret = ? WHERE access_key = ?", "ibt",
+                                           (int64_t)next_role, sealed, access_key),
+                               error);
+}
+
 int rc_registry_delete_key(struct rc_registry *registry, struct rc_slice access_key, struct rc_error *error)
 {
     if (rc_catalog_key(registry->declared, access_key) != NULL)

@@ -165,6 +165,7 @@ static int load_one(struct rc_registry *registry, struct rc_catalog *next, struc
     struct rc_instance *instance = rc_catalog_edit_instance(next, id);
     const struct rc_instance *old = from != NULL ? rc_catalog_instance(from, id) : NULL;
     int err = load_names(registry, instance, error);
+    err = err ? err : rc_registry_load_settings(registry, instance, error);
     err = err ? err : load_registered(registry, instance, old, error);
     return err ? err : rc_registry_load_rules(registry, next, instance, error);
 }

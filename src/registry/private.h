@@ -101,6 +101,9 @@ int rc_registry_insert_instance(struct rc_registry *registry, struct rc_slice id
 /* What only the database knows of it. */
 int rc_registry_load_instance(struct rc_registry *registry, struct rc_instance *instance,
                               struct rc_error *error);
+/* Profile and limits of one that was made here, into the catalog, after its groups. */
+int rc_registry_load_settings(struct rc_registry *registry, struct rc_instance *instance,
+                              struct rc_error *error);
 /* All rows of it. */
 int rc_registry_erase_instance(struct rc_registry *registry, struct rc_slice id, struct rc_error *error);
 

@@ -123,12 +123,27 @@ struct rc_registry_page {
 struct rc_registry_instance {
     struct rc_slice id, name;
     int64_t created_ms, updated_ms;
+    enum rc_profile profile;
+    struct rc_slice
+        limits; /* that it has besides its profile's, as rc_limits_apply reads them; not the file's */
     bool is_declared;
 };
 typedef void (*rc_registry_instance_fn)(const struct rc_registry_instance *row, void *arg);
 /* `id` empty: one is made (mqtt-rc-<random>), *ret_id (may be NULL) gets it. Profile product. */
 int rc_registry_create_instance(struct rc_registry *registry, struct rc_slice id, struct rc_slice name,
                                 char ret_id[RC_CATALOG_ID_MAX + 1], struct rc_error *error);
+/* What is NULL stays as it is. */
+struct rc_registry_settings {
+    const struct rc_slice *name;
+    const enum rc_profile *profile;
+    const struct rc_slice *limits; /* all that it shall have besides its profile's */
+};
+/*
+ * For connected clients too. RC_ERR_BUSY: profile product while a rule has the group of those whose client id
+ * names none (GID_standard).
+ */
+int rc_registry_update_instance(struct rc_registry *registry, struct rc_slice id,
+                                const struct rc_registry_settings *settings, struct rc_error *error);
 /* With all that hangs on it, when `cascade`; else RC_ERR_BUSY while there are groups, topics or keys. */
 int rc_registry_delete_instance(struct rc_registry *registry, struct rc_slice id, bool cascade,
                                 struct rc_error *error);
@@ -172,6 +187,10 @@ int rc_registry_create_key(struct rc_registry *registry, struct rc_slice instanc
                            struct rc_slice access_key, struct rc_slice secret_key,
                            char ret_access_key[RC_CATALOG_ID_MAX + 1],
                            char ret_secret_key[RC_CATALOG_SECRET_MAX + 1], struct rc_error *error);
+/* Another role, another secret; NULL leaves it. An administrator's key stays one. */
+int rc_registry_update_key(struct rc_registry *registry, struct rc_slice access_key,
+                           const enum rc_key_role *role, const struct rc_slice *secret_key,
+                           struct rc_error *error);
 int rc_registry_delete_key(struct rc_registry *registry, struct rc_slice access_key, struct rc_error *error);
 /* Of the instance, and administrators' too when `with_admins`. */
 int rc_registry_list_keys(struct rc_registry *registry, struct rc_slice instance, bool with_admins,

@@ -26,16 +26,19 @@ struct table {
 static const struct table tables[] = {
     {"instances",
      "instance",
-     "SELECT id, name, origin, token_key, registration_code, created, updated FROM instances",
+     "SELECT id, name, origin, token_key, registration_code, created, updated, profile, limits FROM "
+     "instances",
      "INSERT OR REPLACE INTO instances VALUES (?1, ?2, coalesce((SELECT origin FROM instances WHERE id = ?1),"
-     " ?3), ?4, ?5, ?6, ?7, 0, '')",
+     " ?3), ?4, ?5, ?6, ?7, ?8, ?9)",
      {{"id", TEXT},
       {"name", TEXT},
       {"origin", NUMBER},
       {"token_key", SECRET_BYTES},
       {"registration_code", TEXT},
       {"created", NUMBER},
-      {"updated", NUMBER}},
+      {"updated", NUMBER},
+      {"profile", NUMBER_NEW},
+      {"limits", TEXT_NEW}},
      0,
      {-1, -1}},
     {"groups",

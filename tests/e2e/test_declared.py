@@ -128,9 +128,13 @@ def test_what_is_taken_out_goes_and_what_the_api_made_stays(server, ctl, clients
     assert "MADE_HERE" in column(ctl("rocketmq-topic", "list"), "Topic")
     assert set(column(ctl("black", "list"), "ClientId")) == {LOST, "GID_lamps@@@made"}
     assert clients(server, HALL, "DeviceCredential|DC.hall|lamps", sign(HALL, "HallSecret")).code == 0
+    ctl("identity", "delete", "bert", "--type", "USER")
 
 
-def test_the_files_word_counts_while_it_stands_and_the_apis_afterwards(server, ctl, clients):
+def test_the_files_word_counts_while_it_stands_and_the_apis_afterwards(server, ctl, clients, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("BertSecret\n")
+    ctl("identity", "create", "bert", "--type", "USER", "--secret", secret, "--mode", "ORIGIN")
     new = server.text.replace("anna, secret: AnnaSecret", "bert, secret: FileSecret").replace("user: anna", "user: bert")
     server.reload(new)
     assert clients(server, "GID_lamps@@@b", "bert|lamps", "FileSecret").code == 0
@@ -173,3 +177,47 @@ def test_what_is_printed_reads_back(tmp_path):
     assert printed.returncode == 0 and not any(secret in printed.stdout for secret in SECRETS)
     file.write_text(printed.stdout)
     assert run("serve", "-c", file, "--test-config").returncode == 0
+
+
+def test_instances_and_keys_of_the_api_are_changed(server, ctl, clients, tmp_path):
+    ctl("instance", "create", "made", "--profile", "standard", "--limits", "subscriptions=2,keep_alive=60s")
+
+    def row(name):
+        return next(one for one in json.loads(ctl("instance", "list", "--json"))["Instances"] if one["InstanceId"] == name)
+    assert (row("made")["Profile"], row("made")["Limits"]) == ("standard", "subscriptions=2,keep_alive=60s")
+    assert row("lamps")["Profile"] == "product"
+    secrets = [tmp_path / name for name in ("first", "second")]
+    for file in secrets:
+        file.write_text(f"{file.name} secret of a key\n")
+    key = dict(line.split(None, 1) for line in ctl("key", "create", instance="made").splitlines())
+    access_key, user = key["AccessKey"].strip(), f"Signature|{key['AccessKey'].strip()}|made"
+    client = clients(server, "any name", user, sign("any name", key["SecretKey"].strip()))
+    assert client.code == 0
+    granted = [client.subscribe(f"any/topic/{n}") for n in range(3)]
+    assert [code >= 0x80 for code in granted] == [False, False, True]
+    ctl("key", "update", access_key, "--secret", secrets[0], instance="made")
+    wait_until("the end of who came by the old secret", lambda: not client.paho.is_connected())
+    word = sign("any name", "first secret of a key")
+    assert clients(server, "any name", user, word).code == 0
+    ctl("key", "update", access_key, "--role", "read-only", instance="made")
+    assert ctl("key", "list", instance="made").split(access_key)[1].split()[1] == "read-only"
+    assert "stays one" in ctl("key", "update", access_key, "--role", "admin", instance="made", code=1)
+    assert "configuration file" in ctl("key", "update", "LampsReader", "--role", "user", code=1)
+    assert "perhaps meant: subscriptions" in ctl("instance", "update", "made", "--limits", "subscription=2", code=1)
+    assert "from 0 to 100000" in ctl("instance", "update", "made", "--limits", "subscriptions=many", code=1)
+    assert "product or standard" in ctl("instance", "update", "made", "--profile", "odd", code=1)
+    assert "configuration file" in ctl("instance", "update", "lamps", "--profile", "standard", code=1)
+    ctl("instance", "update", "made", "--limits", "", "--name", "Made")
+    assert (row("made")["Profile"], row("made")["Limits"], row("made")["InstanceName"]) == ("standard", "", "Made")
+    ctl("instance", "update", "made", "--limits", "client_id=10")
+    exported = run("registry", "export", "-c", server.config).stdout
+    kept = next(one for one in map(json.loads, exported.splitlines()) if one["kind"] == "instances" and one["id"] == "made")
+    assert (kept["profile"], kept["limits"]) == (1, "client_id=10")
+    server.stop()
+    server.start()
+    assert (row("made")["Profile"], row("made")["Limits"]) == ("standard", "client_id=10")
+    assert clients(server, "any name", user, word).code == 0
+    assert clients(server, "too long a name", user, sign("too long a name", "first secret of a key")).code != 0
+    ctl("instance", "update", "made", "--profile", "product")
+    assert clients(server, "any name", user, word).code != 0
+    ctl("instance", "delete", "made", "--cascade")

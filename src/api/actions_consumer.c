@@ -122,29 +122,44 @@ static bool find_offset(struct rc_queue *queue, const char *position, uint64_t *
     return end != position && *end == '\0' && ms >= 0;
 }
 
-/* Members that run keep to their own place: it counts for those that start afterwards. */
+/* Where each queue's reading goes on, kept; then those who run are told. */
+static int set_offsets(struct rc_store_work *work, struct rc_topic *topic, const uint64_t *offsets)
+{
+    uint32_t count = rc_topic_queue_count(topic);
+    json_t *list = json_object_get(work->call->answer, "Queues");
+    int err = RC_OK;
+    for (uint32_t i = 0; err == RC_OK && i < count; i++) {
+        err = rc_offsets_set(work->store, group_of(work), rc_topic_queue(topic, i), offsets[i]);
+        json_array_append_new(
+            list, json_pack("{s:I,s:I}", "QueueId", (json_int_t)i, "ConsumerOffset", (json_int_t)offsets[i]));
+    }
+    err = err ? err : rc_offsets_save(work->store);
+    if (err == RC_OK)
+        rc_endpoint_reset(work->call->api->options.endpoint, group_of(work),
+                          rc_slice_str(rc_params_get(&work->call->params, "Topic")), offsets, count);
+    return err;
+}
+
 int rc_store_reset_offset(struct rc_store_work *work)
 {
     const struct rc_params *params = &work->call->params;
     struct rc_slice name = rc_slice_str(rc_params_get(params, "Topic"));
     const char *position = rc_params_get(params, "Position");
     struct rc_topic *topic = rc_store_find_topic(work->store, name);
-    json_t *list = json_array();
-    json_object_set_new(work->call->answer, "Queues", list);
+    json_object_set_new(work->call->answer, "Queues", json_array());
     int err = check_group(work);
     if (err == RC_OK && (topic == NULL || !rc_tenancy_has_topic(&work->tenancy, name)))
         err = rc_error_set(&work->error, RC_ERR_NOT_FOUND, "The instance has no topic of that name.");
-    for (uint32_t i = 0; err == RC_OK && i < rc_topic_queue_count(topic); i++) {
-        struct rc_queue *queue = rc_topic_queue(topic, i);
-        uint64_t offset = 0;
-        if (!find_offset(queue, position != NULL ? position : "last", &offset))
-            return rc_error_set(&work->error, RC_ERR_INVALID,
-                                "Position is first, last, or a time in milliseconds since 1970.");
-        err = rc_offsets_set(work->store, group_of(work), queue, offset);
-        json_array_append_new(
-            list, json_pack("{s:I,s:I}", "QueueId", (json_int_t)i, "ConsumerOffset", (json_int_t)offset));
-    }
-    return err ? err : rc_offsets_save(work->store);
+    if (err != RC_OK)
+        return err;
+    uint64_t *offsets = rc_calloc(rc_topic_queue_count(topic), sizeof(*offsets));
+    for (uint32_t i = 0; err == RC_OK && i < rc_topic_queue_count(topic); i++)
+        if (!find_offset(rc_topic_queue(topic, i), position != NULL ? position : "last", &offsets[i]))
+            err = rc_error_set(&work->error, RC_ERR_INVALID,
+                               "Position is first, last, or a time in milliseconds since 1970.");
+    err = err ? err : set_offsets(work, topic, offsets);
+    free(offsets);
+    return err;
 }
 
 /* ---- ListDeadLetters ---- */

@@ -1,6 +1,7 @@
 #include "rocketmq/consumer_groups.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/json_write.h"
 #include "base/log.h"
 #include "rocketmq/endpoint_private.h"
@@ -75,6 +76,49 @@ void rc_consumer_groups_notify(struct rc_endpoint *endpoint, struct rc_slice nam
     struct rc_consumer_group *group = rc_consumer_group_find(endpoint, name);
     if (group != NULL)
         notify_change(group);
+}
+
+/* {"offsetTable":{{"brokerName":"b","queueId":0,"topic":"T"}:7,...}}: their keys are objects, as Java writes
+ * it. */
+static void write_offsets(struct rc_buf *out, const struct rc_endpoint *endpoint, struct rc_slice topic,
+                          const uint64_t *offsets, uint32_t count)
+{
+    rc_buf_put_str(out, "{\"offsetTable\":{");
+    for (uint32_t i = 0; i < count; i++) {
+        struct rc_json key;
+        if (i > 0)
+            rc_buf_put_u8(out, ',');
+        rc_json_init(&key, out);
+        rc_json_object_begin(&key);
+        rc_json_put_str(&key, "brokerName", endpoint->options.broker_name);
+        rc_json_put_int(&key, "queueId", i);
+        rc_json_put_string(&key, "topic", topic);
+        rc_json_object_end(&key);
+        rc_buf_printf(out, ":%llu", (unsigned long long)offsets[i]);
+    }
+    rc_buf_put_str(out, "}}");
+}
+
+void rc_consumer_groups_reset(struct rc_endpoint *endpoint, struct rc_slice name, struct rc_slice topic,
+                              const uint64_t *offsets, uint32_t count)
+{
+    struct rc_consumer_group *group = rc_consumer_group_find(endpoint, name);
+    struct rc_remoting command;
+    struct rc_buf body;
+    if (group == NULL || group->is_broadcasting)
+        return;
+    rc_buf_init(&body, RC_REMOTING_FRAME_MAX);
+    write_offsets(&body, endpoint, topic, offsets, count);
+    rc_remoting_request(&command, RC_REQ_RESET_OFFSET, 0);
+    command.flag = RC_REMOTING_ONEWAY;
+    command.body = rc_buf_slice(&body);
+    rc_remoting_add(&command, "topic", topic);
+    rc_remoting_add(&command, "group", name);
+    rc_remoting_add_number(&command, "timestamp", rc_clock_wall_ms());
+    rc_remoting_add_bool(&command, "isForce", true);
+    rc_list_for_each(node, &group->members)
+        rc_peer_send(rc_container_of(node, struct member, in_group)->peer, &command);
+    rc_buf_free(&body);
 }
 
 static void free_group(struct rc_consumer_group *group)

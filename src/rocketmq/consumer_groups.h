@@ -36,6 +36,13 @@ const struct rc_subscription *rc_consumer_group_subscription(const struct rc_con
 
 /* Tells the members to share the queues anew: they do so at once instead of within their 20 s. */
 void rc_consumer_groups_notify(struct rc_endpoint *endpoint, struct rc_slice name);
+/*
+ * Tells the members to go on from these offsets of the topic's queues, 0 to count - 1: they drop what they
+ * have fetched. Apache's clients do so some 10 s later. Who broadcasts keeps offsets of his own, and is not
+ * told.
+ */
+void rc_consumer_groups_reset(struct rc_endpoint *endpoint, struct rc_slice name, struct rc_slice topic,
+                              const uint64_t *offsets, uint32_t count);
 /* The connection's clients leave their groups, whose other members are told. */
 void rc_consumer_groups_forget_peer(struct rc_peer *peer);
 /* Drops members that have been silent for too long. */

@@ -1,5 +1,6 @@
 #include "rocketmq/inspect.h"
 
+#include "base/alloc.h"
 #include "base/json_write.h"
 #include "rocketmq/endpoint_private.h"
 #include "rocketmq/worker.h"
@@ -76,4 +77,41 @@ void rc_endpoint_look(struct rc_endpoint *endpoint, struct rc_group_look *look)
     look->endpoint = endpoint;
     look->mail.deliver = deliver_look;
     rc_loop_post(endpoint->loop, &look->mail);
+}
+
+/* ---- offsets ---- */
+
+struct reset {
+    struct rc_mail mail;
+    struct rc_endpoint *endpoint;
+    uint64_t *offsets;
+    uint32_t count;
+    size_t group_len, topic_len;
+    uint8_t names[]; /* group, topic */
+};
+
+static void deliver_reset(struct rc_mail *mail, struct rc_loop *loop)
+{
+    struct reset *reset = rc_container_of(mail, struct reset, mail);
+    rc_consumer_groups_reset(reset->endpoint, rc_slice(reset->names, reset->group_len),
+                             rc_slice(reset->names + reset->group_len, reset->topic_len), reset->offsets,
+                             reset->count);
+    free(reset->offsets);
+    free(reset);
+}
+
+void rc_endpoint_reset(struct rc_endpoint *endpoint, struct rc_slice group, struct rc_slice topic,
+                       const uint64_t *offsets, uint32_t count)
+{
+    struct reset *reset = rc_calloc(1, sizeof(*reset) + group.len + topic.len);
+    reset->mail.deliver = deliver_reset;
+    reset->endpoint = endpoint;
+    reset->offsets = rc_calloc(count, sizeof(*offsets));
+    reset->count = count;
+    reset->group_len = group.len;
+    reset->topic_len = topic.len;
+    memcpy(reset->offsets, offsets, count * sizeof(*offsets));
+    memcpy(reset->names, group.ptr, group.len);
+    memcpy(reset->names + group.len, topic.ptr, topic.len);
+    rc_loop_post(endpoint->loop, &reset->mail);
 }

@@ -51,4 +51,8 @@ struct rc_group_look {
 };
 void rc_endpoint_look(struct rc_endpoint *endpoint, struct rc_group_look *look);
 
+/* The running members of a group go on from other offsets. Copies what it is given; is not answered. */
+void rc_endpoint_reset(struct rc_endpoint *endpoint, struct rc_slice group, struct rc_slice topic,
+                       const uint64_t *offsets, uint32_t count);
+
 #endif

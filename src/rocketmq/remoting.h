@@ -40,6 +40,7 @@ enum rc_request_code {
     RC_REQ_CHECK_CLIENT_CONFIG = 46,
     RC_REQ_ROUTE = 105,
     RC_REQ_CLUSTER_INFO = 106,
+    RC_REQ_RESET_OFFSET = 220, /* to a consumer */
     RC_REQ_SEND_V2 = 310,
     RC_REQ_SEND_BATCH = 320,
     RC_REQ_LITE_PULL = 361,

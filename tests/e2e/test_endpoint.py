@@ -9,6 +9,7 @@ from harness.apache import route
 from harness.jvm import CommandFailed, Driver
 from harness.procs import wait_until
 from harness.rollcall import GROUP, TOPIC, Device, Rollcall
+from test_api import old_sdk
 
 KEYS = {"ak": "TestAccessKey", "sk": "TestSecretKey"}
 
@@ -316,3 +317,28 @@ def test_nobody_can_forge_an_event(rmq49, server):
     with pytest.raises(CommandFailed, match="rcNode"):
         rmq49.call("send", name="forger", topic=TOPIC, body="{}", properties={"rcNode": "rollcall-1"})
     rmq49.call("stopProducer", name="forger")
+
+
+def test_an_offset_that_is_set_moves_consumers_that_run(server, request):
+    """Both versions at once: each waits 10 s by itself before it goes on."""
+    clients = {flavour: request.getfixturevalue(flavour) for flavour in ("rmq49", "rmq53")}
+    for flavour, client in clients.items():
+        topic = f"T_reset_{flavour}"
+        client.namesrv = server.namesrv
+        if not getattr(client, "is_equipped", False):
+            client.call("producer", name="p", namesrv=server.namesrv, **KEYS)
+            client.call("admin", name="a", group="GID_admin", namesrv=server.namesrv, **KEYS)
+            client.is_equipped = True
+        for i in range(6):
+            send(client, topic, f"m{i}")
+        push(client, topic, topic)
+    for flavour, client in clients.items():
+        client.wait_messages("all", f"T_reset_{flavour}", lambda lines: len(set(taken(lines))) == 6, 40)
+    for flavour in clients:
+        old_sdk(server, "ResetConsumerOffset", ConsumerGroup=f"GID_T_reset_{flavour}", Topic=f"T_reset_{flavour}",
+                Position="first")
+    for flavour, client in clients.items():
+        topic = f"T_reset_{flavour}"
+        client.wait_messages("all once more", topic, lambda lines: len(taken(lines)) >= 12, 40)
+        assert sorted(taken(client.messages(topic))) == sorted([f"m{i}" for i in range(6)] * 2)
+        leave(client, topic)

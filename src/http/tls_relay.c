@@ -5,6 +5,8 @@
  * - How long a connection may stay silent is the HTTP server's to say: it closes its socket, and the relay
  *   ends when what it said before has gone. A client that takes nothing for RC_TLS_RELAY_STALL_MS is closed:
  *   the server's own clock does not see it, since the relay has read what the client does not take.
+ * - That the client has ended is told a moment after its last bytes: libmicrohttpd waits for edges, and takes
+ *   what it reads in one go for all that there is, so an end that came with bytes would not be seen.
  */
 #include "http/tls_relay.h"
 
@@ -18,7 +20,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ROUNDS_PER_TURN = 4 }; /* then other watches of the loop get their turn */
+enum {
+    ROUNDS_PER_TURN = 4, /* then other watches of the loop get their turn */
+    TELL_MS = 5,         /* the server has read by then: it is on the same loop */
+};
 
 /* Bytes on their way from one side to the other. */
 struct pipe {
@@ -34,6 +39,7 @@ struct link {
     struct rc_stream outer; /* TLS, to the client */
     struct rc_watch inner;  /* to the HTTP server */
     struct rc_timer timer;
+    struct rc_timer tell; /* the server, that the client has ended */
     struct rc_address peer;
     struct rc_place *place; /* a reference, from before the handshake on */
     struct pipe in, out;    /* to the server, to the client */
@@ -50,6 +56,7 @@ struct rc_tls_relay {
 static void end(struct link *link)
 {
     rc_timer_stop(&link->timer);
+    rc_timer_stop(&link->tell);
     rc_list_remove(&link->node);
     rc_stream_close(&link->outer);
     if (link->inner.fd != -1) {
@@ -123,10 +130,8 @@ static void write_inner(struct link *link)
         else if (errno != EAGAIN && errno != EINTR)
             take(pipe, pipe->len); /* the server takes no more, which its own end will tell */
     }
-    if (pipe->len == 0 && pipe->is_ended && !pipe->is_told) {
-        pipe->is_told = true;
-        shutdown(link->inner.fd, SHUT_WR);
-    }
+    if (pipe->len == 0 && pipe->is_ended && !pipe->is_told && !rc_timer_is_running(&link->tell))
+        rc_timer_start(link->relay->loop, &link->tell, TELL_MS);
 }
 
 static bool write_outer(struct link *link)
@@ -189,6 +194,14 @@ static void move(struct link *link)
     bool is_over = link->in.is_ended && link->out.is_told;
     if (!is_sound || is_over || !wait_for_more(link))
         end(link);
+}
+
+static void on_tell(struct rc_timer *timer)
+{
+    struct link *link = rc_container_of(timer, struct link, tell);
+    link->in.is_told = true;
+    shutdown(link->inner.fd, SHUT_WR);
+    move(link);
 }
 
 static void on_outer(struct rc_watch *watch, uint32_t events)
@@ -264,6 +277,7 @@ void rc_tls_relay_accept(struct rc_tls_relay *relay, int fd, const struct rc_add
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kept, sizeof(kept));
     link->inner.fd = -1;
     link->timer.on_due = on_due;
+    link->tell.on_due = on_tell;
     link->outer.watch.on_ready = on_handshake;
     rc_list_push_back(&relay->links, &link->node);
     relay->counters.accepted++;

@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 import struct
+import time
 
 import pytest
 
@@ -152,6 +153,19 @@ def test_connections_that_break_leave_nothing_behind(server, authority):
     wait_until("their descriptors to be closed",
                lambda: len(list(pathlib.Path(f"/proc/{server.process.child.pid}/fd").iterdir())) <= before + 2)
     assert ask(connect(server, authority), "GET", "/healthz")[0] == 200
+
+
+@pytest.mark.parametrize("part", [b"GET /healthz HTTP/1.1\r\nHo", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b""])
+def test_a_client_that_ends_with_its_last_bytes_is_let_go_at_once(server, authority, part):
+    for _ in range(40):
+        stream = open_tls(server, authority)
+        stream.sendall(part)
+        socket.socket.shutdown(stream, socket.SHUT_WR)
+        began, said = time.monotonic(), b""
+        while piece := stream.recv(4096):
+            said += piece
+        assert (b"200 OK" in said) == part.endswith(b"\r\n\r\n")
+        assert time.monotonic() - began < 15  # what is only silent is closed after 30 s
 
 
 def test_an_address_has_only_so_many_connections(server, authority):

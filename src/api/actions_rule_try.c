@@ -65,7 +65,7 @@ static bool find_place(struct rc_api_call *call, struct place *ret)
                          "that group may read there).");
         return false;
     }
-    ret->target = rc_trie_find(&call->catalog->targets, target);
+    ret->target = rc_catalog_target(call->catalog, call->instance->id, target);
     if (ret->target == NULL)
         rc_api_call_fail(call, RC_API_NOT_FOUND, "There is no RocketMQ instance %.64s.",
                          rc_params_get(&call->params, "TargetInstance"));

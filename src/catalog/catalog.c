@@ -400,7 +400,7 @@ int rc_catalog_add_target(struct rc_catalog *catalog, const struct rc_target *ta
     struct rc_target copy = *target;
     struct rc_slice *texts[] = {&copy.name,       &copy.nameservers, &copy.access_key,      &copy.secret_key,
                                 &copy.name_space, &copy.tls_ca,      &copy.tls_certificate, &copy.tls_key,
-                                &copy.tls_name};
+                                &copy.tls_name,   &copy.allowed};
     size_t count = sizeof(texts) / sizeof(texts[0]), len = count;
     for (size_t i = 0; i < count; i++)
         len += texts[i]->len;
@@ -412,6 +412,26 @@ int rc_catalog_add_target(struct rc_catalog *catalog, const struct rc_target *ta
     *copied = copy;
     rc_trie_put(&catalog->targets, copied);
     return RC_OK;
+}
+
+static bool may_use(const struct rc_target *target, struct rc_slice instance_id)
+{
+    struct rc_slice rest = target->allowed;
+    while (rest.len > 0) {
+        const uint8_t *end = memchr(rest.ptr, ';', rest.len); /* behind each */
+        size_t len = (size_t)(end - rest.ptr);
+        if (rc_slice_eq(rc_slice(rest.ptr, len), instance_id))
+            return true;
+        rest = rc_slice_from(rest, len + 1);
+    }
+    return target->allowed.len == 0;
+}
+
+const struct rc_target *rc_catalog_target(const struct rc_catalog *catalog, struct rc_slice instance_id,
+                                          struct rc_slice name)
+{
+    const struct rc_target *target = rc_trie_find(&catalog->targets, name);
+    return target != NULL && may_use(target, instance_id) ? target : NULL;
 }
 
 void rc_catalog_set_rule_target(struct rc_status_rule *rule, const struct rc_target *target,

@@ -83,6 +83,7 @@ struct rc_target {
     struct rc_slice nameservers;            /* host:port;host:port... */
     struct rc_slice access_key, secret_key; /* empty: requests are not signed */
     struct rc_slice name_space;             /* empty: none */
+    struct rc_slice allowed;                /* <instance>;<instance>;... that may use it; empty: all may */
     bool has_tls, is_tls_unverified;
     struct rc_slice tls_ca, tls_certificate, tls_key; /* PEM files; empty: the system's, none */
     struct rc_slice tls_name;                         /* whom certificates are for; empty: the host asked */
@@ -357,6 +358,9 @@ void rc_catalog_name_inflow_group(char out[RC_CATALOG_GROUP_NAME_MAX + 1], struc
                                   struct rc_slice rule);
 /* RC_ERR_EXISTS for a name that is there already. */
 int rc_catalog_add_target(struct rc_catalog *catalog, const struct rc_target *target);
+/* The cluster for rules of an instance; NULL: there is none of that name, or it is not for that instance. */
+const struct rc_target *rc_catalog_target(const struct rc_catalog *catalog, struct rc_slice instance_id,
+                                          struct rc_slice name);
 /* The rule's events go on from its topic in the log to a topic of that cluster. The rule was just set. */
 void rc_catalog_set_rule_target(struct rc_status_rule *rule, const struct rc_target *target,
                                 struct rc_slice topic, bool fails_over);

@@ -16,6 +16,7 @@ enum {
     RC_CONFIG_DEPTH_MAX = 16,
     RC_CONFIG_NODES_MAX = 500000,
     RC_CONFIG_TEXT_FILE_MAX = 20 * 1024, /* read of a file: of a secret, of a certificate */
+    RC_CONFIG_ALLOWED_MAX = 1000,        /* instances that may use one RocketMQ cluster */
     RC_CONFIG_NAMESERVERS_MAX = 16,      /* of one RocketMQ cluster */
     RC_CONFIG_ERRORS_MAX = 50,           /* reported one by one; further ones are counted */
 };
@@ -216,6 +217,7 @@ struct rc_config_mqtt {
 struct rc_config_cluster {
     struct rc_config_text name;
     struct rc_config_list nameservers; /* struct rc_config_text */
+    struct rc_config_list allowed;     /* struct rc_config_text: instances; none: all */
     struct rc_config_text access_key, secret_key, name_space;
     struct {
         bool is_enabled, verifies;

@@ -137,6 +137,18 @@ static const struct rc_config_entry cluster_entries[] = {
      .expected = "a host and a port such as mq.example.com:9876",
      .is_live = true,
      .doc = "The cluster's name servers; one after the other is asked while one does not answer."},
+    {.key = "allowed",
+     .type = RC_CONFIG_STRINGS,
+     .offset = offsetof(struct rc_config_cluster, allowed),
+     .max = RC_CONFIG_ALLOWED_MAX,
+     .default_text = "",
+     .is_valid = rc_catalog_is_instance_id,
+     .expected = "the IDs of instances",
+     .is_live = true,
+     .doc =
+         "The instances whose rules may lead to it or read from it. Without this key: all, those too that "
+         "are "
+         "made by API; so name them where tenants share the server and this cluster is not for all of them."},
     {.key = "access_key",
      .type = RC_CONFIG_STRING,
      .offset = offsetof(struct rc_config_cluster, access_key),

@@ -193,6 +193,16 @@ static bool take_tls(const struct rc_config_cluster *cluster, struct rc_target *
     return true;
 }
 
+/* "a;b;" for the catalog. */
+static void join_allowed(const struct rc_config_cluster *cluster, struct rc_buf *out)
+{
+    const struct rc_config_text *allowed = cluster->allowed.items;
+    for (uint32_t i = 0; i < cluster->allowed.count; i++) {
+        rc_buf_put_slice(out, rc_slice_str(allowed[i].text));
+        rc_buf_put_u8(out, ';');
+    }
+}
+
 static void add_target(struct rc_control_builder *builder, const struct rc_config_cluster *cluster,
                        uint32_t index)
 {
@@ -200,6 +210,9 @@ static void add_target(struct rc_control_builder *builder, const struct rc_confi
     const struct rc_config_text *servers = cluster->nameservers.items;
     const char *what = NULL;
     struct rc_error error = {.text = ""};
+    struct rc_buf allowed;
+    rc_buf_init(&allowed, RC_CONFIG_ALLOWED_MAX * (RC_CATALOG_ID_MAX + 1));
+    join_allowed(cluster, &allowed);
     for (uint32_t i = 0; i < cluster->nameservers.count; i++)
         snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", i ? ";" : "", servers[i].text);
     struct rc_target target = {
@@ -208,6 +221,7 @@ static void add_target(struct rc_control_builder *builder, const struct rc_confi
         .access_key = rc_slice_str(cluster->access_key.text),
         .secret_key = rc_slice_str(cluster->secret_key.text),
         .name_space = rc_slice_str(cluster->name_space.text),
+        .allowed = rc_buf_slice(&allowed),
     };
     if (cluster->nameservers.count == 0)
         what = "no `nameservers` were given, one at least was expected";
@@ -217,6 +231,7 @@ static void add_target(struct rc_control_builder *builder, const struct rc_confi
         what = error.text;
     else if (rc_catalog_add_target(builder->catalog, &target) != RC_OK)
         what = "the name was given before, once was expected";
+    rc_buf_free(&allowed);
     if (what == NULL)
         return;
     snprintf(path, sizeof(path), "rocketmq.instances[%u]", index);
@@ -238,9 +253,10 @@ static bool find_target(struct rc_control_builder *builder, const struct rc_conf
         what = has_topic ? "`topic` and `target` were given, one of them was expected"
                          : "neither `topic` nor `target` was given, one of them was expected";
     else if (has_topic) {
-        *ret = rc_trie_find(&builder->catalog->targets, rc_slice_str(rule->target.instance.text));
+        *ret = rc_catalog_target(builder->catalog, rc_slice_str(instance->id.text),
+                                 rc_slice_str(rule->target.instance.text));
         if (*ret == NULL)
-            what = "`target.instance` names none of `rocketmq.instances`";
+            what = "`target.instance` names none of `rocketmq.instances` that this instance may use";
         rc_catalog_name_rule_topic(topic, RC_MESSAGE_TOPIC_MAX + 1, rc_slice_str(instance->id.text),
                                    rc_slice_str(rule->id.text), rc_slice_str(rule->target.instance.text),
                                    rc_slice_str(rule->target.topic.text));

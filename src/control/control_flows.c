@@ -68,14 +68,14 @@ static const char *add_outflow(const struct rc_catalog *catalog, struct rc_insta
     if (what != NULL)
         return what;
     if (is_given(&rule->target.instance)) {
-        flow.target = rc_trie_find(&catalog->targets, rc_slice_str(rule->target.instance.text));
+        flow.target = rc_catalog_target(catalog, instance->id, rc_slice_str(rule->target.instance.text));
         flow.target_topic = rc_slice_str(rule->target.topic.text);
         flow.queues = 1;
         rc_catalog_name_rule_topic(topic, sizeof(topic), instance->id, flow.id,
                                    rc_slice_str(rule->target.instance.text), flow.target_topic);
         flow.topic_name = rc_slice_str(topic);
         if (flow.target == NULL)
-            return "`target.instance` names none of `rocketmq.instances`";
+            return "`target.instance` names none of `rocketmq.instances` that this instance may use";
     }
     return add(&instance->outflows, &flow);
 }
@@ -117,10 +117,10 @@ static const char *add_inflow(const struct rc_catalog *catalog, struct rc_instan
     rc_catalog_name_inflow_group(group, instance->id, flow.id);
     flow.group = rc_slice_str(is_given(&rule->source.group) ? rule->source.group.text : group);
     if (is_given(&rule->source.instance)) {
-        flow.target = rc_trie_find(&catalog->targets, rc_slice_str(rule->source.instance.text));
+        flow.target = rc_catalog_target(catalog, instance->id, rc_slice_str(rule->source.instance.text));
         flow.target_topic = rc_slice_str(rule->source.topic.text);
         if (flow.target == NULL)
-            return "`source.instance` names none of `rocketmq.instances`";
+            return "`source.instance` names none of `rocketmq.instances` that this instance may use";
     } else {
         flow.topic_name = rc_slice_str(rule->source.topic.text);
     }

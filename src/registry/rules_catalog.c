@@ -60,7 +60,7 @@ static int find_place(struct rc_registry *registry, const struct rc_catalog *nex
                             "A rule needs a topic, or another RocketMQ instance and its topic.");
     if (is_far && (!is_topic(rule->target_topic) || rule->target_topic.len > TARGET_TOPIC_MAX))
         return rc_registry_refuse(error, RC_ERR_INVALID, "topic", rule->target_topic);
-    if (is_far && (*ret_target = rc_trie_find(&next->targets, rule->target_instance)) == NULL)
+    if (is_far && (*ret_target = rc_catalog_target(next, instance->id, rule->target_instance)) == NULL)
         return rc_registry_refuse(error, RC_ERR_NOT_FOUND, "RocketMQ instance", rule->target_instance);
     if (rule->queues > QUEUES_MAX)
         return rc_error_set(error, RC_ERR_INVALID, "A topic has at most %d queues.", QUEUES_MAX);

@@ -1,6 +1,7 @@
 """Outflow and inflow rules that are made by the API: the same as those of the file, changed without a reload."""
 
 import json
+import signal
 
 import pytest
 
@@ -138,3 +139,36 @@ def test_rules_from_the_shell_are_told_everywhere(server, device):
     cli("ctl", "outflow", "update", "out-1", "--enabled", "false")
     cli("ctl", "outflow", "delete", "out-1"), cli("ctl", "inflow", "delete", "in-1")
     assert [line.split()[0] for line in cli("ctl", "rule", "list").splitlines()[1:]] == ["status-1"]
+
+
+def clusters(server, mine):
+    text = server.config.read_text().split("rocketmq:", 1)
+    rest = text[1].split("\n", 1)[1]
+    server.config.write_text(f"""{text[0]}rocketmq: {{bind: "{server.namesrv}", instances: [
+  {{name: mine, nameservers: ["127.0.0.1:9"], allowed: [{mine}]}}, {{name: theirs, nameservers: ["127.0.0.1:9"], allowed: [other]}}]}}
+{rest}""")
+
+
+def test_a_cluster_serves_the_instances_that_it_is_for(tmp_path):
+    server = Rollcall(tmp_path / "rollcall")
+    clusters(server, INSTANCE)
+    server.start()
+    assert ask(server, "POST", f"{BASE}/groups", {"GroupId": "GID_more"})[0] == 200
+    for path, side, fields in (("outflow-rules", "Target", {"MqttTopic": PARENT}),
+                               ("inflow-rules", "Source", {"MqttTopic": PARENT}),
+                               ("rules", "Target", {"GroupId": "GID_more"})):
+        def leads(cluster):
+            return {f"{side}Instance": cluster, f"{side}Topic": "T"}
+        refused = ask(server, "POST", f"{BASE}/{path}", {"RuleId": f"x-{path}", **leads("theirs"), **fields})
+        assert refused[0] == 404 and "theirs" in refused[1]["Message"], refused
+        made = ask(server, "POST", f"{BASE}/{path}", {"RuleId": f"x-{path}", **leads("mine"), **fields})
+        assert made[0] == 200, made
+        moved = ask(server, "PUT", f"{BASE}/{path}/x-{path}", leads("theirs"))
+        assert moved[0] == 404, moved
+    assert ask(server, "POST", f"{BASE}/rocketmq-instances/theirs/test", {"TargetTopic": "T"})[0] == 404
+    server.config.write_text(server.config.read_text().replace(f"allowed: [{INSTANCE}]", "allowed: [other]"))
+    server.process.child.send_signal(signal.SIGHUP)
+    wait_until("the reload", lambda: " reloaded:" in server.log())
+    assert set(rules(server)) == {"status-1"}
+    assert server.log().count("does not work now: There is no RocketMQ instance mine.") == 3
+    server.stop()

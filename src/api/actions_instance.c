@@ -5,6 +5,8 @@
 
 /* ---- instances ---- */
 
+#define NEVER_MS 253402300799000 /* the last second of the year 9999: programs compare it with now */
+
 struct instances {
     struct rc_registry_work *work;
     json_t *list;
@@ -42,6 +44,9 @@ static void put_instance(const struct rc_registry_instance *row, void *arg)
     json_object_set_new(item, "InstanceStatus", json_integer(1)); /* running */
     json_object_set_new(item, "InstanceType", json_integer(1));
     json_object_set_new(item, "CreateTime", json_integer(row->created_ms));
+    json_object_set_new(item, "ExpireTime", json_integer(NEVER_MS));
+    json_object_set_new(item, "OrderId", json_string("")); /* nobody has ordered it */
+    json_object_set_new(item, "Specific", json_string(""));
     json_object_set_new(item, "KernelVersion", json_string(RC_VERSION));
     json_object_set_new(item, "RegionId", json_string("local"));
     json_object_set_new(item, "Declared", json_boolean(row->is_declared)); /* Rollcall's own */

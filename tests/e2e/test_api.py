@@ -104,6 +104,7 @@ def test_groups_and_instances_are_listed(api):
         sorted(group.group_id for group in groups) == ["GID_other", GROUP]
     instances = sdk(api).list_instances(models.ListInstancesRequest()).body.instances
     assert [instance.instance_id for instance in instances] == [INSTANCE]
+    assert instances[0].expire_time > 1000 * (time.time() + 365 * 24 * 3600) and instances[0].order_id == ""
 
 
 # ---- the roll ----

@@ -36,7 +36,7 @@ def topics(server):
 def test_topics_are_made_listed_and_deleted(server):
     assert "orders" not in topics(server) and TOPIC in topics(server)
     ask(server, "CreateRocketMqTopic", Topic="orders", Queues="6")
-    assert topics(server)["orders"] == {"Topic": "orders", "Queues": 6, "Messages": 0}
+    assert topics(server)["orders"] == {"Topic": "orders", "Queues": 6, "Messages": 0, "Declared": False}
     assert refused(server, "CreateRocketMqTopic", Topic="orders") == "InvalidParameter.Exists"
     for wrong in ("a b", "a/b", "%RETRY%x", "RC_RULE_x", "x" * 200):
         assert refused(server, "CreateRocketMqTopic", Topic=wrong) in ("ParameterCheckFailed", "PermissionCheckFailed")

@@ -40,6 +40,7 @@ def test_a_device_is_traced_through_its_life(server):
     device = Device(server, "one")
     other = Device(server, "other")
     device.disconnect()
+    wait_until("its end", lambda: len(actions(trace(server, "one"))) == 3)  # else the next one takes over
     again = Device(server, "one")
     taken = Device(server, "one")  # takes the place of the one before
     life = [("connect", "accepted"), ("disconnect", "disconnected by client"), ("close", "disconnected by client"),
@@ -221,7 +222,8 @@ def test_a_rule_tells_its_roll_again(server):
         "TargetInstance": "", "State": "running", "Matched": 303, "Delivered": 303, "Waiting": 0, "Dropped": 0,
         "Retries": 0, "LagMs": 0, "Error": "", "Description": "", "DroppedByOperator": 0, "DroppedLost": 0,
         "DroppedUnfit": 0, "DroppedLogFull": 0, "DroppedExpired": 0, "DroppedEcho": 0, "DroppedNoClient": 0, "Refused": 0,
-        "Uncertain": 0, "HeldBytes": 0, "RetryingSince": 0, "LagAlarm": False, "RetentionAlarm": False}
+        "Uncertain": 0, "HeldBytes": 0, "RetryingSince": 0, "LagAlarm": False, "RetentionAlarm": False,
+        "WindowFull": False, "WaitsFor": ""}
     assert json.loads(old_sdk(server, "ReplayClientStatusNotifyRule", RuleId="status-1"))["Clients"] == 300
     wait_until("them again", lambda: rules(server)[0]["Matched"] == 603)
     assert len(actions(trace(server, "d7"))) == 1  # a trace tells what happened, once

@@ -6,8 +6,7 @@ enum { LIST_MAX = 100000 };
 
 static struct rc_slice param(const struct rc_store_work *work, const char *name)
 {
-    const char *value = rc_params_get(&work->call->params, name);
-    return rc_slice_str(value != NULL ? value : "");
+    return rc_params_text(&work->call->params, name);
 }
 
 /* ---- topics ---- */

@@ -20,15 +20,10 @@ struct place {
 
 static bool find_flow(const struct rc_trie *rules, struct rc_slice id, struct place *ret)
 {
-    struct rc_trie_walk walk;
-    const struct rc_flow_rule *rule;
-    rc_trie_walk_start(&walk, rules);
-    while ((rule = rc_trie_walk_next(&walk)) != NULL)
-        if (rc_slice_eq(rule->id, id)) {
-            *ret = (struct place){rule->target, rule->target_topic, rule->group};
-            return true;
-        }
-    return false;
+    const struct rc_flow_rule *rule = rc_instance_flow(rules, id);
+    if (rule != NULL)
+        *ret = (struct place){rule->target, rule->target_topic, rule->group};
+    return rule != NULL;
 }
 
 static bool find_rule(const struct rc_instance *instance, struct rc_slice id, struct place *ret)
@@ -42,8 +37,7 @@ static bool find_rule(const struct rc_instance *instance, struct rc_slice id, st
 
 static struct rc_slice param(const struct rc_api_call *call, const char *name)
 {
-    const char *text = rc_params_get(&call->params, name);
-    return rc_slice_str(text != NULL ? text : "");
+    return rc_params_text(&call->params, name);
 }
 
 /* False when the call was answered with an error, and is gone. */

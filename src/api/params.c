@@ -119,6 +119,12 @@ const char *rc_params_get(const struct rc_params *params, const char *name)
     return NULL;
 }
 
+struct rc_slice rc_params_text(const struct rc_params *params, const char *name)
+{
+    const char *value = rc_params_get(params, name);
+    return rc_slice_str(value != NULL ? value : "");
+}
+
 const char *rc_params_get_nth(const struct rc_params *params, const char *name, unsigned n)
 {
     char full[NAME_MAX];

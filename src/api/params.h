@@ -33,6 +33,8 @@ void rc_params_sort(struct rc_params *params);
 
 /* The value; NULL when there is none. */
 const char *rc_params_get(const struct rc_params *params, const char *name);
+/* The same as a slice; empty when there is none. */
+struct rc_slice rc_params_text(const struct rc_params *params, const char *name);
 /* The n-th of a list, Name.1, Name.2, ...; NULL when there is none. */
 const char *rc_params_get_nth(const struct rc_params *params, const char *name, unsigned n);
 /* The n-th's field, Name.1.Field. */

@@ -52,8 +52,7 @@ void rc_api_call_work(struct rc_api_call *call, rc_registry_work_fn *fn)
 
 struct rc_slice rc_work_param(const struct rc_registry_work *work, const char *name)
 {
-    const char *value = rc_params_get(&work->call->params, name);
-    return rc_slice_str(value != NULL ? value : "");
+    return rc_params_text(&work->call->params, name);
 }
 
 int rc_work_refuse(struct rc_registry_work *work, const char *sentence)

@@ -148,7 +148,8 @@ void rc_locks_handle_lock(const struct rc_request *request)
     bool is_ours = rc_tenancy_may_group(request, rc_slice_str(text_of(root, "consumerGroup")));
     json_array_foreach(json_object_get(root, "mqSet"), i, queue)
     {
-        if (is_ours && make_key(request->endpoint, key, text_of(root, "consumerGroup"), queue) &&
+        if (is_ours && rc_tenancy_may_topic(request, rc_slice_str(text_of(queue, "topic"))) &&
+            make_key(request->endpoint, key, text_of(root, "consumerGroup"), queue) &&
             lock_queue(request->endpoint, key, text_of(root, "clientId")))
             put_queue(&json, queue);
     }

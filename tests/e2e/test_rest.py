@@ -1,14 +1,11 @@
 """REST: what its document says is so. Schemathesis makes the requests, right ones and wrong ones."""
 
-import base64
-import json
 import os
 import subprocess
-import urllib.error
-import urllib.request
 
 import pytest
 
+from harness.http_api import rest as ask
 from harness.procs import BUILD, wait_until
 from harness.rollcall import AK, GROUP, INSTANCE, SK, Device, Rollcall
 
@@ -21,23 +18,6 @@ def server(tmp_path_factory):
     server = Rollcall(tmp_path_factory.mktemp("rest")).start()
     yield server
     server.stop()
-
-
-def ask(server, method, path, body=None, key=(AK, SK), headers=()):
-    """(status, answer)"""
-    data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(f"http://127.0.0.1:{server.http_port}{path}", data, method=method)
-    if key:
-        request.add_header("Authorization", "Basic " + base64.b64encode(":".join(key).encode()).decode())
-    if data is not None:
-        request.add_header("Content-Type", "application/json")
-    for name, value in headers:
-        request.add_header(name, value)
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read() or b"{}")
 
 
 def test_clients_groups_topics_and_rules_by_rest(server):

@@ -1,18 +1,13 @@
 """Nothing crosses tenants: each kind of credential, by MQTT, RocketMQ and HTTP, at its own instance and another's."""
 
-import base64
 import json
-import pathlib
-import re
 import socket
 import struct
 import time
-import urllib.error
-import urllib.request
 
 import pytest
-from aliyunsdkcore.auth.composer import rpc_signature_composer
 
+from harness.http_api import CROSSING, actions, call, rest
 from harness.procs import wait_until
 from harness.remoting import Remoting
 from harness.rollcall import AK, INSTANCE, SK, TOPIC, Rollcall, password
@@ -25,8 +20,6 @@ TENANTS = f"""
     topics: [sensors]
     rules: [{{id: status-b, type: status-notice, group: {B_GROUP}, topic: {B_TOPIC}, queues: 2}}]
 """
-ACTIONS = pathlib.Path(__file__).parents[2] / "src/api/openapi_actions.c"
-CROSSING = {"InstancePermissionCheckFailed", "PermissionCheckFailed"}
 
 
 @pytest.fixture(scope="module")
@@ -38,30 +31,7 @@ def server(tmp_path_factory):
     server.stop()
 
 
-def call(server, action, ak=AK, sk=SK, **params):
-    """(code, answer): code None when it went well."""
-    path = rpc_signature_composer.get_signed_url({"Version": "2020-04-20", "Action": action, **params}, ak, sk, "JSON",
-                                                 "POST", {})[0]
-    request = urllib.request.Request(f"http://127.0.0.1:{server.http_port}{path}", b"", method="POST")
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return None, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        answer = json.loads(error.read())
-        return answer["Code"], answer
-
-
 # ---- HTTP: each action by each role ----
-
-def actions():
-    """(name, parameter of the instance, whether it writes, whether it is an administrator's) of the table itself."""
-    text = ACTIONS.read_text()
-    rows = re.findall(r'\{"([A-Z]\w+)",(.*?)\},\n', text, re.S)
-    assert len(rows) > 70
-    for name, rest in rows:
-        instance = "MqttInstanceId" if "MQTT_INSTANCE" in rest else "InstanceId" if "INSTANCE" in rest else None
-        yield name, instance, "WRITES" in rest, "RC_ACTION_ADMIN" in rest
-
 
 JUNK = {name: "x" for name in (
     "ClientId Sn CaSn DeviceSn IdentityType Secret SignMode Username Effect Identity PermitAction Topic Actions ExpireTime "
@@ -121,13 +91,8 @@ def test_lists_show_nothing_of_another_tenant(server):
     for path, pair in (("groups", (AK, SK)), ("topics", (AK, SK)), ("keys", (AK, SK)), ("rules", (AK, SK)),
                        ("rocketmq/topics", (AK, SK)), ("rocketmq/groups", (AK, SK))):
         for instance, status in ((INSTANCE, 200), (B, 403)):
-            request = urllib.request.Request(f"http://127.0.0.1:{server.http_port}/v1/instances/{instance}/{path}")
-            request.add_header("Authorization", "Basic " + base64.b64encode(":".join(pair).encode()).decode())
-            try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
-                    got, text = answer.status, answer.read().decode()
-            except urllib.error.HTTPError as error:
-                got, text = error.code, error.read().decode()
+            got, answer = rest(server, "GET", f"/v1/instances/{instance}/{path}", key=pair)
+            text = str(answer)
             assert got == status and B_GROUP not in text and B_AK not in text and B_TOPIC not in text, (path, text)
     instances = [one["InstanceId"] for one in call(server, "ListInstances")[1]["Instances"]]
     assert instances == [INSTANCE]

@@ -96,11 +96,13 @@ class Reader:
 
 
 class Wire:
-    """One connection. `version` 3, 4 or 5."""
+    """One connection. `version` 3, 4 or 5; `tls`: a context for it, or None."""
 
-    def __init__(self, port, version=4, patience=5):
+    def __init__(self, port, version=4, patience=5, tls=None):
         self.version = version
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self.buffer = b""
 
     def send(self, data):

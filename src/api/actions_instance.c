@@ -52,6 +52,7 @@ static void put_instance(const struct rc_registry_instance *row, void *arg)
     json_object_set_new(item, "Declared", json_boolean(row->is_declared)); /* Rollcall's own */
     json_object_set_new(item, "Profile", json_string(profiles[row->profile]));
     json_object_set_new(item, "Limits", rc_api_text(row->limits));
+    json_object_set_new(item, "Trace", json_boolean(row->is_traced));
     json_object_set_new(item, "Endpoints", entrances_of(instances->work->call->catalog, row->id));
     json_array_append_new(instances->list, item);
 }
@@ -84,14 +85,20 @@ static int put_settings(struct rc_registry_work *work, struct rc_slice id, bool 
 {
     struct rc_slice name = rc_work_param(work, "InstanceName"), text = rc_work_param(work, "Profile");
     struct rc_slice limits = rc_work_param(work, "Limits");
-    struct rc_registry_settings settings = {NULL, NULL, NULL};
+    struct rc_registry_settings settings = {NULL, NULL, NULL, NULL};
+    bool is_traced = false;
     enum rc_profile profile = RC_PROFILE_PRODUCT;
     if (rc_slice_eq_str(text, profiles[RC_PROFILE_STANDARD]))
         profile = RC_PROFILE_STANDARD;
     else if (text.len > 0 && !rc_slice_eq_str(text, profiles[RC_PROFILE_PRODUCT]))
         return rc_work_refuse(work, "Profile is product or standard.");
+    int err = rc_work_take_one_of(work, "Trace", "false", "true", &is_traced);
+    if (err != RC_OK)
+        return err;
     if (with_name && name.len > 0)
         settings.name = &name;
+    if (rc_work_param(work, "Trace").len > 0)
+        settings.is_traced = &is_traced;
     if (text.len > 0)
         settings.profile = &profile;
     if (rc_params_get(&work->call->params, "Limits") != NULL)
@@ -113,11 +120,11 @@ int rc_work_create_instance(struct rc_registry_work *work)
 
 int rc_work_update_instance(struct rc_registry_work *work)
 {
-    const struct rc_params *params = &work->call->params;
-    if (rc_params_get(params, "InstanceName") == NULL && rc_params_get(params, "Profile") == NULL &&
-        rc_params_get(params, "Limits") == NULL)
-        return rc_work_refuse(work, "InstanceName, Profile or Limits is missing.");
-    return put_settings(work, work->instance, true);
+    static const char *const any[] = {"InstanceName", "Profile", "Limits", "Trace"};
+    for (size_t i = 0; i < sizeof(any) / sizeof(any[0]); i++)
+        if (rc_params_get(&work->call->params, any[i]) != NULL)
+            return put_settings(work, work->instance, true);
+    return rc_work_refuse(work, "InstanceName, Profile, Limits or Trace is missing.");
 }
 
 int rc_work_delete_instance(struct rc_registry_work *work)

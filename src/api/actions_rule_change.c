@@ -2,7 +2,6 @@
 #include "api/registry_work.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 /* ---- parameters: what is not there leaves a field as it is ---- */
 
@@ -25,18 +24,6 @@ static void take_optional(const struct rc_registry_work *work, const char *name,
     const char *text = rc_params_get(&work->call->params, name);
     if (text != NULL)
         *field = rc_slice_str(text);
-}
-
-static int take_one_of(struct rc_registry_work *work, const char *name, const char *no, const char *yes,
-                       bool *field)
-{
-    const char *text = given(work, name);
-    if (text == NULL)
-        return RC_OK;
-    *field = strcasecmp(text, yes) == 0;
-    if (*field || strcasecmp(text, no) == 0)
-        return RC_OK;
-    return rc_error_set(work->error, RC_ERR_INVALID, "%s is %s or %s.", name, yes, no);
 }
 
 static int take_queues(struct rc_registry_work *work, uint32_t *field)
@@ -83,10 +70,10 @@ static int take_rule(struct rc_registry_work *work, struct rc_registry_rule *rul
     if (is_inflow)
         take_optional(work, "ConsumerGroup", &rule->consumer_group);
     int err = take_queues(work, &rule->queues);
-    err = err ? err : take_one_of(work, "Enabled", "false", "true", &rule->is_enabled);
+    err = err ? err : rc_work_take_one_of(work, "Enabled", "false", "true", &rule->is_enabled);
     if (is_inflow)
-        return err ? err : take_one_of(work, "From", "last", "first", &rule->is_from_first);
-    return err ? err : take_one_of(work, "Failover", "false", "true", &rule->fails_over);
+        return err ? err : rc_work_take_one_of(work, "From", "last", "first", &rule->is_from_first);
+    return err ? err : rc_work_take_one_of(work, "Failover", "false", "true", &rule->fails_over);
 }
 
 /* ---- the actions ---- */

@@ -84,9 +84,10 @@ static struct rc_trace_search *begin(struct rc_api_call *call, bool is_paged)
             rc_trace_search_add_topic(search, rc_topic_name(call->catalog->trace_topic));
         return search;
     }
-    rc_api_call_fail(call, RC_API_NOT_SUPPORTED, "%s",
-                     "No traces of messages are kept for this instance: the configuration's `trace: true` "
-                     "switches them on.");
+    rc_api_call_fail(
+        call, RC_API_NOT_SUPPORTED, "%s",
+        "No traces of messages are kept for this instance: the configuration's `trace: true`, or "
+        "UpdateInstance with Trace=true, switches them on.");
     return NULL;
 }
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 
 struct job {
     struct rc_registry_job job;
@@ -58,6 +59,18 @@ struct rc_slice rc_work_param(const struct rc_registry_work *work, const char *n
 int rc_work_refuse(struct rc_registry_work *work, const char *sentence)
 {
     return rc_error_set(work->error, RC_ERR_INVALID, "%s", sentence);
+}
+
+int rc_work_take_one_of(struct rc_registry_work *work, const char *name, const char *no, const char *yes,
+                        bool *field)
+{
+    const char *text = rc_params_get(&work->call->params, name);
+    if (text == NULL || text[0] == '\0')
+        return RC_OK;
+    *field = strcasecmp(text, yes) == 0;
+    if (*field || strcasecmp(text, no) == 0)
+        return RC_OK;
+    return rc_error_set(work->error, RC_ERR_INVALID, "%s is %s or %s.", name, yes, no);
 }
 
 /* *ret keeps what is there when the parameter is not. */

@@ -18,6 +18,9 @@ struct rc_registry_work {
 struct rc_slice rc_work_param(const struct rc_registry_work *work, const char *name);
 /* Refuses the call: a parameter is wrong. */
 int rc_work_refuse(struct rc_registry_work *work, const char *sentence);
+/* A parameter that is `no` or `yes`, in any case. Without it, or empty, *field stays. 0 or RC_ERR_INVALID. */
+int rc_work_take_one_of(struct rc_registry_work *work, const char *name, const char *no, const char *yes,
+                        bool *field);
 
 /*
  * A list of the answer in pages: PageNo and PageSize, or NextToken and Size. A token names the last row that

@@ -60,13 +60,14 @@
 
 #define INSTANCE_OPTIONS                                                                                     \
     {"profile", "Profile", "PROFILE", "product (default) or standard", false, false},                        \
+        {"trace", "Trace", "BOOL", "true: its messages and refused logins are traced", false, false},        \
     {                                                                                                        \
         "limits", "Limits", "LIST", "all besides the profile's: subscriptions=50,payload=4KiB", false, false \
     }
 
 static const struct rc_ctl_row rows[] = {
     {"instance", LIST, "ListInstances", "lists the instances that the key may use", NO_OPERAND,
-     .list = "Instances", .columns = "InstanceId InstanceName CreateTime Declared Profile Limits"},
+     .list = "Instances", .columns = "InstanceId InstanceName CreateTime Declared Profile Limits Trace"},
     {"instance", "create", "CreateInstance", "makes one (administrator)", "ID", "NewInstanceId", false,
      .params = {{"name", "InstanceName", "NAME", "for people", false, false}, INSTANCE_OPTIONS}},
     {"instance", "update", "UpdateInstance", "changes one (administrator)", "ID", "InstanceId", true,

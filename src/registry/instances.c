@@ -22,7 +22,7 @@ int rc_registry_insert_instance(struct rc_registry *registry, struct rc_slice id
     int64_t now = rc_registry_now_ms();
     return rc_sql_change(
         &registry->sql,
-        rc_sql_bind(&registry->sql, "INSERT OR IGNORE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, 0, '')",
+        rc_sql_bind(&registry->sql, "INSERT OR IGNORE INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, 0, '', 0)",
                     "ttibtii", id, name, (int64_t)origin, sealed, rc_slice_str(code), now, now),
         error);
 }
@@ -135,8 +135,9 @@ int rc_registry_load_settings(struct rc_registry *registry, struct rc_instance *
     struct rc_sql *sql = &registry->sql;
     if (rc_registry_declared(registry, instance->id) != NULL)
         return RC_OK;
-    sqlite3_stmt *statement = rc_sql_bind(
-        sql, "SELECT profile, limits FROM instances WHERE id = ? AND origin = 0", "t", instance->id);
+    sqlite3_stmt *statement =
+        rc_sql_bind(sql, "SELECT profile, limits, is_traced FROM instances WHERE id = ? AND origin = 0", "t",
+                    instance->id);
     int err = rc_sql_row(sql, statement, error);
     if (err != 1)
         return err;
@@ -146,6 +147,7 @@ int rc_registry_load_settings(struct rc_registry *registry, struct rc_instance *
         limits.len <= sizeof(text) && (profile == RC_PROFILE_PRODUCT || profile == RC_PROFILE_STANDARD);
     if (is_right && limits.len > 0)
         memcpy(text, limits.ptr, limits.len);
+    instance->is_traced = sqlite3_column_int64(statement, 2) != 0;
     rc_sql_end(statement);
     if (!is_right)
         return rc_registry_refuse(error, RC_ERR_INVALID, "profile or limits of instance", instance->id);
@@ -162,13 +164,15 @@ static int keep_settings(struct rc_registry *registry, struct rc_slice id,
         rc_sql_bind(sql,
                     "UPDATE instances SET name = CASE WHEN ?2 THEN ?3 ELSE name END,"
                     " profile = CASE WHEN ?4 THEN ?5 ELSE profile END,"
-                    " limits = CASE WHEN ?6 THEN ?7 ELSE limits END, updated = ?8"
+                    " limits = CASE WHEN ?6 THEN ?7 ELSE limits END,"
+                    " is_traced = CASE WHEN ?8 THEN ?9 ELSE is_traced END, updated = ?10"
                     " WHERE id = ?1",
-                    "titiiiti", id, (int64_t)(settings->name != NULL),
+                    "titiiitiii", id, (int64_t)(settings->name != NULL),
                     settings->name != NULL ? *settings->name : none, (int64_t)(settings->profile != NULL),
                     settings->profile != NULL ? (int64_t)*settings->profile : (int64_t)0,
                     (int64_t)(settings->limits != NULL), settings->limits != NULL ? *settings->limits : none,
-                    rc_registry_now_ms()),
+                    (int64_t)(settings->is_traced != NULL),
+                    (int64_t)(settings->is_traced != NULL && *settings->is_traced), rc_registry_now_ms()),
         error);
 }
 
@@ -185,11 +189,12 @@ int rc_registry_update_instance(struct rc_registry *registry, struct rc_slice id
         return rc_error_set(error, RC_ERR_INVALID, "The limits' text is too long.");
     int err = rc_registry_edit(registry, id, &instance, error);
     err = err ? err : keep_settings(registry, id, settings, error);
-    if (err == RC_OK && (settings->profile != NULL || settings->limits != NULL)) {
-        registry->change.all = true;
-        err = rc_registry_load_settings(registry, instance, error);
-    }
-    return err;
+    bool is_about_clients = settings->profile != NULL || settings->limits != NULL;
+    if (err != RC_OK || (!is_about_clients && settings->is_traced == NULL))
+        return err;
+    registry->change.all |= is_about_clients;
+    registry->change.rules_changed |= settings->is_traced != NULL; /* so that the topic of traces is made */
+    return rc_registry_load_settings(registry, instance, error);
 }
 
 /* ---- deleting and listing ---- */
@@ -230,8 +235,8 @@ int rc_registry_list_instances(struct rc_registry *registry, const struct rc_reg
         *ret_total = (uint64_t)rc_sql_number(sql, rc_sql_bind(sql, "SELECT count(*) FROM instances", ""), 0);
     sqlite3_stmt *statement = rc_sql_bind(
         sql,
-        "SELECT id, name, created, updated, profile, limits FROM instances WHERE id > ? ORDER BY id LIMIT ?"
-        " OFFSET ?",
+        "SELECT id, name, created, updated, profile, limits, is_traced FROM instances WHERE id > ?"
+        " ORDER BY id LIMIT ? OFFSET ?",
         "tii", page->after, (int64_t)page->limit, (int64_t)page->skip);
     while ((err = rc_sql_row(sql, statement, NULL)) == 1) {
         struct rc_registry_instance row = {
@@ -245,6 +250,7 @@ int rc_registry_list_instances(struct rc_registry *registry, const struct rc_reg
         row.profile =
             declared != NULL ? declared->profile : (enum rc_profile)sqlite3_column_int(statement, 4);
         row.limits = declared != NULL ? rc_slice("", 0) : rc_sql_text(statement, 5);
+        row.is_traced = declared != NULL ? declared->is_traced : sqlite3_column_int(statement, 6) != 0;
         visit(&row, arg);
         count++;
     }

@@ -126,7 +126,7 @@ struct rc_registry_instance {
     enum rc_profile profile;
     struct rc_slice
         limits; /* that it has besides its profile's, as rc_limits_apply reads them; not the file's */
-    bool is_declared;
+    bool is_traced, is_declared;
 };
 typedef void (*rc_registry_instance_fn)(const struct rc_registry_instance *row, void *arg);
 /* `id` empty: one is made (mqtt-rc-<random>), *ret_id (may be NULL) gets it. Profile product. */
@@ -137,6 +137,7 @@ struct rc_registry_settings {
     const struct rc_slice *name;
     const enum rc_profile *profile;
     const struct rc_slice *limits; /* all that it shall have besides its profile's */
+    const bool *is_traced;
 };
 /*
  * For connected clients too. RC_ERR_BUSY: profile product while a rule has the group of those whose client id

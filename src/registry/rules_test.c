@@ -263,7 +263,8 @@ static void test_rules_of_an_older_database_are_status_rules(void **state)
                      "ALTER TABLE credentials DROP COLUMN origin; ALTER TABLE identities DROP COLUMN origin;"
                      "ALTER TABLE permissions DROP COLUMN origin; ALTER TABLE blacklist DROP COLUMN origin;"
                      "ALTER TABLE certificates DROP COLUMN origin; ALTER TABLE instances DROP COLUMN profile;"
-                     "ALTER TABLE instances DROP COLUMN limits; DROP TABLE tags;"
+                     "ALTER TABLE instances DROP COLUMN limits; ALTER TABLE instances DROP COLUMN is_traced;"
+                     "DROP TABLE tags;"
                      "CREATE TABLE tags (type TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL,"
                      " value TEXT NOT NULL, PRIMARY KEY (type, id, key)) STRICT, WITHOUT ROWID;"
                      "PRAGMA user_version = 1",

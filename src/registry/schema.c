@@ -66,6 +66,7 @@ static const char *const versions[RC_REGISTRY_VERSION] = {
     "ALTER TABLE tags_3 RENAME TO tags;"
     "ALTER TABLE instances ADD COLUMN profile INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE instances ADD COLUMN limits TEXT NOT NULL DEFAULT '';",
+    "ALTER TABLE instances ADD COLUMN is_traced INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int execute(struct rc_sql *sql, const char *text, struct rc_error *error)

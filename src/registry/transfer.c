@@ -26,10 +26,10 @@ struct table {
 static const struct table tables[] = {
     {"instances",
      "instance",
-     "SELECT id, name, origin, token_key, registration_code, created, updated, profile, limits FROM "
-     "instances",
+     "SELECT id, name, origin, token_key, registration_code, created, updated, profile, limits,"
+     " is_traced FROM instances",
      "INSERT OR REPLACE INTO instances VALUES (?1, ?2, coalesce((SELECT origin FROM instances WHERE id = ?1),"
-     " ?3), ?4, ?5, ?6, ?7, ?8, ?9)",
+     " ?3), ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
      {{"id", TEXT},
       {"name", TEXT},
       {"origin", NUMBER},
@@ -38,7 +38,8 @@ static const struct table tables[] = {
       {"created", NUMBER},
       {"updated", NUMBER},
       {"profile", NUMBER_NEW},
-      {"limits", TEXT_NEW}},
+      {"limits", TEXT_NEW},
+      {"trace", NUMBER_NEW}},
      0,
      {-1, -1}},
     {"groups",

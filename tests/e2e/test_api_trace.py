@@ -9,9 +9,10 @@ from aliyunsdkcore.acs_exception.exceptions import ServerException
 from alibabacloud_onsmqtt20200420 import models
 
 from harness.clients import Client
+from harness.http_api import call, rest
 from harness.procs import wait_until
 from harness.remoting import Remoting
-from harness.rollcall import AK, GROUP, INSTANCE, PARENT, SK, TOPIC, Device, Rollcall, password, user
+from harness.rollcall import AK, GROUP, INSTANCE, PARENT, SK, TOPIC, Device, Rollcall, password, run, user
 from test_access import reload
 from test_api import get, old_sdk, sdk
 from test_tenants import send
@@ -206,6 +207,65 @@ def test_messages_are_not_traced_unless_the_instance_asks_for_it(server):
         with pytest.raises(ServerException) as error:
             old_sdk(server, action, MsgId="0", ClientId="x", **paged())
         assert error.value.get_error_code() == "ApiNotSupport" and "trace: true" in str(error.value)
+
+
+def test_an_instance_of_the_api_is_traced_while_it_is_told_to(tmp_path):
+    server = Rollcall(tmp_path)  # without any that is traced by the file
+    server.config.write_text(server.config.read_text() + "administrators: [{access_key: AdminKey, secret_key: AdminSecret}]\n")
+    server.start()
+    admin = {"ak": "AdminKey", "sk": "AdminSecret", "InstanceId": "made"}
+    client_id = "GID_made@@@one"
+
+    def do(action, **params):
+        code, answer = call(server, action, **{**admin, **params})
+        assert code is None, answer
+        return answer
+
+    def is_listed():
+        return {one["InstanceId"]: one["Trace"] for one in do("ListInstances")["Instances"]}
+
+    def publish():
+        one = Client(server, client_id, f"Signature|{key['AccessKey']}|made", password(client_id, key["SecretKey"]))
+        assert one.code == 0
+        one.publish("sensors/t", "hello")
+        one.close()
+
+    def traced_now():
+        return do("QueryMqttTraceMessageOfClient", ClientId=client_id, **{**paged(), "InstanceId": "made"})["Total"]
+    do("CreateInstance", NewInstanceId="made")
+    do("CreateGroupId", GroupId="GID_made")
+    do("CreateTopic", Topic="sensors")
+    key = do("CreateKey")
+    assert is_listed() == {INSTANCE: False, "made": False}
+    assert call(server, "UpdateInstance", **admin, Trace="perhaps")[0] == "ParameterCheckFailed"
+    assert call(server, "UpdateInstance", **{**admin, "InstanceId": INSTANCE}, Trace="true")[0] == "PermissionCheckFailed"
+    publish()
+    assert call(server, "QueryMqttTraceMessageOfClient", **{**paged(), **admin}, ClientId=client_id)[0] == "ApiNotSupport"
+    do("UpdateInstance", Trace="true")
+    assert is_listed() == {INSTANCE: False, "made": True}
+    publish()
+    wait_until("the message of now, not the one of before", lambda: traced_now() == 1)
+    do("UpdateInstance", InstanceName="Made")  # leaves it as it is
+    server.kill()
+    server.start()
+    publish()
+    wait_until("the second one", lambda: traced_now() == 2)
+    assert rest(server, "PUT", "/v1/instances/made", {"Trace": False}, ("AdminKey", "AdminSecret"))[0] == 200
+    publish()
+    assert call(server, "QueryMqttTraceMessageOfClient", **{**paged(), **admin}, ClientId=client_id)[0] == "ApiNotSupport"
+    do("CreateInstance", NewInstanceId="second", Trace="true")
+    do("DeleteInstance", Cascade="true")
+    server.stop()
+    assert sum(m["topic"] == "RC_SYS_TRACE" for m in server.dump()) == 2
+    exported = run("registry", "export", "-c", server.config).stdout
+    assert [one["trace"] for one in map(json.loads, exported.splitlines()) if one.get("id") == "second"] == [1]
+    (tmp_path / "export").write_text(exported)
+    other = Rollcall(tmp_path / "other")
+    assert run("registry", "import", "-c", other.config, "-f", tmp_path / "export").returncode == 0
+    other.config.write_text(other.config.read_text() + "administrators: [{access_key: AdminKey, secret_key: AdminSecret}]\n")
+    server = other.start()
+    assert is_listed() == {INSTANCE: False, "second": True}
+    other.stop()
 
 
 def rules(server):

@@ -3,7 +3,8 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "control/config.h"
+#include "cli/registry_names.h"
+#include "control/control.h"
 #include "registry/transfer.h"
 
 #include <errno.h>
@@ -36,8 +37,9 @@ static const struct rc_cli_usage export_usage = {
     .command = "registry export",
     .synopsis = "[-c FILE] [-f FILE]",
     .about =
-        "Writes everything that was made at run time (groups, keys, device credentials...) as JSON, a line\n"
-        "each. Secrets stand in it as they are. The server may run meanwhile.\n",
+        "Writes everything that was made at run time (groups, keys, device credentials, topics and consumer\n"
+        "groups of the RocketMQ endpoint...) as JSON, a line each. Secrets stand in it as they are. The\n"
+        "server may run meanwhile.\n",
     .options = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
     .examples = "  rollcall registry export -c rollcall.yaml -f registry.jsonl\n",
@@ -46,8 +48,8 @@ static const struct rc_cli_usage import_usage = {
     .command = "registry import",
     .synopsis = "[-c FILE] [-f FILE]",
     .about =
-        "Reads an export, all of it or nothing; what is there by the same name is replaced. The server must\n"
-        "not run.\n",
+        "Reads an export, all of it or nothing; what is there by the same name is replaced. Where something\n"
+        "is wrong, the line is told, and what may stand there. The server must not run.\n",
     .options = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
     .examples = "  rollcall registry import -c rollcall.yaml -f registry.jsonl\n",
@@ -88,7 +90,19 @@ static FILE *open_file(const char *name, bool is_export)
     return file;
 }
 
-static int transfer(const struct rc_cli_usage *usage, const struct rc_config *config, const char *name)
+static int64_t transfer(struct rc_registry *registry, const struct rc_config *config,
+                        const struct rc_catalog *declared, FILE *file, bool is_export, struct rc_error *error)
+{
+    struct rc_registry_names *names = rc_registry_names_create(config);
+    const struct rc_transfer_names *table = rc_registry_names_table(names);
+    int64_t count = is_export ? rc_registry_export(registry, table, file, error)
+                              : rc_registry_import(registry, declared, table, file, error);
+    rc_registry_names_free(names);
+    return count;
+}
+
+static int run_with(const struct rc_cli_usage *usage, const struct rc_config *config,
+                    const struct rc_catalog *declared, const char *name)
 {
     struct rc_error error = {0};
     struct rc_registry *registry;
@@ -100,8 +114,7 @@ static int transfer(const struct rc_cli_usage *usage, const struct rc_config *co
     if (file == NULL)
         rc_error_set(&error, RC_ERR_IO, "%s: %s", name, strerror(errno));
     else
-        count = is_export ? rc_registry_export(registry, file, &error)
-                          : rc_registry_import(registry, file, &error);
+        count = transfer(registry, config, declared, file, is_export, &error);
     if (file != NULL && name != NULL && fclose(file) != 0 && count >= 0)
         count = rc_error_set(&error, RC_ERR_IO, "%s: %s", name, strerror(errno));
     rc_registry_close(registry);
@@ -120,13 +133,15 @@ static int run_verb(const struct rc_cli_usage *usage, int argc, char **argv)
         return code;
     rc_config_errors_init(&errors);
     struct rc_config *config = rc_config_load(options.config_file, &errors);
-    if (config != NULL) {
-        code = transfer(usage, config, options.file);
+    struct rc_catalog *declared = config != NULL ? rc_control_build_catalog(config, &errors) : NULL;
+    if (declared != NULL) {
+        code = run_with(usage, config, declared, options.file);
     } else {
         struct rc_slice text = rc_buf_slice(&errors.text);
         fprintf(stderr, "%.*s", RC_SLICE_FMT(text));
         code = RC_EXIT_USAGE;
     }
+    rc_catalog_unref(declared);
     rc_config_free(config);
     rc_config_errors_free(&errors);
     return code;

@@ -14,6 +14,7 @@
 #include "broker/broker.h"
 #include "cli/listeners.h"
 #include "cli/publishing.h"
+#include "cli/store_open.h"
 #include "control/control.h"
 #include "control/control_transports.h"
 #include "net/listener.h"
@@ -107,18 +108,8 @@ static int open_sockets(struct rc_server *server, struct rc_transports *transpor
 
 static int open_store(struct rc_server *server, struct rc_error *error)
 {
-    const struct rc_config_store *config = &server->config->store;
     struct rc_store_options options;
-    rc_store_options_default(&options);
-    options.dir = config->dir.text;
-    options.segment_bytes = (uint64_t)config->segment_size;
-    options.queue_file_entries = (uint32_t)config->queue_file_entries;
-    options.flush = (enum rc_flush)config->flush;
-    options.flush_interval_ms = (uint32_t)config->flush_interval;
-    options.retain_ms = (uint64_t)config->retain_time;
-    options.retain_bytes = (uint64_t)config->retain_size;
-    options.quota_bytes = (uint64_t)config->quota;
-    options.min_free_bytes = (uint64_t)config->min_free;
+    rc_store_options_of(&server->config->store, &options);
     struct rc_error why = {0};
     int err = rc_store_open(&options, &server->store, &why);
     return err == RC_OK ? RC_OK : rc_error_set(error, err, "%s: %s", options.dir, why.text);

@@ -81,6 +81,11 @@ int rc_registry_put_rule(struct rc_registry *registry, struct rc_catalog *next, 
  */
 int rc_registry_claim_topic(struct rc_registry *registry, const struct rc_catalog *next,
                             struct rc_slice instance, struct rc_slice topic, struct rc_error *error);
+/* A topic or consumer group as RocketMQ takes it, whoever's it is. */
+bool rc_registry_is_rocketmq_name(struct rc_slice name, size_t max);
+/* The instance of a tag's id, <instance> or <instance>/<group>; the group is empty for an instance's own.
+ * ---- tags.c ---- */
+struct rc_slice rc_registry_split_tagged(struct rc_slice id, struct rc_slice *ret_group);
 /* Reads PEM into the catalog. ---- certificates.c ---- */
 int rc_registry_put_ca(struct rc_instance *instance, struct rc_slice sn, struct rc_slice content,
                        bool is_active, struct rc_error *error);

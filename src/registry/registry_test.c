@@ -420,12 +420,12 @@ static void test_an_export_makes_the_same_registry_elsewhere_under_another_key(v
     assert_int_equal(perform(rig, make_everything, NULL), 0);
     assert_int_equal(perform(rig, register_client, &kept), 0);
     FILE *file = tmpfile();
-    int64_t rows = rc_registry_export(rig->registry, file, &error);
+    int64_t rows = rc_registry_export(rig->registry, NULL, file, &error);
     assert_true(rows > 8);
     rig_set_up(&other_state);
     other = other_state;
     rewind(file);
-    assert_int_equal(rc_registry_import(other->registry, file, &error), rows);
+    assert_int_equal(rc_registry_import(other->registry, NULL, NULL, file, &error), rows);
     rig_restart(other);
     const struct rc_credential *one = rc_instance_credential(instance_of(other, "file"), S(CLIENT));
     assert_true(one != NULL && rc_slice_eq_str(one->secret, kept.secret));
@@ -445,7 +445,7 @@ static void refuse_import(struct rig *rig, const char *text)
     FILE *file = tmpfile();
     fputs(text, file);
     rewind(file);
-    assert_true(rc_registry_import(rig->registry, file, &error) < 0);
+    assert_true(rc_registry_import(rig->registry, NULL, NULL, file, &error) < 0);
     assert_true(error.text[0] != '\0');
     fclose(file);
 }

@@ -4,9 +4,9 @@
 
 enum { TOPIC_MAX = 127, TARGET_TOPIC_MAX = 62, QUEUES_MAX = 1024, QUEUES_DEFAULT = 8 };
 
-static bool is_name(struct rc_slice name, size_t max)
+bool rc_registry_is_rocketmq_name(struct rc_slice name, size_t max)
 {
-    for (size_t i = 0; i < name.len; i++) { /* what RocketMQ takes */
+    for (size_t i = 0; i < name.len; i++) {
         uint8_t c = name.ptr[i];
         bool is_alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
         if (!is_alnum && c != '_' && c != '-' && c != '%' && c != '|')
@@ -17,7 +17,7 @@ static bool is_name(struct rc_slice name, size_t max)
 
 static bool is_topic(struct rc_slice topic)
 {
-    return is_name(topic, TOPIC_MAX) && !rc_catalog_is_system_topic(topic);
+    return rc_registry_is_rocketmq_name(topic, TOPIC_MAX) && !rc_catalog_is_system_topic(topic);
 }
 
 int rc_registry_claim_topic(struct rc_registry *registry, const struct rc_catalog *next,
@@ -135,7 +135,7 @@ static int put_inflow(const struct rc_catalog *next, struct rc_instance *instanc
                                 .is_from_first = rule->is_from_first};
     if (target == NULL && rule->consumer_group.len > 0)
         return rc_error_set(error, RC_ERR_INVALID, "A consumer group goes with another RocketMQ instance.");
-    if (!is_name(flow.group, RC_CATALOG_GROUP_NAME_MAX))
+    if (!rc_registry_is_rocketmq_name(flow.group, RC_CATALOG_GROUP_NAME_MAX))
         return rc_registry_refuse(error, RC_ERR_INVALID, "consumer group", flow.group);
     if (rc_catalog_has_inflow_group(next, target, flow.group))
         return rc_error_set(

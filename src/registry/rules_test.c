@@ -283,7 +283,7 @@ static void import(struct rig *rig, FILE *file, int64_t rows)
 {
     struct rc_error error = {0};
     rewind(file);
-    assert_int_equal(rc_registry_import(rig->registry, file, &error), rows);
+    assert_int_equal(rc_registry_import(rig->registry, NULL, NULL, file, &error), rows);
     fclose(file);
     rig_restart(rig);
 }
@@ -296,7 +296,7 @@ static void test_an_export_has_rules_of_all_types(void **state)
     struct name name = {RC_RULE_INFLOW, "in-1"};
     assert_int_equal(perform(rig, create, &in), 0);
     FILE *file = tmpfile();
-    int64_t rows = rc_registry_export(rig->registry, file, &error);
+    int64_t rows = rc_registry_export(rig->registry, NULL, file, &error);
     assert_int_equal(perform(rig, drop, &name), 0);
     import(rig, file, rows);
     const struct rc_flow_rule *flow = rc_instance_flow(&instance_of(rig, "file")->inflows, S("in-1"));

@@ -7,8 +7,7 @@ static bool is_text(struct rc_slice text, size_t min)
     return text.len >= min && text.len <= RC_REGISTRY_TAG_TEXT_MAX && rc_utf8_is_valid(text);
 }
 
-/* <instance> or <instance>/<group>; what the group is called is left empty for an instance's own. */
-static struct rc_slice instance_of(struct rc_slice id, struct rc_slice *ret_group)
+struct rc_slice rc_registry_split_tagged(struct rc_slice id, struct rc_slice *ret_group)
 {
     const uint8_t *slash = memchr(id.ptr, '/', id.len);
     size_t len = slash != NULL ? (size_t)(slash - id.ptr) : id.len;
@@ -19,7 +18,8 @@ static struct rc_slice instance_of(struct rc_slice id, struct rc_slice *ret_grou
 static bool is_declared(const struct rc_registry *registry, const struct rc_registry_tag *tag)
 {
     struct rc_slice group;
-    const struct rc_instance *instance = rc_registry_declared(registry, instance_of(tag->id, &group));
+    const struct rc_instance *instance =
+        rc_registry_declared(registry, rc_registry_split_tagged(tag->id, &group));
     return instance != NULL && rc_instance_tag(instance, group, tag->key) != NULL;
 }
 
@@ -28,7 +28,7 @@ static int check_tag(struct rc_registry *registry, const struct rc_registry_tag 
 {
     struct rc_slice group;
     const struct rc_instance *instance =
-        rc_catalog_instance(rc_registry_catalog(registry), instance_of(tag->id, &group));
+        rc_catalog_instance(rc_registry_catalog(registry), rc_registry_split_tagged(tag->id, &group));
     bool is_there = instance != NULL && group.len == 0 && rc_slice_eq_str(tag->type, "instance");
     if (instance != NULL && group.len > 0 && rc_slice_eq_str(tag->type, "group"))
         is_there = rc_instance_group(instance, group) != NULL;

@@ -52,26 +52,36 @@ static struct made *add(struct names *names, struct rc_slice key)
 
 /* ---- the file ---- */
 
-static int read_names(struct names *names)
+int rc_declared_names_read(int own_dir, void (*visit)(enum rc_owned kind, struct rc_slice name, void *arg),
+                           void *arg)
 {
     struct rc_buf text;
     rc_buf_init(&text, FILE_MAX);
-    int err = rc_fs_read_file(rc_store_own_dir(names->store), FILE_NAME, &text);
+    int err = rc_fs_read_file(own_dir, FILE_NAME, &text);
     struct rc_slice rest = rc_buf_slice(&text);
     const uint8_t *end;
     while (err == RC_OK && rest.len > 0 && (end = memchr(rest.ptr, '\n', rest.len)) != NULL) {
-        char key[1 + RC_OWNERS_NAME_MAX];
         size_t len = (size_t)(end - rest.ptr);
-        if (len > 2 && len <= sizeof(key) + 1 && rest.ptr[1] == ' ' &&
-            (rest.ptr[0] == RC_OWNED_TOPIC || rest.ptr[0] == RC_OWNED_GROUP)) {
-            key[0] = (char)rest.ptr[0];
-            memcpy(key + 1, rest.ptr + 2, len - 2);
-            add(names, rc_slice(key, len - 1));
-        }
+        if (len > 2 && len <= 2 + RC_OWNERS_NAME_MAX && rest.ptr[1] == ' ' &&
+            (rest.ptr[0] == RC_OWNED_TOPIC || rest.ptr[0] == RC_OWNED_GROUP))
+            visit((enum rc_owned)rest.ptr[0], rc_slice(rest.ptr + 2, len - 2), arg);
         rest = rc_slice_from(rest, len + 1);
     }
     rc_buf_free(&text);
     return err == RC_ERR_NOT_FOUND ? RC_OK : err;
+}
+
+static void add_read(enum rc_owned kind, struct rc_slice name, void *arg)
+{
+    char key[1 + RC_OWNERS_NAME_MAX];
+    key[0] = (char)kind;
+    memcpy(key + 1, name.ptr, name.len);
+    add(arg, rc_slice(key, name.len + 1));
+}
+
+static int read_names(struct names *names)
+{
+    return rc_declared_names_read(rc_store_own_dir(names->store), add_read, names);
 }
 
 static int write_names(struct names *names)

@@ -14,5 +14,8 @@
 /* At the start and when the file was read again; one thread at a time. An error leaves what was made. */
 int rc_declared_names_apply(struct rc_store *store, struct rc_owners *owners,
                             const struct rc_catalog *catalog, struct rc_error *error);
+/* Which names are there for the file, as kept; they may be no more. Beside a running server, too. */
+int rc_declared_names_read(int own_dir, void (*visit)(enum rc_owned kind, struct rc_slice name, void *arg),
+                           void *arg);
 
 #endif

@@ -187,7 +187,7 @@ static int rewrite_file(struct rc_owners *owners, int dir)
     return err;
 }
 
-int rc_owners_open(int own_dir, struct rc_owners **ret, struct rc_error *error)
+static int open_owners(int own_dir, bool to_read, struct rc_owners **ret, struct rc_error *error)
 {
     struct rc_owners *owners = rc_new(struct rc_owners);
     pthread_mutex_init(&owners->mutex, NULL);
@@ -195,8 +195,9 @@ int rc_owners_open(int own_dir, struct rc_owners **ret, struct rc_error *error)
     rc_map_init(&owners->shares, share_key);
     owners->fd = -1;
     int err = read_file(owners, own_dir);
-    err = err ? err : rewrite_file(owners, own_dir);
-    if (err == RC_OK) {
+    if (!to_read)
+        err = err ? err : rewrite_file(owners, own_dir);
+    if (err == RC_OK && !to_read) {
         owners->fd = openat(own_dir, FILE_NAME, O_WRONLY | O_APPEND | O_CLOEXEC);
         err = owners->fd != -1 ? RC_OK : rc_err_from_errno(errno);
     }
@@ -207,6 +208,16 @@ int rc_owners_open(int own_dir, struct rc_owners **ret, struct rc_error *error)
     }
     *ret = owners;
     return RC_OK;
+}
+
+int rc_owners_open(int own_dir, struct rc_owners **ret, struct rc_error *error)
+{
+    return open_owners(own_dir, false, ret, error);
+}
+
+int rc_owners_open_to_read(int own_dir, struct rc_owners **ret, struct rc_error *error)
+{
+    return open_owners(own_dir, true, ret, error);
 }
 
 void rc_owners_close(struct rc_owners *owners)

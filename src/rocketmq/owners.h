@@ -20,6 +20,8 @@ struct rc_owners;
 
 /* `own_dir` is rc_store_own_dir's. Lines that make no sense are left out, with a warning. */
 int rc_owners_open(int own_dir, struct rc_owners **ret, struct rc_error *error);
+/* As they are now, beside a server that has them; they cannot be changed, and the file is not. */
+int rc_owners_open_to_read(int own_dir, struct rc_owners **ret, struct rc_error *error);
 void rc_owners_close(struct rc_owners *owners); /* NULL is harmless */
 
 /* False when it is nobody's. */

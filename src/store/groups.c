@@ -86,6 +86,10 @@ int rc_groups_load(struct rc_groups *groups, struct rc_error *error)
 /* With the mutex held. */
 static int save_locked(struct rc_groups *groups)
 {
+    if (groups->is_deferred) {
+        groups->is_changed = true;
+        return RC_OK;
+    }
     json_t *table = json_object();
     uint32_t cursor = 0;
     for (struct group *group; (group = rc_map_next(&groups->map, &cursor)) != NULL;)
@@ -95,8 +99,10 @@ static int save_locked(struct rc_groups *groups)
                              "subscriptionGroupTable", table);
     int err = rc_config_write(groups->config_dir, "subscriptionGroup.json", root);
     json_decref(root);
-    if (err == RC_OK)
+    if (err == RC_OK) {
         groups->version++;
+        groups->is_changed = false;
+    }
     return err;
 }
 

@@ -14,6 +14,8 @@ struct rc_groups {
     pthread_mutex_t mutex;
     struct rc_map map;
     uint64_t version;
+    bool is_changed;  /* the file is behind the table */
+    bool is_deferred; /* it is written later, once for many changes */
 };
 
 void rc_groups_init(struct rc_groups *groups, int config_dir);

@@ -271,6 +271,18 @@ int rc_store_create_topic(struct rc_store *store, struct rc_slice name, uint32_t
                : rc_error_set(error, err, "cannot make topic %.*s: %s", RC_SLICE_FMT(name), rc_err_text(err));
 }
 
+void rc_store_defer_names(struct rc_store *store)
+{
+    store->topics.is_deferred = store->groups.is_deferred = true;
+}
+
+int rc_store_keep_names(struct rc_store *store)
+{
+    store->topics.is_deferred = store->groups.is_deferred = false;
+    int err = rc_topics_save(&store->topics);
+    return err == RC_OK && store->groups.is_changed ? rc_groups_save(&store->groups) : err;
+}
+
 static void visit_topics(struct rc_topics *topics, void (*visit)(struct rc_topic *topic, void *arg),
                          void *arg)
 {

@@ -78,6 +78,12 @@ int rc_store_create_topic(struct rc_store *store, struct rc_slice name, uint32_t
  * it goes with retention, and it is there again when it is given some. RC_ERR_NO_SPACE, RC_ERR_IO.
  */
 int rc_store_set_topic_perm(struct rc_store *store, struct rc_topic *topic, uint32_t perm);
+/*
+ * From the first on, topics and consumer groups are made without being written to the disk one by one; the
+ * second writes them all. For one who makes many while nobody else is there.
+ */
+void rc_store_defer_names(struct rc_store *store);
+int rc_store_keep_names(struct rc_store *store);
 struct rc_slice rc_topic_name(const struct rc_topic *topic);
 uint32_t rc_topic_queue_count(const struct rc_topic *topic);
 uint32_t rc_topic_perm(const struct rc_topic *topic);

@@ -131,6 +131,10 @@ static json_t *topic_json(struct rc_topic *topic)
 /* With the mutex held. */
 static int save_locked(struct rc_topics *topics)
 {
+    if (topics->is_deferred) {
+        topics->is_changed = true;
+        return RC_OK;
+    }
     json_t *table = json_object();
     uint32_t cursor = 0;
     for (struct rc_topic *topic; (topic = rc_map_next(&topics->map, &cursor)) != NULL;)

@@ -23,7 +23,8 @@ struct rc_topics {
     pthread_mutex_t mutex;
     struct rc_map map;
     uint64_t version;
-    bool is_changed; /* topics.json is behind the table */
+    bool is_changed;  /* topics.json is behind the table */
+    bool is_deferred; /* it is written later, once for many changes */
 };
 
 void rc_topics_init(struct rc_topics *topics, int config_dir, struct rc_queues *queues);

@@ -1,7 +1,7 @@
 /*
  * Actions: what the table of them says of one, and the functions that do them. All on the API's thread, but
  * for rc_store_*, which run on the RocketMQ endpoint's worker, where files may be waited for, and rc_work_*,
- * on the registry's.
+ * on one of the registry's.
  */
 #ifndef RC_API_ACTIONS_H
 #define RC_API_ACTIONS_H
@@ -37,7 +37,8 @@ struct rc_api_action {
     uint8_t flags;
     void (*run)(struct rc_api_call *call); /* or */
     rc_store_fn *store;                    /* or */
-    rc_registry_work_fn *work;
+    rc_registry_work_fn *work;             /* or, where it changes nothing */
+    rc_registry_work_fn *read;
 };
 
 /* NULL when there is none. ---- openapi_actions.c ---- */
@@ -46,8 +47,9 @@ const struct rc_api_action *rc_api_action_find(const char *name);
 /* ---- store_work.c: runs `work` on the worker and answers ---- */
 void rc_api_call_store(struct rc_api_call *call, rc_store_fn *work);
 
-/* ---- registry_work.c: runs it on the registry's thread and answers ---- */
+/* ---- registry_work.c: runs it on the registry's thread (a read: beside its changes) and answers ---- */
 void rc_api_call_work(struct rc_api_call *call, rc_registry_work_fn *fn);
+void rc_api_call_read(struct rc_api_call *call, rc_registry_work_fn *fn);
 
 /* ---- actions_session.c ---- */
 void rc_action_query_session(struct rc_api_call *call);

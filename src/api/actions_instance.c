@@ -139,6 +139,8 @@ struct names {
     struct rc_registry_work *work;
     const char *field;
     json_t *list;
+    size_t last_len;
+    uint8_t last[RC_CATALOG_ID_MAX]; /* the name that was put last */
 };
 
 static void put_name(const struct rc_registry_name *row, void *arg)
@@ -151,20 +153,23 @@ static void put_name(const struct rc_registry_name *row, void *arg)
     json_object_set_new(item, "UpdateTime", json_integer(row->updated_ms));
     json_object_set_new(item, "Declared", json_boolean(row->is_declared)); /* Rollcall's own */
     json_array_append_new(names->list, item);
+    names->last_len = row->id.len < sizeof(names->last) ? row->id.len : sizeof(names->last);
+    memcpy(names->last, row->id.ptr, names->last_len);
 }
 
 typedef int list_fn(struct rc_registry *registry, struct rc_slice instance,
                     const struct rc_registry_page *page, rc_registry_name_fn visit, void *arg,
                     uint64_t *ret_total);
 
+/* Each page begins where the one before ended: rows that are passed over cost as much as those told. */
 static int list_names(struct names *names, list_fn *list)
 {
     struct rc_registry_page page = {.after = rc_slice("", 0), .limit = RC_REGISTRY_PAGE_MAX};
     int count;
     do {
         count = list(names->work->registry, names->work->instance, &page, put_name, names, NULL);
-        page.skip += count > 0 ? (uint32_t)count : 0;
-    } while (count == RC_REGISTRY_PAGE_MAX && page.skip < RC_WORK_LIST_MAX);
+        page.after = rc_slice(names->last, names->last_len);
+    } while (count == RC_REGISTRY_PAGE_MAX && json_array_size(names->list) < RC_WORK_LIST_MAX);
     return count < 0 ? count : RC_OK;
 }
 
@@ -193,7 +198,7 @@ static json_t *tags_of_group(struct rc_registry_work *work, const char *group)
 
 int rc_work_list_groups(struct rc_registry_work *work)
 {
-    struct names names = {work, "GroupId", json_array()};
+    struct names names = {.work = work, .field = "GroupId", .list = json_array()};
     json_t *fitting = json_array(), *item;
     size_t i;
     int err = list_names(&names, rc_registry_list_groups);
@@ -231,7 +236,7 @@ int rc_work_delete_group(struct rc_registry_work *work)
 
 int rc_work_list_topics(struct rc_registry_work *work)
 {
-    struct names names = {work, "Topic", json_array()};
+    struct names names = {.work = work, .field = "Topic", .list = json_array()};
     json_object_set_new(work->call->answer, "Topics", names.list);
     return list_names(&names, rc_registry_list_topics);
 }

@@ -97,6 +97,8 @@ static void start(struct rc_api_call *call, const struct rc_api_action *action)
         action->run(call);
     else if (action->store != NULL)
         rc_api_call_store(call, action->store);
+    else if (action->read != NULL)
+        rc_api_call_read(call, action->read);
     else
         rc_api_call_work(call, action->work);
 }

@@ -147,15 +147,43 @@ static void put_sessions(const struct rc_session_store *store, struct rc_buf *ou
         rc_session_store_is_blocked(store));
 }
 
+/* A histogram, as Prometheus has them: each bucket counts those before it too. */
+static void put_reach(const struct rc_registry_stats *stats, struct rc_buf *out)
+{
+    static const char name[] = "rollcall_registry_change_seconds";
+    uint64_t count = 0;
+    rc_buf_printf(
+        out,
+        "# HELP %s from a change that was asked for until it is durable and every shard goes by it\n"
+        "# TYPE %s histogram\n",
+        name, name);
+    for (size_t i = 0; i < RC_REGISTRY_REACH_BOUNDS; i++) {
+        count += stats->reach[i];
+        rc_buf_printf(out, "%s_bucket{le=\"%g\"} %llu\n", name, rc_registry_reach_bounds_us[i] / 1e6,
+                      (unsigned long long)count);
+    }
+    count += stats->reach[RC_REGISTRY_REACH_BOUNDS];
+    rc_buf_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.6f\n%s_count %llu\n", name,
+                  (unsigned long long)count, name, (double)stats->reach_sum_us / 1e6, name,
+                  (unsigned long long)count);
+    rc_buf_printf(out,
+                  "# HELP rollcall_registry_longest_change_seconds the longest of them since the start\n"
+                  "# TYPE rollcall_registry_longest_change_seconds gauge\n"
+                  "rollcall_registry_longest_change_seconds %.6f\n",
+                  (double)stats->reach_max_us / 1e6);
+}
+
 static void put_registry(const struct rc_registry *registry, struct rc_buf *out)
 {
     struct rc_registry_stats stats;
     if (registry == NULL)
         return;
     rc_registry_stats(registry, &stats);
-    put(out, "gauge", "registry_jobs_waiting", "changes and lists that wait for the registry", stats.waiting);
+    put(out, "gauge", "registry_jobs_waiting", "changes that wait for the registry", stats.waiting);
+    put(out, "gauge", "registry_reads_waiting", "lists that wait for the registry", stats.waiting_reads);
     put(out, "counter", "registry_commits", "transactions of the registry", stats.commits);
     put(out, "counter", "registry_failures", "transactions of the registry that failed", stats.failures);
+    put_reach(&stats, out);
 }
 
 static void put_https(const struct rc_tls_relay *https, struct rc_buf *out)

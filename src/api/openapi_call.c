@@ -81,37 +81,56 @@ static void free_call(struct rc_api_call *call)
     rc_params_free(&call->params);
     rc_catalog_unref(call->catalog);
     json_decref(call->answer);
+    rc_buf_free(&call->written);
     free(call);
 }
 
-static void send_answer(struct rc_api_call *call, unsigned status, json_t *answer, const char *root)
+static void write_answer(const struct rc_api_call *call, json_t *answer, const char *root, struct rc_buf *ret)
 {
-    struct rc_buf xml;
     json_object_set_new(answer, "RequestId", json_string(call->request_id));
-    rc_http_answer_header(call->request, "x-acs-request-id", call->request_id);
+    rc_buf_init(ret, ANSWER_MAX);
     if (call->is_xml) {
-        rc_buf_init(&xml, ANSWER_MAX);
-        rc_xml_write(&xml, root, answer);
-        rc_http_answer(call->request, status, "text/xml;charset=utf-8", rc_buf_slice(&xml));
-        rc_buf_free(&xml);
+        rc_xml_write(ret, root, answer);
         return;
     }
     char *text = json_dumps(answer, JSON_COMPACT);
-    rc_http_answer(call->request, status, "application/json;charset=utf-8",
-                   rc_slice_str(text != NULL ? text : "{}"));
-    free(text);
+    if (text == NULL) {
+        rc_buf_put_str(ret, "{}");
+        return;
+    }
+    uint32_t len = (uint32_t)strlen(text);
+    *ret = (struct rc_buf){.data = (uint8_t *)text, .end = len, .cap = len, .max = len}; /* as it is */
+}
+
+static void send_answer(struct rc_api_call *call, unsigned status, const struct rc_buf *written)
+{
+    const char *type = call->is_xml ? "text/xml;charset=utf-8" : "application/json;charset=utf-8";
+    rc_http_answer_header(call->request, "x-acs-request-id", call->request_id);
+    rc_http_answer(call->request, status, type, rc_buf_slice(written));
+}
+
+void rc_api_call_write(struct rc_api_call *call)
+{
+    char root[96];
+    if (call->answer_as != NULL)
+        return; /* it goes by the parts of the answer */
+    snprintf(root, sizeof(root), "%.80sResponse", call->action);
+    write_answer(call, call->answer, root, &call->written);
+    call->is_written = true;
+    json_decref(call->answer); /* to free it may take as long */
+    call->answer = NULL;
 }
 
 void rc_api_call_finish(struct rc_api_call *call)
 {
-    char root[96];
     if (call->answer_as != NULL) {
         call->answer_as(call, NULL, NULL);
         free_call(call);
         return;
     }
-    snprintf(root, sizeof(root), "%.80sResponse", call->action);
-    send_answer(call, 200, call->answer, root);
+    if (!call->is_written)
+        rc_api_call_write(call);
+    send_answer(call, 200, &call->written);
     free_call(call);
 }
 
@@ -132,6 +151,7 @@ static void log_refusal(const struct rc_api_call *call, const char *code)
 
 void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const char *format, ...)
 {
+    struct rc_buf written;
     va_list args;
     va_start(args, format);
     json_t *detail = json_vsprintf(format, args);
@@ -155,7 +175,9 @@ void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const c
     unsigned status = call->is_rest ? errors[error].rest_status : errors[error].status;
     if (status == 401)
         rc_http_answer_header(call->request, "WWW-Authenticate", "Basic realm=\"rollcall\"");
-    send_answer(call, status, answer, "Error");
+    write_answer(call, answer, "Error", &written);
+    send_answer(call, status, &written);
+    rc_buf_free(&written);
     json_decref(answer);
     free_call(call);
 }

@@ -6,6 +6,7 @@
 #define RC_API_OPENAPI_CALL_H
 
 #include "api/params.h"
+#include "base/buf.h"
 #include "catalog/catalog.h"
 #include "http/http_server.h"
 
@@ -28,6 +29,8 @@ struct rc_api_call {
     json_t *answer;         /* an object, without RequestId */
     char request_id[RC_REQUEST_ID_LEN + 1];
     bool is_xml, is_rest;
+    struct rc_buf written; /* the answer as it is sent, when it was written ahead */
+    bool is_written;
     void *state; /* of an action that answers later */
     /* Answers in a way of its own; `code` NULL: it went well, see `answer`. NULL: as the product does. */
     void (*answer_as)(struct rc_api_call *call, const char *code, const char *message);
@@ -64,6 +67,11 @@ enum rc_api_error {
 const char *rc_api_error_code(enum rc_api_error error);
 
 struct rc_api_call *rc_api_call_create(struct rc_api *api, struct rc_http_request *request);
+/*
+ * Writes the answer that was made, on whatever thread has the call now; the API's would be held up by a long
+ * one. Only rc_api_call_finish or _fail may follow.
+ */
+void rc_api_call_write(struct rc_api_call *call);
 /* Answers with what was made and frees the call. */
 void rc_api_call_finish(struct rc_api_call *call);
 /* Answers with an error and frees the call. The format makes the sentence that follows the error's own. */

@@ -11,6 +11,7 @@ struct job {
     struct rc_registry_job job;
     struct rc_api_call *call;
     rc_registry_work_fn *fn;
+    bool is_read;
 };
 
 static int run(struct rc_registry *registry, struct rc_registry_job *registry_job)
@@ -21,7 +22,10 @@ static int run(struct rc_registry *registry, struct rc_registry_job *registry_jo
                                     .call = job->call,
                                     .instance = instance != NULL ? instance->id : rc_slice("", 0),
                                     .error = &registry_job->error};
-    return job->fn(&work);
+    int err = job->fn(&work);
+    if (err >= 0 && job->is_read)
+        rc_api_call_write(job->call); /* a long one would hold up the API's thread */
+    return err;
 }
 
 static void on_done(struct rc_registry_job *registry_job)
@@ -36,19 +40,31 @@ static void on_done(struct rc_registry_job *registry_job)
     free(job);
 }
 
-void rc_api_call_work(struct rc_api_call *call, rc_registry_work_fn *fn)
+static void start(struct rc_api_call *call, rc_registry_work_fn *fn, bool is_read)
 {
+    struct rc_registry *registry = call->api->options.registry;
     struct job *job = rc_new(struct job);
     job->job = (struct rc_registry_job){.run = run, .on_done = on_done, .reply_to = call->api->loop};
     job->call = call;
     job->fn = fn;
+    job->is_read = is_read;
     call->api->questions++;
-    if (call->api->options.registry != NULL &&
-        rc_registry_post(call->api->options.registry, &job->job) == RC_OK)
+    if (registry != NULL &&
+        (is_read ? rc_registry_post_read : rc_registry_post)(registry, &job->job) == RC_OK)
         return;
     call->api->questions--;
     free(job);
-    rc_api_call_fail(call, RC_API_THROTTLED, "%s", "Too many changes are under way.");
+    rc_api_call_fail(call, RC_API_THROTTLED, "Too many %s are under way.", is_read ? "lists" : "changes");
+}
+
+void rc_api_call_work(struct rc_api_call *call, rc_registry_work_fn *fn)
+{
+    start(call, fn, false);
+}
+
+void rc_api_call_read(struct rc_api_call *call, rc_registry_work_fn *fn)
+{
+    start(call, fn, true);
 }
 
 struct rc_slice rc_work_param(const struct rc_registry_work *work, const char *name)

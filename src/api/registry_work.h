@@ -1,4 +1,4 @@
-/* What an action does with the registry: on the registry's thread, within one transaction. */
+/* What an action does with the registry: on a thread of the registry's, within one transaction. */
 #ifndef RC_API_REGISTRY_WORK_H
 #define RC_API_REGISTRY_WORK_H
 

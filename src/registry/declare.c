@@ -7,9 +7,14 @@
 #include "base/log.h"
 #include "registry/private.h"
 
+const struct rc_catalog *rc_registry_declared_all(const struct rc_registry *registry)
+{
+    return registry->next_declared != NULL ? registry->next_declared : registry->declared;
+}
+
 const struct rc_instance *rc_registry_declared(const struct rc_registry *registry, struct rc_slice instance)
 {
-    return rc_catalog_instance(registry->declared, instance);
+    return rc_catalog_instance(rc_registry_declared_all(registry), instance);
 }
 
 int rc_registry_refuse_declared(struct rc_registry *registry, const char *what, struct rc_slice name,
@@ -235,8 +240,7 @@ static int declare(struct rc_registry *registry, struct rc_registry_job *job)
     rc_catalog_unref(registry->next);
     registry->next = next;
     registry->change.all = registry->change.rules_changed = true;
-    rc_catalog_unref(registry->declared);
-    registry->declared = rc_catalog_ref(declaration->declared);
+    registry->next_declared = rc_catalog_ref(declaration->declared);
     return RC_OK;
 }
 

@@ -52,7 +52,7 @@ int rc_registry_update_key(struct rc_registry *registry, struct rc_slice access_
                            struct rc_error *error)
 {
     struct rc_slice sealed;
-    if (rc_catalog_key(registry->declared, access_key) != NULL)
+    if (rc_catalog_key(rc_registry_declared_all(registry), access_key) != NULL)
         return rc_registry_refuse_declared(registry, "access key", access_key, error);
     int err = rc_registry_begin(registry, error);
     if (err != RC_OK)
@@ -81,7 +81,7 @@ int rc_registry_update_key(struct rc_registry *registry, struct rc_slice access_
 
 int rc_registry_delete_key(struct rc_registry *registry, struct rc_slice access_key, struct rc_error *error)
 {
-    if (rc_catalog_key(registry->declared, access_key) != NULL)
+    if (rc_catalog_key(rc_registry_declared_all(registry), access_key) != NULL)
         return rc_registry_refuse_declared(registry, "access key", access_key, error);
     int err = rc_registry_begin(registry, error);
     if (err != RC_OK)

@@ -16,19 +16,25 @@ struct rc_registry {
     struct rc_secret_box *box;
     struct rc_loop *loop;
     struct rc_hook hook;
-    struct rc_catalog *declared; /* what the file says; a reference */
-    struct rc_catalog *catalog;  /* what was published last */
-    struct rc_catalog *next;     /* with what this turn has changed; NULL: nothing */
-    struct rc_catalog *undo;     /* `next` before the running job changed it */
-    bool in_transaction;         /* of the turn */
-    bool has_begun;              /* the running job has changed something */
-    bool has_failed;             /* the last commit */
+    struct rc_catalog *declared;      /* what the file says; a reference */
+    struct rc_catalog *catalog;       /* what was published last */
+    struct rc_catalog *next;          /* with what this turn has changed; NULL: nothing */
+    struct rc_catalog *next_declared; /* by a reload in this turn; NULL: as before */
+    struct rc_catalog *undo;          /* `next` before the running job changed it */
+    struct rc_catalog *undo_declared; /* likewise */
+    bool in_transaction;              /* of the turn */
+    bool has_begun;                   /* the running job has changed something */
+    bool has_failed;                  /* the last commit */
     bool is_started;
     int lock_fd; /* -1: none */
     struct rc_catalog_change change, undo_change;
     struct rc_list done; /* jobs of this turn: answered after the commit */
     atomic_uint waiting;
     atomic_uint_fast64_t commits, failures;
+    atomic_uint_fast64_t reach[RC_REGISTRY_REACH_BOUNDS + 1], reach_sum_us, reach_max_us;
+    struct rc_registry *reader;              /* NULL: this one only reads */
+    _Atomic(struct rc_registry_view *) view; /* of a reader: what it goes by when view_mail arrives */
+    struct rc_mail view_mail;
     uint32_t touched_used, undo_touched_used; /* of: the texts of `change` */
     uint8_t touched[RC_CATALOG_CHANGE_CLIENTS * (RC_CATALOG_ID_MAX + RC_CLIENT_ID_MAX)];
 };
@@ -47,6 +53,22 @@ void rc_registry_touch_client(struct rc_registry *registry, struct rc_slice inst
                               struct rc_slice client_id);
 void rc_registry_on_job(struct rc_mail *mail, struct rc_loop *loop);
 void rc_registry_on_turn(struct rc_hook *hook);
+
+/* Posted, changed something, and every shard goes by it now: how long that took. ---- stats.c ---- */
+void rc_registry_note_reach(struct rc_registry *registry, const struct rc_registry_job *job);
+
+/* ---- reader.c ---- */
+/* Beside `registry`, whose database is open; closed with it. */
+int rc_registry_open_reader(struct rc_registry *registry, const char *key_file, struct rc_error *error);
+/* From now on reads go by what was committed: before any job of the commit is answered. */
+void rc_registry_show_reader(struct rc_registry *registry);
+
+/* ---- registry.c ---- */
+/* One with a loop of this name (rc_loop_create) and nothing else; NULL when that cannot be. */
+struct rc_registry *rc_registry_make(const struct rc_registry_options *options, const char *thread,
+                                     struct rc_error *error);
+/* A connection that cannot change anything; what it finds was not checked. */
+int rc_registry_connect_to_read(struct rc_registry *registry, struct rc_error *error);
 
 /* ---- values.c ---- */
 int64_t rc_registry_now_ms(void);
@@ -127,5 +149,6 @@ int rc_registry_declare_certificate(struct rc_registry *registry, struct rc_slic
 int rc_registry_refuse_declared(struct rc_registry *registry, const char *what, struct rc_slice name,
                                 struct rc_error *error);
 const struct rc_instance *rc_registry_declared(const struct rc_registry *registry, struct rc_slice instance);
+const struct rc_catalog *rc_registry_declared_all(const struct rc_registry *registry);
 
 #endif

@@ -1,6 +1,7 @@
 #include "registry/private.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "registry/schema.h"
 
@@ -48,15 +49,21 @@ static int refuse_database(struct rc_registry *registry, struct rc_error *error)
                         sqlite3_errmsg(registry->sql.db));
 }
 
+int rc_registry_connect_to_read(struct rc_registry *registry, struct rc_error *error)
+{
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    if (sqlite3_open_v2(registry->options.path, &registry->sql.db, flags, NULL) != SQLITE_OK)
+        return refuse_database(registry, error);
+    sqlite3_busy_timeout(registry->sql.db, 2000);
+    return RC_OK;
+}
+
 /* Beside a server that has it: nothing of it is changed. */
 static int open_to_read(struct rc_registry *registry, struct rc_error *error)
 {
     const char *path = registry->options.path;
-    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    if (sqlite3_open_v2(path, &registry->sql.db, flags, NULL) != SQLITE_OK)
-        return refuse_database(registry, error);
-    sqlite3_busy_timeout(registry->sql.db, 2000);
-    int err = rc_schema_check(&registry->sql, path, error);
+    int err = rc_registry_connect_to_read(registry, error);
+    err = err ? err : rc_schema_check(&registry->sql, path, error);
     return err ? err : rc_schema_expect(&registry->sql, path, error);
 }
 
@@ -110,26 +117,38 @@ static int open_all(struct rc_registry *registry, struct rc_error *error)
     int err = rc_secret_box_create(registry->options.key_text, key_file, is_new, &registry->box, error);
     if (err == RC_OK)
         err = registry->options.is_reader ? open_to_read(registry, error) : open_database(registry, error);
-    return err ? err : check_key(registry, key_file, error);
+    err = err ? err : check_key(registry, key_file, error);
+    if (err == RC_OK && !registry->options.is_reader)
+        err = rc_registry_open_reader(registry, key_file, error);
+    return err;
 }
 
-int rc_registry_open(const struct rc_registry_options *options, struct rc_registry **ret,
-                     struct rc_error *error)
+struct rc_registry *rc_registry_make(const struct rc_registry_options *options, const char *thread,
+                                     struct rc_error *error)
 {
     struct rc_registry *registry = rc_new(struct rc_registry);
     registry->options = *options;
     rc_list_init(&registry->done);
     registry->lock_fd = -1;
-    registry->hook.run = rc_registry_on_turn;
     registry->catalog = rc_catalog_create();
     registry->declared = rc_catalog_create();
-    int err = rc_loop_create("rc-registry", &registry->loop);
-    if (err == RC_OK) {
-        rc_loop_add_hook(registry->loop, &registry->hook);
-        err = open_all(registry, error);
-    } else {
-        rc_error_set(error, err, "the registry's loop: %s", rc_err_text(err));
-    }
+    int err = rc_loop_create(thread, &registry->loop);
+    if (err == RC_OK)
+        return registry;
+    rc_error_set(error, err, "the registry's loop: %s", rc_err_text(err));
+    rc_registry_close(registry);
+    return NULL;
+}
+
+int rc_registry_open(const struct rc_registry_options *options, struct rc_registry **ret,
+                     struct rc_error *error)
+{
+    struct rc_registry *registry = rc_registry_make(options, "rc-registry", error);
+    if (registry == NULL)
+        return RC_ERR_IO;
+    registry->hook.run = rc_registry_on_turn;
+    rc_loop_add_hook(registry->loop, &registry->hook);
+    int err = open_all(registry, error);
     if (err != RC_OK) {
         rc_registry_close(registry);
         return err;
@@ -144,6 +163,7 @@ void rc_registry_close(struct rc_registry *registry)
 {
     if (registry == NULL)
         return;
+    rc_registry_close(registry->reader);
     rc_loop_destroy(registry->loop); /* what came after the stop is answered RC_ERR_CLOSED */
     rc_sql_free(&registry->sql);
     sqlite3_close(registry->sql.db);
@@ -160,6 +180,8 @@ void rc_registry_close(struct rc_registry *registry)
 
 int rc_registry_start(struct rc_registry *registry, struct rc_error *error)
 {
+    if (registry->reader != NULL && rc_registry_start(registry->reader, error) != RC_OK)
+        return RC_ERR_IO;
     registry->is_started = true;
     int err = rc_loop_start_thread(registry->loop);
     if (err != RC_OK)
@@ -174,17 +196,20 @@ static void on_stop(struct rc_mail *mail, struct rc_loop *loop)
 
 void rc_registry_stop(struct rc_registry *registry)
 {
-    if (registry == NULL || !registry->is_started)
+    if (registry == NULL)
         return;
     struct rc_mail letter = {.deliver = on_stop};
-    rc_loop_post(registry->loop, &letter);
-    rc_loop_join_thread(registry->loop);
-    registry->is_started = false;
+    if (registry->is_started) {
+        rc_loop_post(registry->loop, &letter);
+        rc_loop_join_thread(registry->loop);
+        registry->is_started = false;
+    }
+    rc_registry_stop(registry->reader);
 }
 
-int rc_registry_post(struct rc_registry *registry, struct rc_registry_job *job)
+static int post(struct rc_registry *registry, struct rc_registry_job *job, uint32_t max)
 {
-    if (atomic_fetch_add_explicit(&registry->waiting, 1, memory_order_relaxed) >= RC_REGISTRY_JOBS_MAX) {
+    if (atomic_fetch_add_explicit(&registry->waiting, 1, memory_order_relaxed) >= max) {
         atomic_fetch_sub_explicit(&registry->waiting, 1, memory_order_relaxed);
         return RC_ERR_FULL;
     }
@@ -192,8 +217,20 @@ int rc_registry_post(struct rc_registry *registry, struct rc_registry_job *job)
     job->err = RC_OK;
     job->error = (struct rc_error){0};
     job->mail.deliver = rc_registry_on_job;
+    job->posted_ns = rc_clock_mono_ns();
+    job->has_changed = false;
     rc_loop_post(registry->loop, &job->mail);
     return RC_OK;
+}
+
+int rc_registry_post(struct rc_registry *registry, struct rc_registry_job *job)
+{
+    return post(registry, job, RC_REGISTRY_JOBS_MAX);
+}
+
+int rc_registry_post_read(struct rc_registry *registry, struct rc_registry_job *job)
+{
+    return post(registry->reader, job, RC_REGISTRY_READS_MAX);
 }
 
 /* A job whose poster waits. */
@@ -230,11 +267,4 @@ int rc_registry_call(struct rc_registry *registry, struct rc_registry_job *job)
     }
     sem_destroy(&waiting.is_done);
     return job->err;
-}
-
-void rc_registry_stats(const struct rc_registry *registry, struct rc_registry_stats *ret)
-{
-    ret->waiting = atomic_load_explicit(&registry->waiting, memory_order_relaxed);
-    ret->commits = atomic_load_explicit(&registry->commits, memory_order_relaxed);
-    ret->failures = atomic_load_explicit(&registry->failures, memory_order_relaxed);
 }

@@ -1,8 +1,9 @@
 /*
  * The registry: what exists besides what the configuration file declares, in SQLite, with secrets encrypted.
- * It has one thread of its own; everything under "on the registry's thread" is called from a job there (or
+ * It has one thread of its own for changes; everything under "within a job" is called from a job there (or
  * before rc_registry_start). Each change goes to disk and into the next catalog in one transaction: when a
  * job is answered its change is durable and every shard goes by it. Jobs that wait together share one commit.
+ * What only lists or gets may run as a read: on another thread, so that a long list holds no change up.
  *
  * What the file declares is in the registry too (with a creation time, listed like the rest), but it belongs
  * to the file: it is applied by rc_registry_declare, and cannot be changed or deleted from here
@@ -21,7 +22,8 @@
 #include "loop/loop.h"
 
 enum {
-    RC_REGISTRY_JOBS_MAX = 4096, /* that wait; more are refused */
+    RC_REGISTRY_JOBS_MAX = 4096,  /* that wait; more are refused */
+    RC_REGISTRY_READS_MAX = 1024, /* likewise */
     RC_REGISTRY_GROUPS_MAX = 1000000,
     RC_REGISTRY_TOPICS_MAX = 10000, /* of an instance */
     RC_REGISTRY_CREDENTIALS_MAX = 10000000,
@@ -75,7 +77,8 @@ void rc_registry_close(struct rc_registry *registry);
 
 struct rc_registry_job {
     struct rc_mail mail;
-    /* On the registry's thread: calls what stands below. Negative: everything that it changed is undone. */
+    /* On the registry's thread (a read: on that of reads): calls what stands below. Negative: everything that
+     * it changed is undone. */
     int (*run)(struct rc_registry *registry, struct rc_registry_job *job);
     /* On reply_to's thread (NULL: the registry's); owns the job from then on. */
     void (*on_done)(struct rc_registry_job *job);
@@ -84,21 +87,35 @@ struct rc_registry_job {
     struct rc_error error;
     struct rc_registry *registry; /* the registry's own, like all below */
     struct rc_list node;
+    uint64_t posted_ns;
+    bool has_changed;
 };
 
 /* Any thread, before the start too: 0, or RC_ERR_FULL (the job is still the caller's). */
 int rc_registry_post(struct rc_registry *registry, struct rc_registry_job *job);
+/*
+ * The same for a job that changes nothing (RC_ERR_DENIED): it runs beside changes, and sees all those that
+ * were answered before it was posted. What it reads of the database is of one moment; the catalog and what
+ * the file declares may be a commit older.
+ */
+int rc_registry_post_read(struct rc_registry *registry, struct rc_registry_job *job);
 /* Any thread but those of shards and the registry's own: posts and waits. Returns job->err. */
 int rc_registry_call(struct rc_registry *registry, struct rc_registry_job *job);
 
 /* Any thread. */
+enum { RC_REGISTRY_REACH_BOUNDS = 12 };
+/* Of the buckets below, in microseconds. */
+extern const uint32_t rc_registry_reach_bounds_us[RC_REGISTRY_REACH_BOUNDS];
 struct rc_registry_stats {
-    uint64_t waiting; /* jobs posted and not answered */
+    uint64_t waiting, waiting_reads; /* jobs posted and not answered */
     uint64_t commits, failures;
+    /* Changes, by how long each took from being posted until every shard went by it: up to each bound and
+     * above the one before; the last: above all. */
+    uint64_t reach[RC_REGISTRY_REACH_BOUNDS + 1], reach_sum_us, reach_max_us;
 };
 void rc_registry_stats(const struct rc_registry *registry, struct rc_registry_stats *ret);
 
-/* ======== all below: on the registry's thread ======== */
+/* ======== all below: within a job; lists and gets within a read too ======== */
 
 /* Whether a change could be made now; nothing is changed. After a commit that failed it tries another one. */
 int rc_registry_check(struct rc_registry *registry, struct rc_error *error);

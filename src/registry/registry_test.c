@@ -75,6 +75,19 @@ static void test_a_reload_leaves_alone_what_was_made_here(void **state)
     rc_catalog_unref(empty);
 }
 
+static void test_a_reload_that_fails_leaves_the_files_what_it_was(void **state)
+{
+    struct rig *rig = *state;
+    struct rc_error error = {0};
+    struct rc_catalog *empty = rc_catalog_create();
+    rig->prepare_err = RC_ERR_FULL;
+    assert_int_equal(rc_registry_declare(rig->registry, empty, NULL, &error), RC_ERR_FULL);
+    rig->prepare_err = 0;
+    assert_non_null(rc_instance_group(instance_of(rig, "file"), S("GID_file")));
+    assert_int_equal(perform(rig, drop_group, "GID_file"), RC_ERR_DENIED);
+    rc_catalog_unref(empty);
+}
+
 static void test_an_instance_that_nothing_hangs_on_goes_with_its_line(void **state)
 {
     struct rig *rig = *state;
@@ -624,6 +637,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_RIG(test_what_was_made_outlives_a_restart_and_what_is_declared_is_the_files),
         IN_RIG(test_a_reload_leaves_alone_what_was_made_here),
+        IN_RIG(test_a_reload_that_fails_leaves_the_files_what_it_was),
         IN_RIG(test_an_instance_that_nothing_hangs_on_goes_with_its_line),
         IN_RIG(test_a_job_that_fails_leaves_nothing_behind),
         IN_RIG(test_a_catalog_that_cannot_be_prepared_is_not_kept),

@@ -19,6 +19,8 @@ int rc_registry_begin(struct rc_registry *registry, struct rc_error *error)
     int err = RC_OK;
     if (registry->has_begun)
         return RC_OK;
+    if (registry->options.is_reader)
+        return rc_error_set(error, RC_ERR_DENIED, "what only reads changes nothing");
     if (!registry->in_transaction)
         err = execute(registry, "BEGIN IMMEDIATE", error);
     if (err != RC_OK)
@@ -32,6 +34,7 @@ int rc_registry_begin(struct rc_registry *registry, struct rc_error *error)
     registry->undo = registry->next;
     registry->undo_change = registry->change;
     registry->undo_touched_used = registry->touched_used;
+    registry->undo_declared = registry->next_declared;
     registry->change.rules_changed = false; /* by the job */
     registry->next = rc_catalog_fork(registry->undo);
     registry->has_begun = true;
@@ -45,9 +48,18 @@ static int prepare(struct rc_registry *registry, struct rc_error *error)
     return registry->options.prepare(registry->options.arg, registry->next, error);
 }
 
-/* The running job has ended: its changes stay for the commit, or go. */
-static int end_job(struct rc_registry *registry, int err, struct rc_error *error)
+static void keep_declared(struct rc_registry *registry, struct rc_catalog *kept, struct rc_catalog *other)
 {
+    registry->next_declared = kept;
+    registry->undo_declared = NULL;
+    if (other != kept)
+        rc_catalog_unref(other);
+}
+
+/* The running job has ended: its changes stay for the commit, or go. */
+static int end_job(struct rc_registry *registry, struct rc_registry_job *job, int err)
+{
+    struct rc_error *error = &job->error;
     if (!registry->has_begun)
         return err;
     registry->has_begun = false;
@@ -61,11 +73,14 @@ static int end_job(struct rc_registry *registry, int err, struct rc_error *error
     }
     if (err >= 0) {
         rc_catalog_unref(registry->undo);
+        keep_declared(registry, registry->next_declared, registry->undo_declared);
         registry->change.rules_changed |= registry->undo_change.rules_changed;
+        job->has_changed = true;
     } else {
         execute(registry, "ROLLBACK TO job; RELEASE job", NULL);
         rc_catalog_unref(registry->next);
         registry->next = registry->undo;
+        keep_declared(registry, registry->undo_declared, registry->next_declared);
         registry->change = registry->undo_change;
         registry->touched_used = registry->undo_touched_used;
     }
@@ -134,7 +149,7 @@ static void forget_changes(struct rc_registry *registry)
     registry->change = (struct rc_catalog_change){0};
     registry->touched_used = 0;
     registry->in_transaction = false;
-    registry->next = NULL;
+    registry->next = registry->next_declared = NULL;
 }
 
 /* Everything that the turn has changed becomes durable, and known: or nothing of it. */
@@ -149,12 +164,18 @@ static int commit(struct rc_registry *registry, struct rc_error *error)
         rc_log_error("registry", "nothing was changed: %s", error->text);
         atomic_fetch_add_explicit(&registry->failures, 1, memory_order_relaxed);
         rc_catalog_unref(registry->next);
+        rc_catalog_unref(registry->next_declared);
         forget_changes(registry);
         return err;
     }
     registry->has_failed = false;
     struct rc_catalog *before = registry->catalog;
     registry->catalog = registry->next;
+    if (registry->next_declared != NULL) {
+        rc_catalog_unref(registry->declared);
+        registry->declared = registry->next_declared;
+    }
+    rc_registry_show_reader(registry);
     atomic_fetch_add_explicit(&registry->commits, 1, memory_order_relaxed);
     if (registry->options.publish != NULL && registry->is_started)
         registry->options.publish(registry->options.arg, registry->catalog, &registry->change);
@@ -192,9 +213,22 @@ void rc_registry_on_turn(struct rc_hook *hook)
         if (err != RC_OK && job->err >= 0) {
             job->err = err;
             job->error = error;
+        } else if (job->err >= 0 && job->has_changed) {
+            rc_registry_note_reach(registry, job);
         }
         answer(registry, job);
     }
+}
+
+/* In a transaction, so that all that the job asks is of one moment. */
+static void read_at_once(struct rc_registry *reader, struct rc_registry_job *job)
+{
+    job->err = execute(reader, "BEGIN", &job->error);
+    if (job->err == RC_OK) {
+        job->err = job->run(reader, job);
+        execute(reader, "COMMIT", NULL);
+    }
+    answer(reader, job);
 }
 
 void rc_registry_on_job(struct rc_mail *mail, struct rc_loop *loop)
@@ -206,13 +240,17 @@ void rc_registry_on_job(struct rc_mail *mail, struct rc_loop *loop)
         job->on_done(job);
         return;
     }
-    job->err = end_job(registry, job->run(registry, job), &job->error);
+    if (registry->options.is_reader) {
+        read_at_once(registry, job);
+        return;
+    }
+    job->err = end_job(registry, job, job->run(registry, job));
     rc_list_push_back(&registry->done, &job->node);
 }
 
 int rc_registry_run(struct rc_registry *registry, struct rc_registry_job *job)
 {
-    job->err = end_job(registry, job->run(registry, job), &job->error);
+    job->err = end_job(registry, job, job->run(registry, job));
     int err = commit(registry, &job->error);
     if (job->err >= 0 && err != RC_OK)
         job->err = err;

@@ -41,8 +41,9 @@ struct rc_api_action {
     rc_registry_work_fn *read;
 };
 
-/* NULL when there is none. ---- openapi_actions.c ---- */
+/* ---- openapi_actions.c: NULL when there is none ---- */
 const struct rc_api_action *rc_api_action_find(const char *name);
+const struct rc_api_action *rc_api_action_at(size_t index); /* all of them, the product's first */
 
 /* ---- store_work.c: runs `work` on the worker and answers ---- */
 void rc_api_call_store(struct rc_api_call *call, rc_store_fn *work);

@@ -182,7 +182,7 @@ static void on_any(const struct rc_registry_tag *row, void *arg)
 static bool has_tagged_groups(struct rc_registry_work *work)
 {
     struct rc_slice none = rc_slice("", 0);
-    struct rc_registry_tag like = {rc_slice_str("group"), none, none, none};
+    struct rc_registry_tag like = {.type = rc_slice_str("group"), .id = none, .key = none, .value = none};
     struct rc_registry_page page = {.after = none, .limit = 1};
     bool has_any = false;
     rc_registry_list_tags(work->registry, &like, &page, on_any, &has_any, NULL);

@@ -13,13 +13,14 @@ static void put_tag(const struct rc_registry_tag *row, void *arg)
     json_t *item = json_object();
     json_object_set_new(item, "TagKey", rc_api_text(row->key));
     json_object_set_new(item, "TagValue", rc_api_text(row->value));
+    json_object_set_new(item, "Declared", json_boolean(row->is_declared)); /* Rollcall's own */
     json_array_append_new(arg, item);
 }
 
 json_t *rc_work_tags_of(struct rc_registry_work *work, const char *type, struct rc_slice id)
 {
     struct rc_slice none = rc_slice("", 0);
-    struct rc_registry_tag like = {rc_slice_str(type), id, none, none};
+    struct rc_registry_tag like = {.type = rc_slice_str(type), .id = id, .key = none, .value = none};
     struct rc_registry_page page = {.after = none, .limit = RC_REGISTRY_TAGS_MAX};
     json_t *list = json_array();
     rc_registry_list_tags(work->registry, &like, &page, put_tag, list, NULL);
@@ -74,8 +75,10 @@ int rc_work_put_tags(struct rc_registry_work *work, const char *type, struct rc_
     json_array_foreach(tags, i, item)
     {
         const char *value = text_of(item, "TagValue");
-        struct rc_registry_tag tag = {rc_slice_str(type), id, rc_slice_str(text_of(item, "TagKey")),
-                                      rc_slice_str(value != NULL ? value : "")};
+        struct rc_registry_tag tag = {.type = rc_slice_str(type),
+                                      .id = id,
+                                      .key = rc_slice_str(text_of(item, "TagKey")),
+                                      .value = rc_slice_str(value != NULL ? value : "")};
         err = err < 0 ? err : rc_registry_tag(work->registry, &tag, work->error);
     }
     json_decref(tags);
@@ -167,7 +170,7 @@ int rc_work_tag_resources(struct rc_registry_work *work)
 static int untag_one(struct rc_registry_work *work, const char *type, struct rc_slice id)
 {
     struct rc_slice none = rc_slice("", 0);
-    struct rc_registry_tag tag = {rc_slice_str(type), id, none, none};
+    struct rc_registry_tag tag = {.type = rc_slice_str(type), .id = id, .key = none, .value = none};
     const char *key;
     int err = RC_OK;
     if (rc_api_call_flag(work->call, "All"))

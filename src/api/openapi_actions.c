@@ -145,17 +145,22 @@ static const struct rc_api_action own_actions[] = {
     {"UpdateMqttOutboundRule", POST, 10, INSTANCE, "RuleId", OWN | WRITES, .work = rc_work_update_outflow},
 };
 
-static const struct rc_api_action *find(const struct rc_api_action *list, size_t count, const char *name)
+const struct rc_api_action *rc_api_action_at(size_t index)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(list[i].name, name) == 0)
-            return &list[i];
-    return NULL;
+    enum {
+        PRODUCT = sizeof(product_actions) / sizeof(product_actions[0]),
+        OWN_ONES = sizeof(own_actions) / sizeof(own_actions[0])
+    };
+    if (index < PRODUCT)
+        return &product_actions[index];
+    return index < PRODUCT + OWN_ONES ? &own_actions[index - PRODUCT] : NULL;
 }
 
 const struct rc_api_action *rc_api_action_find(const char *name)
 {
-    const struct rc_api_action *found =
-        find(product_actions, sizeof(product_actions) / sizeof(product_actions[0]), name);
-    return found != NULL ? found : find(own_actions, sizeof(own_actions) / sizeof(own_actions[0]), name);
+    const struct rc_api_action *action;
+    for (size_t i = 0; (action = rc_api_action_at(i)) != NULL; i++)
+        if (strcmp(action->name, name) == 0)
+            return action;
+    return NULL;
 }

@@ -131,13 +131,33 @@ static int add_fixed(struct rc_params *params, const char *fixed)
     return err;
 }
 
+/* To "Name.N" as a list: a,b is Name.1=a and Name.2=b. */
+static int add_operand(struct rc_params *params, const char *name, const char *operand,
+                       struct rc_error *error)
+{
+    char one[64];
+    size_t len = strlen(name);
+    if (len < 2 || strcmp(name + len - 2, ".N") != 0)
+        return add(params, name, operand);
+    int err = RC_OK;
+    for (int n = 1; err == RC_OK && operand != NULL; n++) {
+        size_t word = strcspn(operand, ",");
+        if (n > RC_CTL_WORDS_MAX)
+            return rc_error_set(error, RC_ERR_RANGE, "%d are the most at once", RC_CTL_WORDS_MAX);
+        snprintf(one, sizeof(one), "%.*s.%d", (int)(len - 2), name, n);
+        err = rc_params_add(params, rc_slice_str(one), rc_slice(operand, word));
+        operand = operand[word] == ',' ? operand + word + 1 : NULL;
+    }
+    return err;
+}
+
 static int add_all(const struct rc_ctl_row *row, const struct ctl_options *options, struct rc_params *params,
                    struct rc_error *error)
 {
     const char *instance = row->instance != NULL ? row->instance : "InstanceId";
     int err = add(params, "Action", row->action);
     if (err == RC_OK && row->operand_param != NULL && options->operand != NULL)
-        err = add(params, row->operand_param, options->operand);
+        err = add_operand(params, row->operand_param, options->operand, error);
     if (err == RC_OK && options->instance != NULL && rc_params_get(params, instance) == NULL)
         err = add(params, instance, options->instance);
     err = err ? err : add_fixed(params, row->fixed);

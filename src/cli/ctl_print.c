@@ -1,5 +1,7 @@
 #include "cli/ctl_print.h"
 
+#include "cli/ctl_table.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -7,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { COLUMNS_MAX = 12, NAME_MAX_LEN = 32, CELL_MAX = 1200 };
+enum { NAME_MAX_LEN = 32, CELL_MAX = 1200 };
 
 /* Times are milliseconds since 1970, also as texts. */
 static bool is_time(const char *name)
@@ -53,10 +55,10 @@ static void format_cell(const json_t *value, const char *name, char *out, size_t
         out[0] = '\0';
 }
 
-static size_t read_columns(const char *columns, char names[COLUMNS_MAX][NAME_MAX_LEN])
+static size_t read_columns(const char *columns, char names[RC_CTL_COLUMNS_MAX][NAME_MAX_LEN])
 {
     size_t count = 0;
-    while (count < COLUMNS_MAX && columns[0] != '\0') {
+    while (count < RC_CTL_COLUMNS_MAX && columns[0] != '\0') {
         size_t len = strcspn(columns, " ");
         snprintf(names[count++], NAME_MAX_LEN, "%.*s", (int)len, columns);
         columns += len + strspn(columns + len, " ");
@@ -87,8 +89,8 @@ static void print_cell(const char *text, int width, bool is_last)
 
 void rc_ctl_print_table(const json_t *list, const char *columns)
 {
-    char names[COLUMNS_MAX][NAME_MAX_LEN], cell[CELL_MAX];
-    int widths[COLUMNS_MAX];
+    char names[RC_CTL_COLUMNS_MAX][NAME_MAX_LEN], cell[CELL_MAX];
+    int widths[RC_CTL_COLUMNS_MAX];
     size_t count = read_columns(columns, names), i;
     const json_t *item;
     for (size_t c = 0; c < count; c++)

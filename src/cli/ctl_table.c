@@ -65,6 +65,9 @@
         "limits", "Limits", "LIST", "all besides the profile's: subscriptions=50,payload=4KiB", false, false \
     }
 
+#define TRACED "MqttRegionId=local BeginTime=0 EndTime=9223372036854775807"
+#define NEWEST_STEPS TRACED " CurrentPage=1 PageSize=100 Reverse=true"
+
 static const struct rc_ctl_row rows[] = {
     {"instance", LIST, "ListInstances", "lists the instances that the key may use", NO_OPERAND,
      .list = "Instances", .columns = "InstanceId InstanceName CreateTime Declared Profile Limits Trace"},
@@ -132,7 +135,7 @@ static const struct rc_ctl_row rows[] = {
 
     {"permission", LIST, "QueryCustomAuthPermission", "lists what custom identities may use", NO_OPERAND,
      .fixed = "Size=100", .list = "Data.Results",
-     .columns = "IdentityType Identity Topic PermitAction Effect", .paging = RC_CTL_BY_TOKEN},
+     .columns = "IdentityType Identity Topic PermitAction Effect Declared", .paging = RC_CTL_BY_TOKEN},
     {"permission", "create", "AddCustomAuthPermission", "adds one", "WHO", "Identity", true,
      .params = {TYPE_OPTION,
                 TOPIC_OPTION,
@@ -168,6 +171,9 @@ static const struct rc_ctl_row rows[] = {
      .paging = RC_CTL_WHOLE},
     {"ca", "disable", "InactivateCaCertificate", "keeps its devices out", "SN", "Sn", true, MQTT_INSTANCE,
      .paging = RC_CTL_WHOLE},
+    {"ca", "certificates", "ListDeviceCertificateByCaSn", "lists certificates of devices that it signed",
+     "SN", "CaSn", true, MQTT_INSTANCE, "PageSize=100", .list = "Data.DeviceCertificateVOS",
+     .columns = "DeviceSn DeviceName Status ValidBegin ValidEnd Declared", .paging = RC_CTL_BY_NUMBER},
     {"ca", "delete", "DeleteCaCertificate", "deletes one", "SN", "Sn", true, MQTT_INSTANCE,
      .paging = RC_CTL_WHOLE},
 
@@ -185,7 +191,7 @@ static const struct rc_ctl_row rows[] = {
 
     {"tag", LIST, "ListTagResources", "lists tags", "RESOURCE", "ResourceId.1", false,
      .params = {{"type", "ResourceType", "TYPE", "INSTANCE or GROUP", false, false}}, .list = "TagResources",
-     .columns = "ResourceType ResourceId TagKey TagValue"},
+     .columns = "ResourceType ResourceId TagKey TagValue Declared"},
     {"tag", "create", "TagResources", "gives <instance> or <instance>/<group> a tag", "RESOURCE",
      "ResourceId.1", true,
      .params = {{"type", "ResourceType", "TYPE", "INSTANCE or GROUP", false, false},
@@ -217,6 +223,13 @@ static const struct rc_ctl_row rows[] = {
                 {"consumer-group", "ConsumerGroup", "GROUP", "whether that group may read there", false,
                  false}},
      .verdict = "Ok"},
+    {"rule", "drop", "DropRuleMessages", "gives up what a rule has not sent to its cluster", "RULE", "RuleId",
+     true,
+     .params = {{"all", "All", NULL, "all that waits now", false, true},
+                {"before", "Before", "MS", "what came before this time, in ms since 1970", false, false},
+                {"message", "Message", "NUMBER", "the one that rule list tells of", false, false},
+                {"target", "TargetInstance", "NAME", "only those for this cluster", false, false},
+                {"topic", "Topic", "TOPIC", "only those for this topic there", false, false}}},
 
     {"outflow", LIST, "ListMqttOutboundRules", "lists rules from MQTT to RocketMQ", NO_OPERAND,
      .list = "Rules",
@@ -271,11 +284,24 @@ static const struct rc_ctl_row rows[] = {
      .columns = "ClientId OnlineStatus Since ClientIp Protocol ChannelId"},
     {"client", "close", "CloseConnection", "closes its connection", "CLIENT", "ClientId", true,
      .paging = RC_CTL_WHOLE},
+    {"client", "session", "QuerySessionByClientId", "tells whether it is online", "CLIENT", "ClientId", true,
+     .paging = RC_CTL_WHOLE},
+    {"client", "sessions", "BatchQuerySessionByClientIds", "tells which of up to 10 are online",
+     "CLIENT,CLIENT", "ClientIdList.N", true, .list = "OnlineStatusList", .columns = "ClientId OnlineStatus"},
     {"client", "trace", "QueryMqttTraceDevice", "lists its newest events", "CLIENT", "ClientId", true,
-     .fixed =
-         "MqttRegionId=local BeginTime=0 EndTime=9223372036854775807 CurrentPage=1 PageSize=100 Reverse=true",
-     .list = "DeviceInfoList", .columns = "Time Action ActionInfo ChannelId"},
+     .fixed = NEWEST_STEPS, .list = "DeviceInfoList", .columns = "Time Action ActionInfo ChannelId"},
 
+    {"client", "messages", "QueryMqttTraceMessageOfClient",
+     "lists the newest steps of its messages, where they are traced", "CLIENT", "ClientId", true,
+     .fixed = NEWEST_STEPS, .list = "MessageOfClientList", .columns = "Time Action ActionInfo MsgId"},
+
+    {"message", "published", "QueryMqttTraceMessagePublish", "tells of the publication of a traced message",
+     "ID", "MsgId", true, .fixed = TRACED, .list = "MessageTraceLists",
+     .columns = "Time Action ActionInfo ClientId"},
+    {"message", "received", "QueryMqttTraceMessageSubscribe", "lists whom a traced message reached", "ID",
+     "MsgId", true, .fixed = NEWEST_STEPS,
+     .params = {{"client", "ClientId", "CLIENT", "only this one", false, false}}, .list = "MessageTraceLists",
+     .columns = "Time Action ActionInfo ClientId"},
     {"message", "send", "SendMessage", "sends one to MQTT clients", "TOPIC", "MqttTopic", true,
      .params = {{"payload", "Payload", "TEXT", "what it says", false, false}}},
 };

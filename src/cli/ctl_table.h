@@ -5,7 +5,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { RC_CTL_PARAMS_MAX = 10 };
+enum {
+    RC_CTL_PARAMS_MAX = 10,
+    RC_CTL_COLUMNS_MAX = 16,
+    RC_CTL_WORDS_MAX = 10, /* of an operand that is a list */
+};
 
 struct rc_ctl_param {
     const char *option, *param, *value; /* --option VALUE becomes the action's parameter */
@@ -21,7 +25,8 @@ enum rc_ctl_paging {
 
 struct rc_ctl_row {
     const char *resource, *verb, *action, *about;
-    const char *operand, *operand_param; /* NULL: it takes none */
+    const char *operand,
+        *operand_param; /* NULL: it takes none. "Name.N": Name.1, .2, ..., parted by commas */
     bool needs_operand;
     const char *instance; /* the parameter of the instance; NULL: InstanceId */
     const char *fixed;    /* parameters that are always the same, "A=1 B=2"; NULL: none */

@@ -348,6 +348,7 @@ int rc_registry_list_devices(struct rc_registry *registry, struct rc_slice insta
 /* ---- tags ---- */
 struct rc_registry_tag {
     struct rc_slice type, id, key, value; /* type: instance or group; id: <instance> or <instance>/<group> */
+    bool is_declared;                     /* of one that is listed */
 };
 typedef void (*rc_registry_tag_fn)(const struct rc_registry_tag *row, void *arg);
 int rc_registry_tag(struct rc_registry *registry, const struct rc_registry_tag *tag, struct rc_error *error);

@@ -217,7 +217,7 @@ static int steps_done(const struct rig *rig)
 static void test_the_tags_of_one_resource_are_found_without_reading_all(void **state)
 {
     struct rig *rig = *state;
-    struct rc_registry_tag like = {S("group"), S("file/GID_250"), S(""), S("")};
+    struct rc_registry_tag like = {.type = S("group"), .id = S("file/GID_250"), .key = S(""), .value = S("")};
     struct rc_registry_page page = {.limit = 10};
     uint64_t total = 0;
     int rows = 0;
@@ -367,7 +367,7 @@ static int make_everything(struct rc_registry *registry, struct rc_error *error,
                                           .secret = S("s2"),
                                           .is_signed = true};
     struct rc_registry_permission allow = {.identity = S("bob"), .topic = S("t/#"), .actions = RC_ACL_READ};
-    struct rc_registry_tag tag = {S("instance"), S("mine"), S("k"), S("v")};
+    struct rc_registry_tag tag = {.type = S("instance"), .id = S("mine"), .key = S("k"), .value = S("v")};
     assert_int_equal(rc_registry_create_instance(registry, S("mine"), S("Name"), id, error), 0);
     assert_string_equal(id, "mine");
     assert_int_equal(rc_registry_create_topic(registry, S("mine"), S("top"), error), 0);

@@ -83,7 +83,7 @@ int rc_registry_untag(struct rc_registry *registry, const struct rc_registry_tag
 #define ANY_RESOURCE " FROM tags WHERE (?1 = '' OR type = ?1) AND (?2 = '' OR id = ?2)" LIKE_TAG
 /* Found by the primary key: a list of many resources asks this for each of them. */
 #define ONE_RESOURCE " FROM tags WHERE type = ?1 AND id = ?2" LIKE_TAG
-#define ROWS(from) "SELECT type, id, key, value" from " ORDER BY type, id, key LIMIT ?5 OFFSET ?6"
+#define ROWS(from) "SELECT type, id, key, value, origin" from " ORDER BY type, id, key LIMIT ?5 OFFSET ?6"
 
 int rc_registry_list_tags(struct rc_registry *registry, const struct rc_registry_tag *like,
                           const struct rc_registry_page *page, rc_registry_tag_fn visit, void *arg,
@@ -104,7 +104,8 @@ int rc_registry_list_tags(struct rc_registry *registry, const struct rc_registry
                     like->key, like->value, (int64_t)page->limit, (int64_t)page->skip);
     while ((err = rc_sql_row(sql, statement, NULL)) == 1) {
         struct rc_registry_tag row = {rc_sql_text(statement, 0), rc_sql_text(statement, 1),
-                                      rc_sql_text(statement, 2), rc_sql_text(statement, 3)};
+                                      rc_sql_text(statement, 2), rc_sql_text(statement, 3),
+                                      sqlite3_column_int(statement, 4) == RC_ORIGIN_FILE};
         visit(&row, arg);
         count++;
     }

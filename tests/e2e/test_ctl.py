@@ -16,8 +16,9 @@ HERE = f"{GROUP}@@@here"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    server = Rollcall(tmp_path_factory.mktemp("ctl")).start()
-    yield server
+    server = Rollcall(tmp_path_factory.mktemp("ctl"))
+    server.config.write_text(server.config.read_text().replace("- id: rc-test", "- id: rc-test\n    trace: true"))
+    yield server.start()
     server.stop()
 
 
@@ -84,7 +85,7 @@ def test_keys_credentials_tokens_and_identities(server, ctl, tmp_path):
     ctl("identity", "create", "anna", "--type", "USER", "--secret", secret, "--mode", "ORIGIN")
     assert json.loads(ctl("identity", "list", "--json"))["Data"]["Results"][0]["Secret"] == "s3cret"
     ctl("permission", "create", "anna", "--type", "USER", "--topic", "sensors/#", "--permit", "SUB", "--effect", "ALLOW")
-    assert ctl("permission", "list").splitlines()[1].split() == ["USER", "anna", "sensors/#", "SUB", "ALLOW"]
+    assert ctl("permission", "list").splitlines()[1].split() == ["USER", "anna", "sensors/#", "SUB", "ALLOW", "no"]
     ctl("permission", "delete", "anna", "--type", "USER", "--topic", "sensors/#")
     ctl("identity", "delete", "anna", "--type", "USER")
     ctl("black", "create", HERE)
@@ -100,10 +101,12 @@ def test_certificates_and_tags(ctl, tmp_path):
     assert first_column(ctl("ca", "list")) == [sn]
     ctl("ca", "disable", sn)
     assert "BEGIN CERTIFICATE" in ctl("ca", "show", sn)
+    assert ctl("ca", "certificates", sn).split() == "DeviceSn DeviceName Status ValidBegin ValidEnd Declared".split()
     ctl("ca", "delete", sn)
     assert "none: not found" in ctl("ca", "create", "x", "--certificate", tmp_path / "none", code=1)
     ctl("tag", "create", f"{INSTANCE}/{GROUP}", "--type", "GROUP", "--key", "floor", "--value", "3")
-    assert ctl("tag", "list", "--type", "GROUP").splitlines()[1].split() == ["GROUP", f"{INSTANCE}/{GROUP}", "floor", "3"]
+    assert ctl("tag", "list", "--type", "GROUP").splitlines()[1].split() == [
+        "GROUP", f"{INSTANCE}/{GROUP}", "floor", "3", "no"]
     ctl("tag", "delete", f"{INSTANCE}/{GROUP}", "--type", "GROUP", "--all")
 
 
@@ -116,8 +119,29 @@ def test_clients_and_messages(server, ctl):
     ctl("client", "close", f"{GROUP}@@@c0")
     wait_until("its trace", lambda: "close" in ctl("client", "trace", f"{GROUP}@@@c0"))
     assert first_column(ctl("client", "show", f"{GROUP}@@@c2")) == [f"{GROUP}@@@c2"]
+    ids = ",".join(device.client_id for device in devices[1:3]) + f",{GROUP}@@@nobody"
+    told = sorted(line.split()[1] for line in ctl("client", "sessions", ids).splitlines()[1:])
+    assert told == ["no", "yes", "yes"]
+    assert ctl("client", "session", f"{GROUP}@@@nobody").split() == ["OnlineStatus", "no"]
+    assert "10 are the most at once" in ctl("client", "sessions", ",".join("x" * 11), code=1)
     for device in devices[1:]:
         device.disconnect()
+
+
+def test_traces_of_messages(server, ctl):
+    device = Device(server, "traced")
+    sent = ctl("message", "send", f"sensors/p2p/{device.client_id}", "--payload", "hello").split()[1]
+    wait_until("its steps", lambda: "sub" in ctl("message", "received", sent))
+    assert ctl("message", "published", sent).splitlines()[1].split()[2] == "pub_mq"
+    assert "sub" not in ctl("message", "received", sent, "--client", f"{GROUP}@@@nobody")
+    assert sent in ctl("client", "messages", device.client_id)
+    device.disconnect()
+
+
+def test_messages_of_rules_are_given_up(ctl):
+    assert "One of All=true" in ctl("rule", "drop", "status-1", code=1)
+    assert "no such rule that leads to another cluster" in ctl("rule", "drop", "status-1", "--all", code=1)
+    assert ctl("rule", "list").splitlines()[0].split()[-1] == "LagMs"
 
 
 def test_status_tells_of_rules_and_last_events(server):

@@ -1,10 +1,12 @@
 /*
- * The JSON that librollcall reads: presence events, routes, members of a group. The first byte says which; a
- * route is followed by members after a zero byte. What comes of it must hold together.
+ * The JSON that librollcall reads: presence events, routes, members of a group, offsets to go on from. The
+ * first byte says which; a route is followed by members after a zero byte. What comes of it must hold
+ * together.
  */
 #include "base/alloc.h"
 #include "base/error.h"
 #include "client/consumer_private.h"
+#include "client/reset_body.h"
 #include "loop/loop.h"
 #include "rollcall/client_status.h"
 
@@ -71,6 +73,13 @@ static void read_route(struct rc_slice route, struct rc_slice members)
     free(consumer);
 }
 
+static void check_item(const struct rc_reset_item *item, void *arg)
+{
+    check(item->topic != NULL && item->broker != NULL && item->queue_id <= UINT16_MAX &&
+              item->offset <= INT64_MAX,
+          "an offset of no queue");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
@@ -78,7 +87,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct rc_slice body = rc_slice(data + 1, size - 1);
     const uint8_t *zero = memchr(body.ptr, 0, body.len);
     size_t len = zero ? (size_t)(zero - body.ptr) : body.len;
-    if (data[0] % 2 == 0)
+    if (data[0] == 'o')
+        rc_reset_body_read(body, check_item, NULL);
+    else if (data[0] % 2 == 0)
         read_event(body);
     else
         read_route(rc_slice(body.ptr, len), zero ? rc_slice_from(body, len + 1) : rc_slice(NULL, 0));

@@ -6,7 +6,8 @@
  * The consumer has a thread of its own; callbacks run on it, one at a time, so messages of one queue come in
  * order. While one runs nothing else happens: let it take seconds, not minutes, or the broker takes the
  * consumer for dead (120 s) and gives its queues to others. At least once: after a crash, or when queues
- * change hands, a message may come again.
+ * change hands, a message may come again. When an administrator sets the group's offsets, the consumer goes
+ * on from there at once.
  */
 #ifndef ROLLCALL_CONSUMER_H
 #define ROLLCALL_CONSUMER_H

@@ -155,7 +155,7 @@ static const struct rc_rest_route routes[] = {
      .answer = LIST("Members") "," LIST("Queues") "," NUMBER("Lag")},
     {RC_HTTP_DELETE, I "/rocketmq/groups/{ConsumerGroup}", "DeleteConsumerGroup", .summary = "Deletes it"},
     {RC_HTTP_PUT, I "/rocketmq/groups/{ConsumerGroup}/offset", "ResetConsumerOffset", NULL, "Topic Position",
-     "Topic", "Where members that start from now on go on", LIST("Queues")},
+     "Topic", "Sets where its members go on", LIST("Queues")},
     {RC_HTTP_GET, I "/rocketmq/groups/{ConsumerGroup}/dead-letters", "ListDeadLetters",
      .summary = "The newest messages that it could not process",
      .answer = LIST("DeadLetters") "," NUMBER("Total")},

@@ -268,7 +268,7 @@ static const struct rc_ctl_row rows[] = {
      .paging = RC_CTL_WHOLE},
     {"consumer", "delete", "DeleteConsumerGroup", "deletes one, with its offsets", "GROUP", "ConsumerGroup",
      true, .paging = RC_CTL_WHOLE},
-    {"consumer", "reset", "ResetConsumerOffset", "sets where members that start from now on go on", "GROUP",
+    {"consumer", "reset", "ResetConsumerOffset", "sets where its members go on", "GROUP",
      "ConsumerGroup", true,
      .params = {TOPIC_OPTION,
                 {"to", "Position", "WHERE", "first, last (default), or ms since 1970", false, false}},

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "client/consumer_private.h"
+#include "client/reset_body.h"
 #include "store/message.h"
 
 #include <pthread.h>
@@ -230,15 +231,42 @@ static void on_rebalance_due(struct rc_timer *timer)
     ask_route(consumer, consumer->topics[0], on_route);
 }
 
-/* A broker says that the group has changed. What is being asked just now may be from before that. */
-static void on_broker_request(void *arg, const struct rc_remoting *request)
+/* ---- what brokers ask for ---- */
+
+static void reset_queue(const struct rc_reset_item *item, void *arg)
 {
     struct rc_consumer *consumer = arg;
-    if (request->code != RC_REQ_CONSUMERS_CHANGED || consumer->is_stopping)
+    for (int topic = 0; topic < RC_CONSUMER_TOPICS; topic++)
+        if (strcmp(item->topic, consumer->topics[topic]) == 0)
+            rc_consumer_reset_queue(consumer, topic, item->broker, item->queue_id, item->offset);
+}
+
+/* The offsets are committed at once: until then the broker has only who asked for it to believe. */
+static void reset_offsets(struct rc_consumer *consumer, const struct rc_remoting *request)
+{
+    if (!rc_slice_eq_str(rc_remoting_get(request, "group"), consumer->options.group))
         return;
+    rc_reset_body_read(request->body, reset_queue, consumer);
+    rc_consumer_commit_all(consumer);
+}
+
+/* A broker says that the group has changed. What is being asked just now may be from before that. */
+static void note_change(struct rc_consumer *consumer)
+{
     consumer->is_group_changed = true;
     if (rc_timer_is_running(&consumer->rebalance))
         rebalance_later(consumer, 0);
+}
+
+static void on_broker_request(void *arg, const struct rc_remoting *request)
+{
+    struct rc_consumer *consumer = arg;
+    if (consumer->is_stopping)
+        return;
+    if (request->code == RC_REQ_CONSUMERS_CHANGED)
+        note_change(consumer);
+    else if (request->code == RC_REQ_RESET_OFFSET)
+        reset_offsets(consumer, request);
 }
 
 /* ---- commit ---- */

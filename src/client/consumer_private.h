@@ -89,6 +89,9 @@ void rc_consumer_want_queue(struct rc_consumer *consumer, int topic, const struc
 /* Between these two, every queue that was not wanted is let go. */
 void rc_consumer_begin_assignment(struct rc_consumer *consumer);
 void rc_consumer_end_assignment(struct rc_consumer *consumer);
+/* One that runs goes on from that offset: what was pulled before, or is under way, is forgotten. */
+void rc_consumer_reset_queue(struct rc_consumer *consumer, int topic, const char *broker, uint32_t queue_id,
+                             uint64_t offset);
 void rc_consumer_drop_queues(struct rc_consumer *consumer, const struct rc_link *link);
 void rc_consumer_commit_all(struct rc_consumer *consumer);
 void rc_consumer_free_queues(struct rc_consumer *consumer);

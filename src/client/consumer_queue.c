@@ -494,20 +494,22 @@ void rc_consumer_begin_assignment(struct rc_consumer *consumer)
         ->is_wanted = false;
 }
 
-void rc_consumer_want_queue(struct rc_consumer *consumer, int topic, const struct rc_consumer_place *place)
+static struct rc_consumer_queue *find_queue(struct rc_consumer *consumer, int topic, const char *broker,
+                                            uint32_t queue_id)
 {
     rc_list_for_each(node, &consumer->queues)
     {
         struct rc_consumer_queue *queue = rc_container_of(node, struct rc_consumer_queue, node);
-        if (queue->topic == topic && queue->place.queue_id == place->queue_id &&
-            strcmp(queue->place.broker, place->broker) == 0) {
-            queue->is_wanted = true;
-            return;
-        }
+        if (queue->topic == topic && queue->place.queue_id == queue_id &&
+            strcmp(queue->place.broker, broker) == 0)
+            return queue;
     }
-    struct rc_link *link = link_of(consumer, place->broker);
-    if (link == NULL)
-        return;
+    return NULL;
+}
+
+static struct rc_consumer_queue *add_queue(struct rc_consumer *consumer, int topic,
+                                           const struct rc_consumer_place *place, struct rc_link *link)
+{
     struct rc_consumer_queue *queue = rc_new(struct rc_consumer_queue);
     queue->consumer = consumer;
     queue->link = link;
@@ -520,6 +522,30 @@ void rc_consumer_want_queue(struct rc_consumer *consumer, int topic, const struc
     rc_list_push_back(&consumer->queues, &queue->node);
     atomic_fetch_add(&consumer->queues_count, 1);
     again(queue, 0);
+    return queue;
+}
+
+void rc_consumer_want_queue(struct rc_consumer *consumer, int topic, const struct rc_consumer_place *place)
+{
+    struct rc_consumer_queue *queue = find_queue(consumer, topic, place->broker, place->queue_id);
+    struct rc_link *link = queue == NULL ? link_of(consumer, place->broker) : NULL;
+    if (queue != NULL)
+        queue->is_wanted = true;
+    else if (link != NULL)
+        add_queue(consumer, topic, place, link);
+}
+
+/* By another machine in its place: whatever the old one waits for finds it let go. */
+void rc_consumer_reset_queue(struct rc_consumer *consumer, int topic, const char *broker, uint32_t queue_id,
+                             uint64_t offset)
+{
+    struct rc_consumer_queue *old = find_queue(consumer, topic, broker, queue_id);
+    if (old == NULL)
+        return;
+    struct rc_consumer_queue *queue = add_queue(consumer, topic, &old->place, old->link);
+    queue->next = queue->done = offset;
+    queue->has_offset = true;
+    let_go(old);
 }
 
 void rc_consumer_end_assignment(struct rc_consumer *consumer)

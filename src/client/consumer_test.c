@@ -373,6 +373,60 @@ static void test_a_broken_connection_is_made_again(void **state)
     stub_stop(&stub);
 }
 
+static void reset(struct stub *stub, const char *group, const char *body)
+{
+    struct rc_remoting request;
+    rc_remoting_request(&request, RC_REQ_RESET_OFFSET, 0);
+    rc_remoting_add(&request, "topic", rc_slice_str("T"));
+    rc_remoting_add(&request, "group", rc_slice_str(group));
+    request.body = rc_slice_str(body);
+    stub_request_all(stub, &request);
+}
+
+/* Its pull is held at the queue's end, and must not be waited for. */
+static void test_a_broker_moves_its_members(void **state)
+{
+    static const struct {
+        const char *before, *after;
+    } bodies[] = {
+        {"{\"offsetTable\":{{\"brokerName\":\"b\",\"queueId\":0,\"topic\":\"T\"}:",
+         ",{\"brokerName\":\"b\",\"queueId\":7,\"topic\":\"T\"}:1}}"},
+        {"{\"offsetTable\":{\"{\\\"brokerName\\\":\\\"b\\\",\\\"queueId\\\":0,\\\"topic\\\":\\\"T\\\"}\":",
+         "}}"},
+        {"{\"offsetTable\":[{\"brokerName\":\"b\",\"queueId\":0,\"topic\":\"T\",\"offset\":", "}]}"}};
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct stub stub;
+        struct seen seen = {0};
+        struct stub_request request;
+        char body[256];
+        stub_init(&stub, 1);
+        for (int m = 0; m < 3; m++)
+            stub_put(&stub, 0, "connect", m == 2 ? "last" : "more", 4, 0, false);
+        stub_start(&stub);
+        struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+        WAIT(count_seen(&seen) == 3 && stub_count(&stub, RC_REQ_PULL, 0, NULL) == 2);
+        snprintf(body, sizeof(body), "%s2%s", bodies[i].before, bodies[i].after);
+        reset(&stub, "GID_another", body);
+        usleep(50000);
+        assert_int_equal(count_seen(&seen), 3);
+        uint64_t begin = rc_clock_mono_ms();
+        reset(&stub, "GID_test", body);
+        WAIT(count_seen(&seen) == 4);
+        assert_in_range(rc_clock_mono_ms() - begin, 0, 3000);
+        assert_string_equal(seen.bodies[3], "last");
+        assert_true(stub_count(&stub, RC_REQ_UPDATE_OFFSET, 0, &request) > 0);
+        assert_int_equal(request.offset, 2); /* at once: the old one's is not believed any more */
+        assert_int_equal(rc_consumer_queues(consumer), 1);
+        snprintf(body, sizeof(body), "%s3%s", bodies[i].before, bodies[i].after);
+        reset(&stub, "GID_test", body);
+        WAIT(stub_count(&stub, RC_REQ_PULL, 0, &request) > 4 && request.offset == 3);
+        rc_consumer_stop(consumer);
+        stub_count(&stub, RC_REQ_UPDATE_OFFSET, 0, &request);
+        assert_int_equal(request.offset, 3);
+        stub_stop(&stub);
+    }
+}
+
 static void test_a_refusal_is_told_in_the_brokers_words(void **state)
 {
     struct stub stub;
@@ -435,6 +489,7 @@ int main(void)
         cmocka_unit_test(test_the_stop_waits_for_no_broker_without_a_connection),
         cmocka_unit_test(test_a_member_takes_its_share_of_the_queues),
         cmocka_unit_test(test_a_broken_connection_is_made_again),
+        cmocka_unit_test(test_a_broker_moves_its_members),
         cmocka_unit_test(test_a_refusal_is_told_in_the_brokers_words),
         cmocka_unit_test(test_the_stop_does_not_wait_for_the_dead),
         cmocka_unit_test(test_options_that_cannot_work_are_refused),

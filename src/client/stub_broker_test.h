@@ -328,6 +328,21 @@ static inline void stub_start(struct stub *stub)
     pthread_create(&stub->thread, NULL, stub_main, stub);
 }
 
+/* Sends every connection a request of the broker's. */
+static inline void stub_request_all(struct stub *stub, struct rc_remoting *request)
+{
+    struct rc_buf frame;
+    rc_buf_init(&frame, 1 << 16);
+    request->flag = RC_REMOTING_ONEWAY;
+    rc_remoting_put(&frame, request);
+    pthread_mutex_lock(&stub->lock);
+    for (int i = 0; i < STUB_CONNS; i++)
+        if (stub->conns[i].fd != 0)
+            send(stub->conns[i].fd, rc_buf_slice(&frame).ptr, rc_buf_len(&frame), MSG_NOSIGNAL);
+    pthread_mutex_unlock(&stub->lock);
+    rc_buf_free(&frame);
+}
+
 /* What was asked stays to be counted. */
 static inline void stub_stop(struct stub *stub)
 {

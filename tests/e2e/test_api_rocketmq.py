@@ -63,6 +63,10 @@ def test_a_group_has_members_a_lag_and_an_offset_that_can_be_set(server, tmp_pat
     wait_until(lambda: f"the offsets: {group()}", lambda: group()["Lag"] == 0 and len(group()["Queues"]) == 5)
     members = group()["Members"]
     assert len(members) == 1 and members[0]["Address"].startswith("127.0.0.1:") and TOPIC in group()["Topics"]
+    told = len(watch.lines.snapshot())
+    ask(server, "ResetConsumerOffset", ConsumerGroup="GID_watch", Topic=TOPIC, Position="first")
+    watch.wait("everything again, while it runs", lambda lines: len(lines) == 2 * told, 5)
+    wait_until("the offsets again", lambda: group()["Lag"] == 0)
     watch.close()
     wait_until("it to leave", lambda: group()["Members"] == [])
     for device in devices[:5]:

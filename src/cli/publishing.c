@@ -78,6 +78,19 @@ int rc_publishing_prepare(void *arg, struct rc_catalog *next, struct rc_error *e
     return err ? err : rc_rules_apply(publishing->rules, next, error);
 }
 
+/* Its topics are resolved and claimed. What names of the file and inflow rules were stopped begin again. */
+void rc_publishing_unprepare(void *arg, struct rc_catalog *stays)
+{
+    struct rc_publishing *publishing = arg;
+    struct rc_error error = {0};
+    int err = rc_declared_names_apply(publishing->store, publishing->owners, stays, &error);
+    if (err != RC_OK)
+        rc_log_error("registry", "what a change had prepared cannot be taken back: %s", error.text);
+    err = rc_rules_apply(publishing->rules, stays, &error);
+    if (err != RC_OK)
+        rc_log_error("registry", "the rules cannot go back to what they were: %s", error.text);
+}
+
 void rc_publishing_publish(void *arg, struct rc_catalog *next, const struct rc_catalog_change *change)
 {
     struct rc_publishing *publishing = arg;

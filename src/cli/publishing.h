@@ -25,6 +25,7 @@ struct rc_publishing {
 
 /* As the registry's options want them; `arg` is a struct rc_publishing. */
 int rc_publishing_prepare(void *arg, struct rc_catalog *next, struct rc_error *error);
+void rc_publishing_unprepare(void *arg, struct rc_catalog *stays);
 int rc_publishing_claim_topic(void *arg, const struct rc_catalog *next, struct rc_slice instance,
                               struct rc_slice topic);
 /* When it returns every shard and the endpoint go by it; the API does before it gets later mail. */

@@ -160,6 +160,7 @@ static int open_registry(struct rc_server *server, struct rc_error *error)
         .path = path,
         .key_text = key[0] != '\0' ? key : NULL,
         .prepare = rc_publishing_prepare,
+        .unprepare = rc_publishing_unprepare,
         .claim_topic = rc_publishing_claim_topic,
         .publish = rc_publishing_publish,
         .arg = &server->publishing,

@@ -43,10 +43,13 @@ struct rc_registry_options {
     const char *key_text; /* 64 hexadecimal digits, from the environment; NULL: the file's */
     /*
      * All on the registry's thread, may be NULL. `prepare` makes what a catalog with changed rules needs
-     * before it is published, at the end of each job that changes them; its failure undoes that job.
+     * before it is published, at the end of each job that changes them; its failure undoes that job. What
+     * was prepared but is not to be published is taken back by `unprepare`: `stays` is what counts instead,
+     * and was prepared before. Only after rc_registry_start.
      * `publish` returns when all go by it; it takes a reference of its own where it keeps it.
      */
     int (*prepare)(void *arg, struct rc_catalog *next, struct rc_error *error);
+    void (*unprepare)(void *arg, struct rc_catalog *stays);
     /* Makes a topic of the log the instance's, for a rule that was made here. RC_ERR_DENIED: it is another's,
      * RC_ERR_FULL. May be NULL: every topic is free. */
     int (*claim_topic)(void *arg, const struct rc_catalog *next, struct rc_slice instance,

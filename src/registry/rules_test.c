@@ -122,26 +122,6 @@ static void test_what_the_file_declares_is_not_changed_here(void **state)
 
 /* ---- jobs of one turn ---- */
 
-static void on_done_in_turn(struct rc_registry_job *job)
-{
-}
-
-/* Runs the jobs as if they had come by one batch of mail. */
-static void perform_together(struct rig *rig, struct doing *doings, size_t count)
-{
-    struct rc_registry *registry = rig->registry;
-    registry->is_started = true; /* without its thread: this is it */
-    for (size_t i = 0; i < count; i++) {
-        doings[i].job.run = run_body;
-        doings[i].job.on_done = on_done_in_turn;
-        doings[i].job.registry = registry;
-        atomic_fetch_add(&registry->waiting, 1);
-        rc_registry_on_job(&doings[i].job.mail, registry->loop);
-    }
-    rc_registry_on_turn(&registry->hook);
-    registry->is_started = false;
-}
-
 static void test_a_rule_that_cannot_be_prepared_fails_alone(void **state)
 {
     struct rig *rig = *state;

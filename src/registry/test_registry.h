@@ -20,8 +20,10 @@ struct rig {
     struct rc_catalog_change change; /* the last that was published */
     atomic_int published;
     int prepare_err;
-    const char *unprepared;   /* with this rule of instance `file` a catalog cannot be prepared */
-    const char *others_topic; /* which another instance has */
+    uint32_t unprepared_times;
+    const struct rc_catalog *stays; /* by the last time */
+    const char *unprepared;         /* with this rule of instance `file` a catalog cannot be prepared */
+    const char *others_topic;       /* which another instance has */
 };
 
 static inline int rig_prepare(void *arg, struct rc_catalog *next, struct rc_error *error)
@@ -31,6 +33,13 @@ static inline int rig_prepare(void *arg, struct rc_catalog *next, struct rc_erro
     if (rig->unprepared != NULL && instance != NULL && rc_instance_has_rule(instance, S(rig->unprepared)))
         return rc_error_set(error, RC_ERR_FULL, "more rules than the limit");
     return rig->prepare_err;
+}
+
+static inline void rig_unprepare(void *arg, struct rc_catalog *stays)
+{
+    struct rig *rig = arg;
+    rig->unprepared_times++;
+    rig->stays = stays;
 }
 
 static inline int rig_claim_topic(void *arg, const struct rc_catalog *next, struct rc_slice instance,
@@ -78,6 +87,7 @@ static inline int rig_set_up(void **state)
     snprintf(rig->key, sizeof(rig->key), "%s/registry.db.key", rig->dir);
     rig->options = (struct rc_registry_options){.path = rig->path,
                                                 .prepare = rig_prepare,
+                                                .unprepare = rig_unprepare,
                                                 .claim_topic = rig_claim_topic,
                                                 .publish = rig_publish,
                                                 .arg = rig};
@@ -130,6 +140,26 @@ static inline int perform(struct rig *rig, int (*body)(struct rc_registry *, str
 {
     struct doing doing = {.job.run = run_body, .body = body, .arg = arg};
     return rc_registry_run(rig->registry, &doing.job);
+}
+
+static inline void on_done_in_turn(struct rc_registry_job *job)
+{
+}
+
+/* Runs the jobs as if they had come by one batch of mail. */
+static inline void perform_together(struct rig *rig, struct doing *doings, size_t count)
+{
+    struct rc_registry *registry = rig->registry;
+    registry->is_started = true; /* without its thread: this is it */
+    for (size_t i = 0; i < count; i++) {
+        doings[i].job.run = run_body;
+        doings[i].job.on_done = on_done_in_turn;
+        doings[i].job.registry = registry;
+        atomic_fetch_add(&registry->waiting, 1);
+        rc_registry_on_job(&doings[i].job.mail, registry->loop);
+    }
+    rc_registry_on_turn(&registry->hook);
+    registry->is_started = false;
 }
 
 static inline const struct rc_instance *instance_of(const struct rig *rig, const char *id)

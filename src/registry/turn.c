@@ -48,6 +48,13 @@ static int prepare(struct rc_registry *registry, struct rc_error *error)
     return registry->options.prepare(registry->options.arg, registry->next, error);
 }
 
+/* What was prepared is not to be: `stays` is gone by. At the start there is nothing that would go by it. */
+static void unprepare(struct rc_registry *registry, struct rc_catalog *stays)
+{
+    if (registry->options.unprepare != NULL && registry->change.rules_changed && registry->is_started)
+        registry->options.unprepare(registry->options.arg, stays);
+}
+
 static void keep_declared(struct rc_registry *registry, struct rc_catalog *kept, struct rc_catalog *other)
 {
     registry->next_declared = kept;
@@ -56,10 +63,31 @@ static void keep_declared(struct rc_registry *registry, struct rc_catalog *kept,
         rc_catalog_unref(other);
 }
 
+static void keep_job(struct rc_registry *registry, struct rc_registry_job *job)
+{
+    rc_catalog_unref(registry->undo);
+    keep_declared(registry, registry->next_declared, registry->undo_declared);
+    registry->change.rules_changed |= registry->undo_change.rules_changed;
+    job->has_changed = true;
+}
+
+static void undo_job(struct rc_registry *registry, bool was_prepared)
+{
+    execute(registry, "ROLLBACK TO job; RELEASE job", NULL);
+    if (was_prepared)
+        unprepare(registry, registry->undo);
+    rc_catalog_unref(registry->next);
+    registry->next = registry->undo;
+    keep_declared(registry, registry->undo_declared, registry->next_declared);
+    registry->change = registry->undo_change;
+    registry->touched_used = registry->undo_touched_used;
+}
+
 /* The running job has ended: its changes stay for the commit, or go. */
 static int end_job(struct rc_registry *registry, struct rc_registry_job *job, int err)
 {
     struct rc_error *error = &job->error;
+    bool was_prepared = err >= 0; /* though it failed: then a part of it may be done */
     if (!registry->has_begun)
         return err;
     registry->has_begun = false;
@@ -71,19 +99,10 @@ static int end_job(struct rc_registry *registry, struct rc_registry_job *job, in
         int kept = execute(registry, "RELEASE job", error);
         err = kept != RC_OK ? kept : err;
     }
-    if (err >= 0) {
-        rc_catalog_unref(registry->undo);
-        keep_declared(registry, registry->next_declared, registry->undo_declared);
-        registry->change.rules_changed |= registry->undo_change.rules_changed;
-        job->has_changed = true;
-    } else {
-        execute(registry, "ROLLBACK TO job; RELEASE job", NULL);
-        rc_catalog_unref(registry->next);
-        registry->next = registry->undo;
-        keep_declared(registry, registry->undo_declared, registry->next_declared);
-        registry->change = registry->undo_change;
-        registry->touched_used = registry->undo_touched_used;
-    }
+    if (err >= 0)
+        keep_job(registry, job);
+    else
+        undo_job(registry, was_prepared);
     registry->undo = NULL;
     return err;
 }
@@ -163,6 +182,7 @@ static int commit(struct rc_registry *registry, struct rc_error *error)
         registry->has_failed = true;
         rc_log_error("registry", "nothing was changed: %s", error->text);
         atomic_fetch_add_explicit(&registry->failures, 1, memory_order_relaxed);
+        unprepare(registry, registry->catalog);
         rc_catalog_unref(registry->next);
         rc_catalog_unref(registry->next_declared);
         forget_changes(registry);

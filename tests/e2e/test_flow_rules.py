@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 
 import pytest
 
@@ -171,4 +172,70 @@ def test_a_cluster_serves_the_instances_that_it_is_for(tmp_path):
     wait_until("the reload", lambda: " reloaded:" in server.log())
     assert set(rules(server)) == {"status-1"}
     assert server.log().count("does not work now: There is no RocketMQ instance mine.") == 3
+    server.stop()
+
+
+REFUSING_DISK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* Writes to the registry's write-ahead log, which a COMMIT makes, find no room while the file is there. */
+static int refuses(int fd)
+{
+    char link[64], path[1024];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, sizeof(path) - 1);
+    if (len <= 0)
+        return 0;
+    path[len] = 0;
+    return strstr(path, "registry.db-wal") != NULL && access(getenv("DISK_IS_FULL"), F_OK) == 0;
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
+{
+    ssize_t (*next)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
+    if (refuses(fd)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return next(fd, bytes, len, at);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+    return pwrite64(fd, bytes, len, at);
+}
+"""
+
+
+def test_what_a_full_disk_does_not_keep_goes_on_as_before(tmp_path, clients, rmq49, monkeypatch):
+    library, full = tmp_path / "disk.so", tmp_path / "full"
+    (tmp_path / "disk.c").write_text(REFUSING_DISK)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, tmp_path / "disk.c"], check=True)
+    with monkeypatch.context() as patch:
+        patch.setenv("LD_PRELOAD", str(library))
+        patch.setenv("DISK_IS_FULL", str(full))
+        server = Rollcall(tmp_path / "rollcall").start()
+    device = clients(server, CLIENT, user(), password(CLIENT))
+    device.subscribe(f"{PARENT}/#")
+    make(server, "inflow-rules", RuleId="in-1", MqttTopic=PARENT, Topic="GID_in", From="first")
+    producer = Producer(rmq49, server.namesrv, ak="TestAccessKey", sk="TestSecretKey")
+    producer.send("GID_in", "one")
+    assert device.message()[:2] == (PARENT, "one")
+    full.touch()
+    assert ask(server, "DELETE", f"{BASE}/inflow-rules/in-1")[0] >= 500
+    assert ask(server, "POST", f"{BASE}/groups", {"GroupId": "GID_new"})[0] >= 500
+    assert rules(server)["in-1"]["State"] == "running"
+    producer.send("GID_in", "two")
+    assert device.message()[:2] == (PARENT, "two")
+    full.unlink()
+    assert ask(server, "DELETE", f"{BASE}/inflow-rules/in-1")[0] == 200
+    assert "in-1" not in rules(server) and "nothing was changed" in server.log()
+    producer.close()
     server.stop()

@@ -1,6 +1,6 @@
 /*
  * Design notes
- * - OpenSSL reads and writes through the layer below (a BIO of our own), or straight on the socket where the
+ * - OpenSSL reads and writes through the layer below (net/tls_bio.h), or straight on the socket where the
  * kernel may take the encryption over, for only then does the library hand it the keys.
  * - A read goes on until the layer below has nothing: then no decrypted bytes stay here that no event would
  * tell of. That holds as long as the reader has room for one record.
@@ -17,92 +17,26 @@
 #include "net/stream_tls.h"
 
 #include "base/alloc.h"
+#include "net/tls_bio.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 struct layer {
-    struct rc_stream_layer below;
-    struct rc_stream *stream; /* of the call under way, for the BIO: the struct may move between calls */
+    struct rc_tls_end end; /* what is below */
     SSL *ssl;
     struct rc_tls *tls; /* until the handshake is over */
     int failed;         /* what every later call returns */
     bool is_open;       /* the handshake is over */
     bool reads_on_out;  /* the last read could not go on before something is written */
-    bool is_ended;      /* the layer below has reached the peer's end */
     bool has_forgotten; /* who the peer is */
 };
-
-/* ---- the BIO ---- */
-
-static int bio_read(BIO *bio, char *to, int len)
-{
-    struct layer *layer = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    ssize_t got = layer->below.ops->read(layer->stream, layer->below.state, to, (size_t)len);
-    if (got == RC_ERR_AGAIN)
-        BIO_set_retry_read(bio);
-    if (got == 0)
-        layer->is_ended = true;
-    return got < 0 ? -1 : (int)got;
-}
-
-static int bio_write(BIO *bio, const char *from, int len)
-{
-    struct layer *layer = BIO_get_data(bio);
-    const struct iovec iov = {.iov_base = (void *)(uintptr_t)from, .iov_len = (size_t)len};
-    BIO_clear_retry_flags(bio);
-    ssize_t sent = layer->below.ops->writev(layer->stream, layer->below.state, &iov, 1);
-    if (sent == RC_ERR_AGAIN)
-        BIO_set_retry_write(bio);
-    return sent < 0 ? -1 : (int)sent;
-}
-
-static long bio_control(BIO *bio, int command, long number, void *pointer)
-{
-    const struct layer *layer = BIO_get_data(bio);
-    if (command == BIO_CTRL_EOF)
-        return layer->is_ended;
-    return command == BIO_CTRL_FLUSH ? 1 : 0;
-}
-
-static int bio_create(BIO *bio)
-{
-    BIO_set_init(bio, 1);
-    return 1;
-}
-
-static BIO_METHOD *bio_method;
-
-static void make_bio_method(void)
-{
-    bio_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "rc_stream");
-    if (bio_method == NULL)
-        return;
-    BIO_meth_set_read(bio_method, bio_read);
-    BIO_meth_set_write(bio_method, bio_write);
-    BIO_meth_set_ctrl(bio_method, bio_control);
-    BIO_meth_set_create(bio_method, bio_create);
-}
-
-static bool connect_to_layer(struct layer *layer)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_bio_method);
-    BIO *bio = bio_method != NULL ? BIO_new(bio_method) : NULL;
-    if (bio == NULL)
-        return false;
-    BIO_set_data(bio, layer);
-    SSL_set_bio(layer->ssl, bio, bio);
-    return true;
-}
 
 /* ---- results ---- */
 
@@ -129,9 +63,19 @@ static int meaning(struct layer *layer, int result)
 
 /* ---- the layer ---- */
 
+/* Before each call of the library behind the handshake that may read or write. */
+static bool may_go_on(struct layer *layer, struct rc_stream *stream)
+{
+    if (layer->failed != 0 || !layer->is_open)
+        return false;
+    if (!rc_tls_bio_enter(layer->ssl, &layer->end, stream))
+        layer->failed = RC_ERR_FULL;
+    return layer->failed == 0;
+}
+
 static int wait_for(struct rc_stream *stream, struct layer *layer, uint32_t events)
 {
-    return layer->below.ops->want(stream, layer->below.state, events);
+    return layer->end.below.ops->want(stream, layer->end.below.state, events);
 }
 
 static ssize_t tls_read(struct rc_stream *stream, void *state, void *to, size_t len)
@@ -139,9 +83,8 @@ static ssize_t tls_read(struct rc_stream *stream, void *state, void *to, size_t 
     struct layer *layer = state;
     size_t done = 0;
     int why = RC_ERR_AGAIN;
-    if (layer->failed != 0 || !layer->is_open)
+    if (!may_go_on(layer, stream))
         return layer->failed != 0 ? layer->failed : RC_ERR_INVALID;
-    layer->stream = stream;
     layer->reads_on_out = false;
     do {
         size_t got = 0;
@@ -179,9 +122,8 @@ static ssize_t tls_writev(struct rc_stream *stream, void *state, const struct io
     uint8_t record[RC_TLS_RECORD_BYTES];
     size_t done = 0, len;
     ssize_t why = RC_OK;
-    if (layer->failed != 0 || !layer->is_open)
+    if (!may_go_on(layer, stream))
         return layer->failed != 0 ? layer->failed : RC_ERR_INVALID;
-    layer->stream = stream;
     bool reads_on_out = layer->reads_on_out;
     while (why == RC_OK && (len = gather(record, sizeof(record), iov, count, done)) > 0) {
         size_t written = 0;
@@ -214,12 +156,11 @@ static bool tls_reads_on_out(void *state)
 static int tls_shutdown(struct rc_stream *stream, void *state)
 {
     struct layer *layer = state;
-    layer->stream = stream;
-    if (layer->is_open && layer->failed == 0) {
+    if (may_go_on(layer, stream)) {
         ERR_clear_error();
         SSL_shutdown(layer->ssl); /* as far as it goes */
     }
-    return layer->below.ops->shutdown(stream, layer->below.state);
+    return layer->end.below.ops->shutdown(stream, layer->end.below.state);
 }
 
 static int tls_want(struct rc_stream *stream, void *state, uint32_t events)
@@ -231,21 +172,20 @@ static int tls_want(struct rc_stream *stream, void *state, uint32_t events)
 static void tls_close(struct rc_stream *stream, void *state)
 {
     struct layer *layer = state;
-    layer->stream = stream;
     ERR_clear_error();
-    if (layer->is_open && layer->failed == 0)
+    if (may_go_on(layer, stream))
         SSL_shutdown(layer->ssl);
     SSL_free(layer->ssl);
     ERR_clear_error();
     rc_tls_unref(layer->tls);
-    struct rc_stream_layer below = layer->below;
+    struct rc_stream_layer below = layer->end.below;
     free(layer);
     below.ops->close(stream, below.state);
 }
 
 static const struct rc_stream_layer *tls_below(const void *state)
 {
-    return &((const struct layer *)state)->below;
+    return &((const struct layer *)state)->end.below;
 }
 
 static const struct rc_stream_ops tls_ops = {
@@ -268,7 +208,7 @@ static struct layer *push(struct rc_stream *stream, struct rc_tls *tls)
     if (layer->ssl != NULL && rc_tls_uses_kernel(tls) && rc_stream_is_socket(stream))
         is_ready = SSL_set_fd(layer->ssl, stream->watch.fd) == 1;
     else if (layer->ssl != NULL)
-        is_ready = connect_to_layer(layer);
+        is_ready = rc_tls_bio_open(layer->ssl, &layer->end);
     if (!is_ready) {
         SSL_free(layer->ssl);
         free(layer);
@@ -276,7 +216,7 @@ static struct layer *push(struct rc_stream *stream, struct rc_tls *tls)
         return NULL;
     }
     layer->tls = rc_tls_ref(tls);
-    rc_stream_push(stream, &tls_ops, layer, &layer->below);
+    rc_stream_push(stream, &tls_ops, layer, &layer->end.below);
     return layer;
 }
 
@@ -332,12 +272,13 @@ int rc_stream_tls_handshake(struct rc_stream *stream, uint32_t *ret_events, stru
     struct layer *layer = stream->state;
     if (layer->failed != 0)
         return layer->failed;
-    layer->stream = stream;
+    rc_tls_bio_enter(layer->ssl, &layer->end, stream);
     layer->reads_on_out = false;
     ERR_clear_error();
     int result = SSL_do_handshake(layer->ssl);
     if (result == 1) {
         layer->is_open = true;
+        rc_tls_bio_share(&layer->end);
         rc_tls_unref(layer->tls);
         layer->tls = NULL;
         return RC_OK;

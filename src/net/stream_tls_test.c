@@ -533,6 +533,46 @@ static void test_it_moves_to_another_thread_and_address(void **state)
     rc_tls_unref(tls);
 }
 
+/* The connections of a thread share what leads to their sockets: one that waits, ends or breaks stays alone.
+ */
+static void test_connections_of_a_thread_do_not_meet(void **state)
+{
+    enum { LINKS = 3, BYTES = 5000 };
+    struct rc_tls *tls = make_tls(RC_TLS_CLIENT_NONE);
+    struct link links[LINKS];
+    struct rc_error error;
+    static char sent[LINKS][BYTES], got[LINKS][BYTES];
+    size_t done[LINKS] = {0};
+    for (int i = 0; i < LINKS; i++) {
+        memset(sent[i], 'a' + i, BYTES);
+        open_link(&links[i], tls, 64);
+        open_client(&links[i].client, i % 2 ? TLS1_2_VERSION : TLS1_3_VERSION, NULL, NULL);
+        assert_int_equal(shake_hands(&links[i], 4096, &error), 0);
+        const struct iovec iov = {.iov_base = sent[i], .iov_len = BYTES};
+        assert_int_equal(rc_stream_writev(&links[i].near, &iov, 1), RC_ERR_AGAIN); /* no room: all wait */
+    }
+    assert_int_equal(rc_stream_shutdown(&links[0].client.far), 0);
+    for (bool is_done = false; !is_done;) {
+        is_done = true;
+        for (int i = LINKS - 1; i >= 0; i--) {
+            char nothing[RC_TLS_RECORD_BYTES];
+            const struct iovec iov = {.iov_base = sent[i], .iov_len = BYTES};
+            carry(&links[i].client, 64);
+            rc_stream_writev(&links[i].near, &iov, 1);
+            assert_int_equal(rc_stream_read(&links[i].near, nothing, sizeof(nothing)),
+                             i == 0 ? 0 : RC_ERR_AGAIN);
+            int len = SSL_read(links[i].client.ssl, got[i] + done[i], (int)(BYTES - done[i]));
+            done[i] += len > 0 ? (size_t)len : 0;
+            is_done = is_done && done[i] == BYTES;
+        }
+    }
+    for (int i = 0; i < LINKS; i++) {
+        assert_memory_equal(got[i], sent[i], BYTES);
+        close_link(&links[i]);
+    }
+    rc_tls_unref(tls);
+}
+
 /* ---- files ---- */
 
 static void expect_fault(const struct rc_tls_settings *settings, enum rc_tls_part part, uint32_t pair,
@@ -615,6 +655,7 @@ int main(void)
         cmocka_unit_test(test_both_ways_of_going_are_the_end),
         cmocka_unit_test(test_a_damaged_record_ends_it),
         cmocka_unit_test(test_it_moves_to_another_thread_and_address),
+        cmocka_unit_test(test_connections_of_a_thread_do_not_meet),
         cmocka_unit_test(test_what_is_wrong_with_a_file_is_told),
         cmocka_unit_test(test_an_encrypted_key_is_refused_without_asking),
     };

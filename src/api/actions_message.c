@@ -47,7 +47,7 @@ void rc_action_send_message(struct rc_api_call *call)
         return;
     }
     if (call->api->questions >= MESSAGES_MAX) {
-        rc_api_call_fail(call, RC_API_THROTTLED, "%s", "Too many messages are under way.");
+        rc_api_call_fail(call, RC_API_OVERLOADED, "%s", "Too many messages are under way.");
         return;
     }
     struct rc_broker_message *message = rc_new(struct rc_broker_message);

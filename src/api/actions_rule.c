@@ -229,7 +229,7 @@ void rc_action_replay_rule(struct rc_api_call *call)
         return;
     }
     if (call->api->replays >= REPLAYS_MAX) {
-        rc_api_call_fail(call, RC_API_THROTTLED, "%s", "Too many rules are being replayed.");
+        rc_api_call_fail(call, RC_API_OVERLOADED, "%s", "Too many rules are being replayed.");
         return;
     }
     struct replay *replay = rc_new(struct replay);

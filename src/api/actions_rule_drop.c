@@ -53,7 +53,7 @@ void rc_action_drop_rule_messages(struct rc_api_call *call)
     if (!take_extent(call, &before_ms, &message))
         return;
     if (call->api->options.rules == NULL || call->api->questions >= DROPS_MAX) {
-        rc_api_call_fail(call, RC_API_THROTTLED, "%s", "Too many questions are under way.");
+        rc_api_call_fail(call, RC_API_OVERLOADED, "%s", "Too many questions are under way.");
         return;
     }
     struct rc_rules_drop *drop = rc_new(struct rc_rules_drop);

@@ -105,7 +105,7 @@ void rc_action_test_rule(struct rc_api_call *call)
         return;
     }
     if (api->trials >= TRIALS_MAX) {
-        rc_api_call_fail(call, RC_API_THROTTLED, "%s", "Too many rules are being tested.");
+        rc_api_call_fail(call, RC_API_OVERLOADED, "%s", "Too many rules are being tested.");
         return;
     }
     struct rc_target_trial *trial = rc_new(struct rc_target_trial);

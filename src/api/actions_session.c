@@ -83,7 +83,7 @@ static bool may_ask(struct rc_api_call *call)
 {
     if (call->api->questions < QUESTIONS_MAX)
         return true;
-    rc_api_call_fail(call, RC_API_THROTTLED, "%s", "Too many questions are under way.");
+    rc_api_call_fail(call, RC_API_OVERLOADED, "%s", "Too many questions are under way.");
     return false;
 }
 

@@ -25,6 +25,21 @@ static bool is_throttled(struct rc_api_call *call, const struct rc_api_action *a
                                now_ms);
 }
 
+/* The product's word for a call that comes too often. */
+static enum rc_api_error too_often(const struct rc_api_action *action)
+{
+    static const struct {
+        const char *action;
+        enum rc_api_error error;
+    } words[] = {{"ApplyToken", RC_API_APPLIED_OFTEN},
+                 {"QueryToken", RC_API_QUERIED_OFTEN},
+                 {"RevokeToken", RC_API_REVOKED_OFTEN}};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(words[i].action, action->name) == 0)
+            return words[i].error;
+    return RC_API_THROTTLED;
+}
+
 /* A signed call is good once. After the limits, so that what is over them is not remembered. */
 static bool use_nonce(struct rc_api_call *call)
 {
@@ -113,7 +128,7 @@ void rc_api_dispatch(struct rc_api_call *call)
     else if (!call->is_rest && (call->request->method == RC_HTTP_GET ? !action->may_get : !action->may_post))
         rc_api_call_fail(call, RC_API_WRONG_METHOD, "%s", "");
     else if (is_throttled(call, action))
-        rc_api_call_fail(call, RC_API_THROTTLED, "The limit is %u a second.", action->per_second);
+        rc_api_call_fail(call, too_often(action), "The limit is %u a second.", action->per_second);
     else if (use_nonce(call) && is_role_enough(call, action) && find_instance(call, action) &&
              has_all(call, action->needs))
         start(call, action);

@@ -65,7 +65,7 @@ static const char *method_name(const struct rc_http_request *request)
 /* What both kinds of signature come down to. */
 struct claim {
     struct rc_slice access_key, signature, nonce;
-    const char *time, *version;
+    const char *time, *version, *security_token;
 };
 
 static const char *header_of(void *arg, const char *name)
@@ -114,7 +114,8 @@ static void claim_of_rpc(const struct rc_api_call *call, struct claim *ret)
                           .signature = slice_or_empty(rc_params_get(params, "Signature")),
                           .nonce = slice_or_empty(rc_params_get(params, "SignatureNonce")),
                           .time = rc_params_get(params, "Timestamp"),
-                          .version = rc_params_get(params, "Version")};
+                          .version = rc_params_get(params, "Version"),
+                          .security_token = rc_params_get(params, "SecurityToken")};
 }
 
 static void claim_of_acs3(const struct rc_api_call *call, const struct rc_acs3 *acs3, struct claim *ret)
@@ -124,7 +125,8 @@ static void claim_of_acs3(const struct rc_api_call *call, const struct rc_acs3 *
                           .signature = acs3->signature,
                           .nonce = slice_or_empty(rc_http_header(request, "x-acs-signature-nonce")),
                           .time = rc_http_header(request, "x-acs-date"),
-                          .version = rc_http_header(request, "x-acs-version")};
+                          .version = rc_http_header(request, "x-acs-version"),
+                          .security_token = rc_http_header(request, "x-acs-security-token")};
 }
 
 /* 2026-01-02T03:04:05Z within CLOCK_SKEW_S of now. *ret_left_ms: how long it stays so, at least. */
@@ -172,6 +174,10 @@ static bool authenticate(struct rc_api_call *call, const struct rc_params *query
         claim_of_rpc(call, &claim);
     if (claim.access_key.len == 0 || claim.signature.len == 0) {
         rc_api_call_fail(call, RC_API_MISSING_KEY, "%s", "");
+        return false;
+    }
+    if (claim.security_token != NULL && claim.security_token[0] != '\0') {
+        rc_api_call_fail(call, RC_API_FOREIGN_TOKEN, "%s", "");
         return false;
     }
     call->key = rc_catalog_key(call->catalog, claim.access_key);

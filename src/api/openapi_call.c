@@ -30,6 +30,8 @@ static const struct {
     [RC_API_INVALID_PARAMETER] = {400, 400, "InvalidParameter", "A parameter is not valid."},
     [RC_API_MISSING_KEY] = {400, 401, "MissingAccessKeyId", "The request is not signed."},
     [RC_API_UNKNOWN_KEY] = {404, 401, "InvalidAccessKeyId.NotFound", "There is no such AccessKey."},
+    [RC_API_FOREIGN_TOKEN] = {400, 401, "CheckAccountInfoFailed",
+                              "Security tokens (STS) are not known here: call with the key pair itself."},
     [RC_API_WRONG_SIGNATURE] = {400, 401, "SignatureDoesNotMatch",
                                 "The signature is not the one of this request."},
     [RC_API_EXPIRED] = {400, 401, "InvalidTimeStamp.Expired",
@@ -39,15 +41,18 @@ static const struct {
                               "The AccessKey may not use this instance."},
     [RC_API_NOT_ALLOWED] = {400, 403, "PermissionCheckFailed", "The AccessKey may not do this."},
     [RC_API_THROTTLED] = {429, 429, "Throttling.User", "Too many requests of this action."},
+    [RC_API_APPLIED_OFTEN] = {400, 429, "ApplyTokenOverFlow", "Too many tokens are applied for."},
+    [RC_API_QUERIED_OFTEN] = {400, 429, "QueryTokenOverFlow", "Too many tokens are asked about."},
+    [RC_API_REVOKED_OFTEN] = {400, 429, "RevokeTokenOverFlow", "Too many tokens are revoked."},
+    [RC_API_OVERLOADED] = {500, 429, "SystemOverFlow", "The server has too much to do: try again."},
     [RC_API_NOT_SUPPORTED] = {404, 404, "ApiNotSupport", "This action is not served here."},
     [RC_API_CHECK_FAILED] = {400, 400, "ParameterCheckFailed", "A parameter is not valid."},
     [RC_API_OVERFLOW] = {400, 409, "Customauth.over.capacity", "There is no room for more."},
-    [RC_API_TOKEN_OVERFLOW] = {400, 409, "ApplyTokenOverFlow", "There is no room for more tokens."},
     [RC_API_FULL] = {400, 409, "InvalidParameter.OverLimit", "There is no room for more."},
     [RC_API_NOT_FOUND] = {404, 404, "InvalidParameter.NotFound", "There is no such resource."},
     [RC_API_EXISTS] = {400, 409, "InvalidParameter.Exists", "It is there already."},
     [RC_API_IN_USE] = {400, 409, "InvalidParameter.InUse", "It is in use."},
-    [RC_API_INTERNAL] = {500, 500, "SystemOverFlow", "The server could not do it."},
+    [RC_API_INTERNAL] = {500, 500, "InternalError", "The server could not do it."},
 };
 
 const char *rc_api_error_code(enum rc_api_error error)
@@ -185,10 +190,7 @@ void rc_api_call_fail(struct rc_api_call *call, enum rc_api_error error, const c
 /* The product's word for what is full. */
 static enum rc_api_error full_of(const struct rc_api_call *call)
 {
-    const char *action = call->action != NULL ? call->action : "";
-    if (strstr(action, "CustomAuth") != NULL)
-        return RC_API_OVERFLOW;
-    return strstr(action, "Token") != NULL ? RC_API_TOKEN_OVERFLOW : RC_API_FULL;
+    return call->action != NULL && strstr(call->action, "CustomAuth") != NULL ? RC_API_OVERFLOW : RC_API_FULL;
 }
 
 void rc_api_call_fail_err(struct rc_api_call *call, int err, const char *sentence)

@@ -46,17 +46,21 @@ enum rc_api_error {
     RC_API_INVALID_PARAMETER,
     RC_API_MISSING_KEY,
     RC_API_UNKNOWN_KEY,
+    RC_API_FOREIGN_TOKEN, /* one of the product's security token service */
     RC_API_WRONG_SIGNATURE,
     RC_API_EXPIRED,
     RC_API_NONCE_USED,
     RC_API_NO_PERMISSION,
     RC_API_NOT_ALLOWED,
-    RC_API_THROTTLED,
+    RC_API_THROTTLED,     /* whoever calls has called too often */
+    RC_API_APPLIED_OFTEN, /* the same, of ApplyToken, QueryToken, RevokeToken */
+    RC_API_QUERIED_OFTEN,
+    RC_API_REVOKED_OFTEN,
+    RC_API_OVERLOADED, /* too much is under way, of all callers */
     RC_API_NOT_SUPPORTED,
     RC_API_CHECK_FAILED,
-    RC_API_OVERFLOW,       /* of custom identities, permissions, the blacklist */
-    RC_API_TOKEN_OVERFLOW, /* of tokens */
-    RC_API_FULL,           /* of anything else */
+    RC_API_OVERFLOW, /* of custom identities, permissions, the blacklist */
+    RC_API_FULL,     /* of anything else */
     RC_API_NOT_FOUND,
     RC_API_EXISTS,
     RC_API_IN_USE,

@@ -54,7 +54,7 @@ static void start(struct rc_api_call *call, rc_registry_work_fn *fn, bool is_rea
         return;
     call->api->questions--;
     free(job);
-    rc_api_call_fail(call, RC_API_THROTTLED, "Too many %s are under way.", is_read ? "lists" : "changes");
+    rc_api_call_fail(call, RC_API_OVERLOADED, "Too many %s are under way.", is_read ? "lists" : "changes");
 }
 
 void rc_api_call_work(struct rc_api_call *call, rc_registry_work_fn *fn)

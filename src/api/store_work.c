@@ -37,7 +37,7 @@ static void on_done(struct rc_endpoint_job *endpoint_job)
 void rc_api_call_store(struct rc_api_call *call, rc_store_fn *work)
 {
     if (call->api->looks >= JOBS_MAX) {
-        rc_api_call_fail(call, RC_API_THROTTLED, "%s", "Too many calls of this kind are under way.");
+        rc_api_call_fail(call, RC_API_OVERLOADED, "%s", "Too many calls of this kind are under way.");
         return;
     }
     struct job *job = rc_new(struct job);

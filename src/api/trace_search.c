@@ -159,7 +159,7 @@ struct rc_trace_search *rc_trace_search_create(struct rc_api_call *call, bool is
         is_sound = rc_api_call_need_int(call, "CurrentPage", 1, INT32_MAX, &search->page) &&
                    rc_api_call_need_int(call, "PageSize", 1, PAGE_SIZE_MAX, &search->page_size);
     if (is_sound && call->api->searches >= SEARCHES_MAX) {
-        rc_api_call_fail(call, RC_API_THROTTLED, "%s", "Too many searches are under way.");
+        rc_api_call_fail(call, RC_API_OVERLOADED, "%s", "Too many searches are under way.");
         is_sound = false;
     }
     if (is_sound)

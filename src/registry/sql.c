@@ -7,13 +7,14 @@
 
 int rc_sql_error(struct rc_sql *sql, int code, struct rc_error *error)
 {
+    /* Not RC_ERR_BUSY or RC_ERR_DENIED, which tell callers something about what they asked for. */
     static const struct {
         int code, err;
     } known[] = {
-        {SQLITE_FULL, RC_ERR_NO_SPACE},   {SQLITE_CONSTRAINT, RC_ERR_EXISTS},
-        {SQLITE_CORRUPT, RC_ERR_CORRUPT}, {SQLITE_NOTADB, RC_ERR_CORRUPT},
-        {SQLITE_BUSY, RC_ERR_BUSY},       {SQLITE_READONLY, RC_ERR_DENIED},
-        {SQLITE_CANTOPEN, RC_ERR_DENIED},
+        {SQLITE_FULL, RC_ERR_NO_SPACE},
+        {SQLITE_CONSTRAINT, RC_ERR_EXISTS},
+        {SQLITE_CORRUPT, RC_ERR_CORRUPT},
+        {SQLITE_NOTADB, RC_ERR_CORRUPT},
     };
     int err = RC_ERR_IO;
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)

@@ -127,7 +127,7 @@ static void list_rules(struct rc_api_call *call, int types)
 {
     struct rc_api_rules rules;
     json_t *list = json_array();
-    rc_api_rules_read(call->api, call->catalog, call->instance, &rules);
+    rc_api_rules_read(call->api, call->instance, &rules);
     if (types & LISTS_STATUS)
         list_status(call, &rules, list);
     if (types & LISTS_OUTFLOW)

@@ -1,5 +1,5 @@
 #include "api/api_private.h"
-#include "api/rule_stats.h"
+#include "api/metrics_rules.h"
 #include "base/alloc.h"
 #include "registry/registry.h"
 #include "session_store/session_store.h"
@@ -46,90 +46,6 @@ static void put(struct rc_buf *out, const char *kind, const char *name, const ch
     const char *suffix = strcmp(kind, "counter") == 0 ? "_total" : "";
     rc_buf_printf(out, "# HELP rollcall_%s%s %s\n# TYPE rollcall_%s%s %s\nrollcall_%s%s %llu\n", name, suffix,
                   help, name, suffix, kind, name, suffix, (unsigned long long)value);
-}
-
-/* ---- what rules send to other clusters ---- */
-
-struct rule_metric {
-    const char *name, *kind, *help;
-    size_t offset;
-    bool is_ms; /* milliseconds, told in seconds */
-};
-
-#define RULE(field) offsetof(struct rc_rule_stats, field)
-static const struct rule_metric rule_metrics[] = {
-    {"rule_matched_total", "counter", "messages that the rule took", RULE(matched), false},
-    {"rule_delivered_total", "counter", "messages that the cluster has stored", RULE(delivered), false},
-    {"rule_dropped_total", "counter", "messages that will not be sent", RULE(dropped), false},
-    {"rule_dropped_by_operator_total", "counter", "of those: by an operator's order",
-     RULE(dropped_by_operator), false},
-    {"rule_dropped_lost_total", "counter", "of those: the log had them no more", RULE(dropped_lost), false},
-    {"rule_dropped_unfit_total", "counter", "of those: too large, or a topic that is none",
-     RULE(dropped_for[RC_RULE_DROP_UNFIT]), false},
-    {"rule_dropped_log_full_total", "counter", "of those: QoS 0, and the log took nothing",
-     RULE(dropped_for[RC_RULE_DROP_LOG_FULL]), false},
-    {"rule_dropped_expired_total", "counter", "of those: expired", RULE(dropped_for[RC_RULE_DROP_EXPIRED]),
-     false},
-    {"rule_dropped_echo_total", "counter", "of those: an outflow rule had sent them",
-     RULE(dropped_for[RC_RULE_DROP_ECHO]), false},
-    {"rule_dropped_no_client_total", "counter", "of those: for a client without a session, or away",
-     RULE(dropped_for[RC_RULE_DROP_NO_CLIENT]), false},
-    {"rule_refused_total", "counter", "messages not taken, which their publishers send again", RULE(refused),
-     false},
-    {"rule_waiting", "gauge", "messages to be sent yet", RULE(waiting), false},
-    {"rule_retries_total", "counter", "messages sent again", RULE(retries), false},
-    {"rule_uncertain_total", "counter", "messages stored by a broker that had not flushed or copied them yet",
-     RULE(uncertain), false},
-    {"rule_held_bytes", "gauge", "bytes of the log from the oldest message to be sent", RULE(held_bytes),
-     false},
-    {"rule_lag_seconds", "gauge", "age of the oldest message to be sent", RULE(lag_ms), true},
-};
-
-static void put_rule_value(struct rc_buf *out, const struct rc_rule_stats *rule, const char *name,
-                           double value)
-{
-    rc_buf_printf(
-        out, "rollcall_%s{instance=\"%s\",rule=\"%s\",target=\"%s\",topic=\"%s\",current=\"%s\"} %.15g\n",
-        name, rule->instance, rule->rule, rule->target, rule->target_topic,
-        rule->is_current ? "true" : "false", value);
-}
-
-/* Names are of letters, digits, - _ % and |: nothing that would need a backslash. */
-static double alarm_of(const struct rc_rule_stats *rule)
-{
-    return rule->is_retention_alarm ? 2 : rule->is_window_full ? 3 : rule->is_lag_alarm;
-}
-
-static void put_rules(const struct rc_api *api, struct rc_buf *out)
-{
-    struct rc_api_rules read;
-    rc_api_rules_read(api, api->catalog, NULL, &read);
-    const struct rc_rule_stats *rules = read.list;
-    uint32_t count = read.count;
-    for (size_t m = 0; count > 0 && m < sizeof(rule_metrics) / sizeof(rule_metrics[0]); m++) {
-        const struct rule_metric *metric = &rule_metrics[m];
-        rc_buf_printf(out, "# HELP rollcall_%s %s\n# TYPE rollcall_%s %s\n", metric->name, metric->help,
-                      metric->name, metric->kind);
-        for (uint32_t i = 0; i < count; i++) {
-            uint64_t value;
-            memcpy(&value, (const uint8_t *)&rules[i] + metric->offset, sizeof(value));
-            put_rule_value(out, &rules[i], metric->name,
-                           metric->is_ms ? (double)value / 1000 : (double)value);
-        }
-    }
-    if (count > 0)
-        rc_buf_printf(out, "# HELP rollcall_rule_state 0 runs, 1 retries, 2 stopped\n"
-                           "# TYPE rollcall_rule_state gauge\n");
-    for (uint32_t i = 0; i < count; i++)
-        put_rule_value(out, &rules[i], "rule_state", (double)rules[i].state);
-    if (count > 0)
-        rc_buf_printf(out, "# HELP rollcall_rule_alarm 1 it lags, 2 retention reaches what it has not sent, "
-                           "3 all of it waits for one broker\n"
-                           "# TYPE rollcall_rule_alarm gauge\n");
-    for (uint32_t i = 0; i < count; i++)
-        put_rule_value(out, &rules[i], "rule_alarm", alarm_of(&rules[i]));
-    put(out, "gauge", "rules_left_out", "rules that are not told here: there are too many", read.left_out);
-    rc_api_rules_free(&read);
 }
 
 static void put_sessions(const struct rc_session_store *store, struct rc_buf *out)
@@ -256,7 +172,7 @@ void rc_metrics_write(const struct rc_api *api, struct rc_buf *out)
     put(out, "gauge", "log_end_bytes", "the published end of the log",
         rc_store_max_physical(api->options.store));
     put_sessions(api->options.sessions, out);
-    put_rules(api, out);
+    rc_metrics_put_rules(api, out);
     put_registry(api->options.registry, out);
     put_refusals(api, out);
     put_https(api->https, out);

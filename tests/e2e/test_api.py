@@ -346,6 +346,29 @@ def test_metrics_and_health(api):
     assert error.value.code == 404
 
 
+@pytest.mark.parametrize("name, are_all_told", [("r", True), ("r" * 50, False)])
+def test_metrics_of_ten_thousand_rules(tmp_path, name, are_all_told):
+    """All of them, or as many as fit; never an answer that is cut off."""
+    server = Rollcall(tmp_path)
+    with server.config.open("a") as config:
+        for i in range(100):
+            groups = [f"GID_{i:03}_{g:03}" for g in range(100)]
+            config.write(f"  - id: {name}-{i:03}\n    groups: [{', '.join(groups)}]\n    rules:\n" + "".join(
+                f"      - {{id: {name}-{g}, type: status-notice, group: {g}, topic: {name}-{i:03}, queues: 1}}\n" for g in groups))
+    server.start()
+    device = Device(server, "one")
+    text = get(server, "/metrics")
+    told = {metric: text.count(f"\nrollcall_rule_{metric}{{") for metric in ("matched_total", "delivered_total", "state")}
+    left_out = int(re.search(r"^rollcall_rules_left_out (\d+)$", text, re.M)[1])
+    assert set(told.values()) == {10_001 - left_out} and (left_out == 0) is are_all_told
+    assert len(text) < 8 << 20 and text.splitlines()[-1].startswith("rollcall_build_info{")
+    if are_all_told:
+        labels = f'{{instance="{INSTANCE}",rule="status-1",target="",topic="{TOPIC}",current="true"}}'
+        assert f"\nrollcall_rule_delivered_total{labels} 1\n" in text and f"\nrollcall_rule_state{labels} 0\n" in text
+    device.disconnect()
+    server.stop()
+
+
 def test_instances_are_told_where_their_clients_go(tmp_path):
     server = Rollcall(tmp_path)
     text = server.config.read_text()

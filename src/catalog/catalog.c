@@ -328,16 +328,21 @@ void rc_catalog_name_rule_topic(char *out, size_t size, struct rc_slice instance
     snprintf(out, size, RC_RULE_TOPIC_PREFIX "%.*s_%016llx", RC_SLICE_FMT(rule), (unsigned long long)hash);
 }
 
+void rc_catalog_clear_group(struct rc_instance *instance, struct rc_slice id)
+{
+    struct rc_group *group = rc_catalog_edit_group(instance, id);
+    if (group == NULL)
+        return;
+    rc_trie_item_unref(&rc_status_rule_type, group->status_rule);
+    group->status_rule = NULL;
+}
+
 bool rc_catalog_remove_status_rule(struct rc_instance *instance, struct rc_slice id)
 {
     const struct rc_status_rule *rule = rc_trie_find(&instance->status_rules, id);
     if (rule == NULL)
         return false;
-    struct rc_group *group = rc_catalog_edit_group(instance, rule->group_id);
-    if (group != NULL) {
-        rc_trie_item_unref(&rc_status_rule_type, group->status_rule);
-        group->status_rule = NULL;
-    }
+    rc_catalog_clear_group(instance, rule->group_id);
     return rc_trie_remove(&instance->status_rules, id);
 }
 

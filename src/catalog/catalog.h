@@ -344,6 +344,8 @@ int rc_catalog_set_status_rule(struct rc_instance *instance, struct rc_group *gr
 void rc_catalog_name_rule_topic(char *out, size_t size, struct rc_slice instance, struct rc_slice rule,
                                 struct rc_slice target, struct rc_slice topic);
 bool rc_catalog_remove_status_rule(struct rc_instance *instance, struct rc_slice id);
+/* The group has no status rule any more; the rule stays listed. Harmless when either is not there. */
+void rc_catalog_clear_group(struct rc_instance *instance, struct rc_slice id);
 /* The rule was just set. */
 void rc_catalog_describe_rule(struct rc_status_rule *rule, struct rc_slice description);
 /*

@@ -413,14 +413,18 @@ int rc_registry_list_devices(struct rc_registry *registry, struct rc_slice insta
         visit, arg, NULL);
 }
 
-int rc_registry_load_cas(struct rc_registry *registry, struct rc_instance *instance, struct rc_error *error)
+int rc_registry_load_cas(struct rc_registry *registry, struct rc_instance *instance,
+                         const struct rc_slice *key, struct rc_error *error)
 {
+    static const char all[] =
+        "SELECT sn, content, is_active FROM certificates WHERE instance = ?1 AND ca_sn = ''"
+        " AND origin = 0",
+                      one[] =
+                          "SELECT sn, content, is_active FROM certificates WHERE instance = ?1 AND ca_sn = ''"
+                          " AND origin = 0 AND sn = ?2";
     struct rc_sql *sql = &registry->sql;
     int err;
-    sqlite3_stmt *statement = rc_sql_bind(
-        sql,
-        "SELECT sn, content, is_active FROM certificates WHERE instance = ? AND ca_sn = '' AND origin = 0",
-        "t", instance->id);
+    sqlite3_stmt *statement = rc_registry_bind_rows(registry, all, one, instance, key);
     while ((err = rc_sql_row(sql, statement, error)) == 1) {
         struct rc_slice sn = rc_sql_text(statement, 0);
         if (rc_trie_find(&instance->cas, sn) != NULL)
@@ -436,19 +440,22 @@ int rc_registry_load_cas(struct rc_registry *registry, struct rc_instance *insta
 }
 
 int rc_registry_load_devices(struct rc_registry *registry, struct rc_instance *instance,
-                             struct rc_error *error)
+                             const struct rc_slice *key, struct rc_error *error)
 {
+    static const char all[] =
+        "SELECT ca_sn, sn, is_active FROM certificates WHERE instance = ?1 AND ca_sn <> ''"
+        " AND origin = 0",
+                      one[] = "SELECT ca_sn, sn, is_active FROM certificates WHERE instance = ?1"
+                              " AND ca_sn = substr(?2, 1, instr(?2, '/') - 1)"
+                              " AND sn = substr(?2, instr(?2, '/') + 1) AND origin = 0";
     char text[2 * RC_CATALOG_SN_MAX + 1];
     struct rc_sql *sql = &registry->sql;
     int err;
-    sqlite3_stmt *statement = rc_sql_bind(
-        sql,
-        "SELECT ca_sn, sn, is_active FROM certificates WHERE instance = ? AND ca_sn <> '' AND origin = 0",
-        "t", instance->id);
+    sqlite3_stmt *statement = rc_registry_bind_rows(registry, all, one, instance, key);
     while ((err = rc_sql_row(sql, statement, error)) == 1) {
-        struct rc_slice key = device_key(text, rc_sql_text(statement, 0), rc_sql_text(statement, 1));
-        if (rc_instance_mark(&instance->devices, key) == NULL)
-            rc_catalog_put_mark(&instance->devices, key,
+        struct rc_slice device = device_key(text, rc_sql_text(statement, 0), rc_sql_text(statement, 1));
+        if (rc_instance_mark(&instance->devices, device) == NULL)
+            rc_catalog_put_mark(&instance->devices, device,
                                 sqlite3_column_int(statement, 2) != 0 ? 0 : INT64_MAX);
     }
     return err;

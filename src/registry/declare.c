@@ -12,6 +12,11 @@ const struct rc_catalog *rc_registry_declared_all(const struct rc_registry *regi
     return registry->next_declared != NULL ? registry->next_declared : registry->declared;
 }
 
+const struct rc_catalog *rc_registry_declared_before(const struct rc_registry *registry)
+{
+    return registry->undo_declared != NULL ? registry->undo_declared : registry->declared;
+}
+
 const struct rc_instance *rc_registry_declared(const struct rc_registry *registry, struct rc_slice instance)
 {
     return rc_catalog_instance(rc_registry_declared_all(registry), instance);
@@ -198,13 +203,16 @@ int rc_registry_sync_declared(struct rc_registry *registry, const struct rc_cata
     struct rc_trie_walk walk;
     const struct rc_instance *instance;
     const struct rc_key_pair *pair;
-    int err = drop_rows(registry, declared, "SELECT instance, id FROM groups WHERE origin = 1",
-                        "DELETE FROM groups WHERE instance = ? AND id = ?", is_group, error);
+    int err =
+        drop_rows(registry, declared, "SELECT instance, id FROM groups WHERE origin = 1 AND " RC_NOT_API,
+                  "DELETE FROM groups WHERE instance = ? AND id = ?", is_group, error);
     err = err ? err
-              : drop_rows(registry, declared, "SELECT instance, id FROM topics WHERE origin = 1",
+              : drop_rows(registry, declared,
+                          "SELECT instance, id FROM topics WHERE origin = 1 AND " RC_NOT_API,
                           "DELETE FROM topics WHERE instance = ? AND id = ?", is_topic, error);
     err = err ? err
-              : drop_rows(registry, declared, "SELECT instance, access_key FROM keys WHERE origin = 1",
+              : drop_rows(registry, declared,
+                          "SELECT instance, access_key FROM keys WHERE origin = 1 AND " RC_NOT_API,
                           "DELETE FROM keys WHERE instance = ? AND access_key = ?", is_key, error);
     err = err ? err : drop_instances(registry, declared, error);
     rc_trie_walk_start(&walk, &declared->instances);
@@ -230,6 +238,7 @@ static int declare(struct rc_registry *registry, struct rc_registry_job *job)
     err = err ? err : rc_registry_sync_declared(registry, declaration->declared, &job->error);
     if (err != RC_OK)
         return err;
+    registry->next_declared = rc_catalog_ref(declaration->declared);
     struct rc_catalog *next = rc_catalog_fork(declaration->declared);
     const struct rc_catalog *from = registry->catalog->instances.count > 0 ? registry->undo : NULL;
     err = rc_registry_load(registry, next, from, &job->error);
@@ -240,7 +249,6 @@ static int declare(struct rc_registry *registry, struct rc_registry_job *job)
     rc_catalog_unref(registry->next);
     registry->next = next;
     registry->change.all = registry->change.rules_changed = true;
-    registry->next_declared = rc_catalog_ref(declaration->declared);
     return RC_OK;
 }
 

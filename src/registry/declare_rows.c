@@ -20,12 +20,12 @@ static int change_all(struct rc_registry *registry, const char *const *texts, si
 static int mark_gone(struct rc_registry *registry, struct rc_error *error)
 {
     static const char *const texts[] = {
-        "UPDATE credentials SET origin = 2 WHERE origin = 1",
-        "UPDATE identities SET origin = 2 WHERE origin = 1",
-        "UPDATE permissions SET origin = 2 WHERE origin = 1",
-        "UPDATE blacklist SET origin = 2 WHERE origin = 1",
-        "UPDATE certificates SET origin = 2 WHERE origin = 1",
-        "DELETE FROM tags WHERE origin = 1",
+        "UPDATE credentials SET origin = 2 WHERE origin = 1 AND " RC_NOT_API,
+        "UPDATE identities SET origin = 2 WHERE origin = 1 AND " RC_NOT_API,
+        "UPDATE permissions SET origin = 2 WHERE origin = 1 AND " RC_NOT_API,
+        "UPDATE blacklist SET origin = 2 WHERE origin = 1 AND " RC_NOT_API,
+        "UPDATE certificates SET origin = 2 WHERE origin = 1 AND " RC_NOT_API,
+        "DELETE FROM tags WHERE origin = 1 AND " RC_NOT_API,
     };
     return change_all(registry, texts, sizeof(texts) / sizeof(texts[0]), error);
 }
@@ -33,9 +33,11 @@ static int mark_gone(struct rc_registry *registry, struct rc_error *error)
 static int delete_gone(struct rc_registry *registry, struct rc_error *error)
 {
     static const char *const texts[] = {
-        "DELETE FROM credentials WHERE origin = 2",  "DELETE FROM identities WHERE origin = 2",
-        "DELETE FROM permissions WHERE origin = 2",  "DELETE FROM blacklist WHERE origin = 2",
-        "DELETE FROM certificates WHERE origin = 2",
+        "DELETE FROM credentials WHERE origin = 2 AND " RC_NOT_API,
+        "DELETE FROM identities WHERE origin = 2 AND " RC_NOT_API,
+        "DELETE FROM permissions WHERE origin = 2 AND " RC_NOT_API,
+        "DELETE FROM blacklist WHERE origin = 2 AND " RC_NOT_API,
+        "DELETE FROM certificates WHERE origin = 2 AND " RC_NOT_API,
     };
     return change_all(registry, texts, sizeof(texts) / sizeof(texts[0]), error);
 }

@@ -186,16 +186,22 @@ int rc_registry_list_identities(struct rc_registry *registry, struct rc_slice in
 }
 
 int rc_registry_load_identities(struct rc_registry *registry, struct rc_instance *instance,
-                                struct rc_error *error)
+                                const struct rc_slice *key, struct rc_error *error)
 {
+    static const char all[] =
+        "SELECT username, client_id, is_signed, secret FROM identities WHERE instance = ?1"
+        " AND origin = 0",
+                      one[] =
+                          "SELECT username, client_id, is_signed, secret FROM identities WHERE instance = ?1"
+                          " AND origin = 0 AND type IN (0, 1) AND username = ?2";
     char text[RC_CATALOG_CUSTOM_USER_MAX + 1 + RC_CLIENT_ID_MAX];
     struct rc_sql *sql = &registry->sql;
+    struct rc_slice name = key != NULL ? *key : rc_slice("", 0);
+    const uint8_t *end = memchr(name.ptr, 0, name.len); /* a client id follows */
     int err;
-    sqlite3_stmt *statement =
-        rc_sql_bind(sql,
-                    "SELECT username, client_id, is_signed, secret FROM identities WHERE instance = ?"
-                    " AND origin = 0",
-                    "t", instance->id);
+    if (end != NULL)
+        name.len = (size_t)(end - name.ptr);
+    sqlite3_stmt *statement = rc_registry_bind_rows(registry, all, one, instance, key != NULL ? &name : NULL);
     while ((err = rc_sql_row(sql, statement, error)) == 1) {
         struct rc_slice secret;
         struct rc_registry_identity row = {.username = rc_sql_text(statement, 0),
@@ -352,15 +358,23 @@ int rc_registry_list_permissions(struct rc_registry *registry, struct rc_slice i
 }
 
 int rc_registry_load_permissions(struct rc_registry *registry, struct rc_instance *instance,
-                                 struct rc_error *error)
+                                 const struct rc_slice *key, struct rc_error *error)
 {
+    static const char all[] =
+        "SELECT type, identity, topic, actions, denies FROM permissions WHERE instance = ?1"
+        " AND origin = 0",
+                      user[] =
+                          "SELECT type, identity, topic, actions, denies FROM permissions WHERE instance = ?1"
+                          " AND origin = 0 AND type = 0 AND identity = ?2",
+                      client[] =
+                          "SELECT type, identity, topic, actions, denies FROM permissions WHERE instance ="
+                          " ?1 AND origin = 0 AND type = 1 AND identity = ?2";
     struct rc_sql *sql = &registry->sql;
+    bool is_client = key != NULL && key->ptr[0] == 'c';
+    struct rc_slice name = key != NULL ? rc_slice_from(*key, 1) : rc_slice("", 0);
     int err;
     sqlite3_stmt *statement =
-        rc_sql_bind(sql,
-                    "SELECT type, identity, topic, actions, denies FROM permissions WHERE instance = ?"
-                    " AND origin = 0",
-                    "t", instance->id);
+        rc_registry_bind_rows(registry, all, is_client ? client : user, instance, key != NULL ? &name : NULL);
     while ((err = rc_sql_row(sql, statement, error)) == 1) {
         struct rc_registry_permission row = permission_of(statement);
         struct rc_custom_permission one = {row.topic, row.actions, row.denies};

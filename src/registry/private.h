@@ -8,6 +8,8 @@
 #include "registry/sql.h"
 
 /* RC_ORIGIN_GONE: within a transaction, what the file declared until now (declare_rows.c). */
+/* Said besides the origin, it lets SQLite use an index that has only these rows (schema.c). */
+#define RC_NOT_API "origin <> 0"
 enum rc_origin { RC_ORIGIN_API, RC_ORIGIN_FILE, RC_ORIGIN_GONE };
 
 struct rc_registry {
@@ -112,14 +114,17 @@ struct rc_slice rc_registry_split_tagged(struct rc_slice id, struct rc_slice *re
 int rc_registry_put_ca(struct rc_instance *instance, struct rc_slice sn, struct rc_slice content,
                        bool is_active, struct rc_error *error);
 
-/* Each of an instance's own, from the database. */
-int rc_registry_load_identities(struct rc_registry *registry, struct rc_instance *instance,
-                                struct rc_error *error);
-int rc_registry_load_permissions(struct rc_registry *registry, struct rc_instance *instance,
-                                 struct rc_error *error);
-int rc_registry_load_cas(struct rc_registry *registry, struct rc_instance *instance, struct rc_error *error);
-int rc_registry_load_devices(struct rc_registry *registry, struct rc_instance *instance,
-                             struct rc_error *error);
+/*
+ * Each into a table of the instance, from the database: all rows that were made here, or those of one key of
+ * the table. What the file declares by the same key stays.
+ */
+typedef int rc_registry_load_fn(struct rc_registry *registry, struct rc_instance *instance,
+                                const struct rc_slice *key, struct rc_error *error);
+/* `key` NULL: `all`, of the instance (?1); else `one`, of the key too (?2). */
+sqlite3_stmt *rc_registry_bind_rows(struct rc_registry *registry, const char *all, const char *one,
+                                    const struct rc_instance *instance, const struct rc_slice *key);
+rc_registry_load_fn rc_registry_load_identities, rc_registry_load_permissions, rc_registry_load_cas,
+    rc_registry_load_devices;
 
 /* ---- instances.c ---- */
 /* The row, unless it is there. */
@@ -150,5 +155,7 @@ int rc_registry_refuse_declared(struct rc_registry *registry, const char *what, 
                                 struct rc_error *error);
 const struct rc_instance *rc_registry_declared(const struct rc_registry *registry, struct rc_slice instance);
 const struct rc_catalog *rc_registry_declared_all(const struct rc_registry *registry);
+/* What it declared before the running job. */
+const struct rc_catalog *rc_registry_declared_before(const struct rc_registry *registry);
 
 #endif

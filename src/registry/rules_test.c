@@ -236,6 +236,10 @@ static void test_rules_of_an_older_database_are_status_rules(void **state)
     assert_int_equal(sqlite3_open(rig->path, &db), SQLITE_OK);
     assert_int_equal(
         sqlite3_exec(db,
+                     "DROP INDEX groups_declared; DROP INDEX topics_declared; DROP INDEX keys_declared;"
+                     "DROP INDEX credentials_declared; DROP INDEX identities_declared;"
+                     "DROP INDEX permissions_declared; DROP INDEX blacklist_declared;"
+                     "DROP INDEX certificates_declared;"
                      "ALTER TABLE rules DROP COLUMN type; ALTER TABLE rules DROP COLUMN description;"
                      "ALTER TABLE rules DROP COLUMN mqtt_topic;"
                      "ALTER TABLE rules DROP COLUMN consumer_group;"

@@ -67,6 +67,16 @@ static const char *const versions[RC_REGISTRY_VERSION] = {
     "ALTER TABLE instances ADD COLUMN profile INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE instances ADD COLUMN limits TEXT NOT NULL DEFAULT '';",
     "ALTER TABLE instances ADD COLUMN is_traced INTEGER NOT NULL DEFAULT 0;",
+    /* What the file declares is found without reading what the API made. */
+    "CREATE INDEX groups_declared ON groups (origin) WHERE origin <> 0;"
+    "CREATE INDEX topics_declared ON topics (origin) WHERE origin <> 0;"
+    "CREATE INDEX keys_declared ON keys (origin) WHERE origin <> 0;"
+    "CREATE INDEX credentials_declared ON credentials (origin) WHERE origin <> 0;"
+    "CREATE INDEX identities_declared ON identities (origin) WHERE origin <> 0;"
+    "CREATE INDEX permissions_declared ON permissions (origin) WHERE origin <> 0;"
+    "CREATE INDEX blacklist_declared ON blacklist (origin) WHERE origin <> 0;"
+    "CREATE INDEX certificates_declared ON certificates (origin) WHERE origin <> 0;"
+    "CREATE INDEX tags_declared ON tags (origin) WHERE origin <> 0;",
 };
 
 static int execute(struct rc_sql *sql, const char *text, struct rc_error *error)

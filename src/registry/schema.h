@@ -4,7 +4,7 @@
 
 #include "registry/sql.h"
 
-enum { RC_REGISTRY_VERSION = 4 };
+enum { RC_REGISTRY_VERSION = 5 };
 
 /* The settings of a connection; before anything else. */
 int rc_schema_prepare(struct rc_sql *sql, struct rc_error *error);

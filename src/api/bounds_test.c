@@ -123,11 +123,12 @@ static void test_xml_escapes_and_repeats_list_elements(void **state)
 {
     struct rc_buf out;
     rc_buf_init(&out, 4096);
-    json_t *value = json_pack("{s:s, s:[i,i], s:b, s:{s:n}}", "A", "<&>\"\x01", "L", 1, 2, "B", 1, "O", "N");
+    json_t *value = json_pack("{s:s, s:[i,i], s:b, s:{s:n}}", "A", "<&>\"\x01\xef\xbf\xbf\r", "L", 1, 2, "B",
+                              1, "O", "N");
     assert_int_equal(rc_xml_write(&out, "R", value), 0);
     rc_buf_put_u8(&out, 0);
     const char *text = (const char *)rc_buf_slice(&out).ptr;
-    assert_non_null(strstr(text, "<A>&lt;&amp;&gt;&quot;\xef\xbf\xbd</A>"));
+    assert_non_null(strstr(text, "<A>&lt;&amp;&gt;&quot;\xef\xbf\xbd\xef\xbf\xbd&#13;</A>"));
     assert_non_null(strstr(text, "<L><L>1</L><L>2</L></L>"));
     assert_non_null(strstr(text, "<B>true</B>"));
     assert_non_null(strstr(text, "<O><N></N></O>"));

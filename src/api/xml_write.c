@@ -2,23 +2,38 @@
 
 #include "base/error.h"
 
-/* What XML 1.0 cannot hold (control characters) becomes U+FFFD. */
+#include <string.h>
+
+/* How many bytes at the front are what XML 1.0 cannot hold: a control character, U+FFFE or U+FFFF. */
+static size_t unfit_len(const char *text)
+{
+    unsigned char c = (unsigned char)*text;
+    if (c < 0x20)
+        return c != '\t' && c != '\n' && c != '\r';
+    return strncmp(text, "\xef\xbf\xbe", 3) == 0 || strncmp(text, "\xef\xbf\xbf", 3) == 0 ? 3 : 0;
+}
+
+/* What does not fit becomes U+FFFD. A carriage return as it is would be read as a newline. */
 static void put_text(struct rc_buf *out, const char *text)
 {
     for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '<')
-            rc_buf_put_str(out, "&lt;");
-        else if (c == '>')
-            rc_buf_put_str(out, "&gt;");
-        else if (c == '&')
-            rc_buf_put_str(out, "&amp;");
-        else if (c == '"')
-            rc_buf_put_str(out, "&quot;");
-        else if (c < 0x20 && c != '\t' && c != '\n' && c != '\r')
+        size_t unfit = unfit_len(text);
+        if (unfit > 0) {
             rc_buf_put_str(out, "\xef\xbf\xbd");
-        else
-            rc_buf_put_u8(out, c);
+            text += unfit - 1;
+        } else if (*text == '<') {
+            rc_buf_put_str(out, "&lt;");
+        } else if (*text == '>') {
+            rc_buf_put_str(out, "&gt;");
+        } else if (*text == '&') {
+            rc_buf_put_str(out, "&amp;");
+        } else if (*text == '"') {
+            rc_buf_put_str(out, "&quot;");
+        } else if (*text == '\r') {
+            rc_buf_put_str(out, "&#13;");
+        } else {
+            rc_buf_put_u8(out, (uint8_t)*text);
+        }
     }
 }
 

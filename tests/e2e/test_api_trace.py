@@ -246,19 +246,23 @@ def test_an_instance_of_the_api_is_traced_while_it_is_told_to(tmp_path):
     publish()
     wait_until("the message of now, not the one of before", lambda: traced_now() == 1)
     do("UpdateInstance", InstanceName="Made")  # leaves it as it is
+    reload(server)
+    assert is_listed() == {INSTANCE: False, "made": True}
+    publish()
+    wait_until("the one behind the reload", lambda: traced_now() == 2)
     server.kill()
     server.start()
     publish()
-    wait_until("the second one", lambda: traced_now() == 2)
+    wait_until("the one behind the restart", lambda: traced_now() == 3)
     assert rest(server, "PUT", "/v1/instances/made", {"Trace": False}, ("AdminKey", "AdminSecret"))[0] == 200
     publish()
     assert call(server, "QueryMqttTraceMessageOfClient", **{**paged(), **admin}, ClientId=client_id)[0] == "ApiNotSupport"
     do("CreateInstance", NewInstanceId="second", Trace="true")
     do("DeleteInstance", Cascade="true")
     server.stop()
-    assert sum(m["topic"] == "RC_SYS_TRACE" for m in server.dump()) == 2
+    assert sum(m["topic"] == "RC_SYS_TRACE" for m in server.dump()) == 3
     exported = run("registry", "export", "-c", server.config).stdout
-    assert [one["trace"] for one in map(json.loads, exported.splitlines()) if one.get("id") == "second"] == [1]
+    assert [one["is_traced"] for one in map(json.loads, exported.splitlines()) if one.get("id") == "second"] == [1]
     (tmp_path / "export").write_text(exported)
     other = Rollcall(tmp_path / "other")
     assert run("registry", "import", "-c", other.config, "-f", tmp_path / "export").returncode == 0

@@ -16,7 +16,7 @@ import pytest
 from harness.certificates import Authority
 from harness.http_api import CROSSING, SOURCES, actions, call, rest
 from harness.mqtt_wire import Wire
-from harness.procs import PATIENCE, free_port
+from harness.procs import PATIENCE, free_port, wait_until
 from harness.remoting import Remoting
 from harness.rollcall import Rollcall, password
 
@@ -307,6 +307,83 @@ def test_a_client_reads_and_writes_in_its_own_instance_alone(world):
     assert ours.until_quiet() == []
     ours.close()
     theirs.close()
+
+
+def device_sn(tenant):
+    """Of the one device that has come: it becomes known beside its coming."""
+    def known():
+        listed = tenant.make("ListDeviceCertificateByCaSn", CaSn=tenant.ca_sn, PageNo="1", PageSize="10")["Data"]
+        return [one["DeviceSn"] for one in listed["DeviceCertificateVOS"]]
+    wait_until("its certificate to be known", lambda: len(known()) == 1)
+    return known()[0]
+
+
+@pytest.fixture(scope="module")
+def losing(world, tmp_path_factory):
+    """One that is taken apart."""
+    return Tenant(world.server, "c", tmp_path_factory.mktemp("losing"))
+
+
+# Way to log in, what is taken away, and of which of what names() has; in an order in which each is there yet.
+LOSSES = [
+    ("identity ORIGIN", "UpdateCustomAuthIdentity", {}),
+    ("identity SIGNED", "DeleteCustomAuthIdentity", {"Username": "signed-c"}),
+    ("identity ORIGIN to subscribe", "DeleteCustomAuthPermission", {"Identity": "sub-c", "Topic": "sensors/#"}),
+    ("device credential", "RefreshDeviceCredential", {}),
+    ("certificate", "InactivateDeviceCertificate", {"DeviceSn": device_sn}),
+    ("certificate", "DeleteCaCertificate", {}),
+    ("token R", "RevokeToken", {"Token": lambda tenant: tenant.tokens["R"]}),
+    ("signature of read-only", "UpdateKey", {"AccessKey": lambda tenant: tenant.reader["ak"], "SecretKey": "x" * 20}),
+    ("signature", "AddCustomAuthConnectBlack", {"ClientId": "GID_shared@@@banned"}),
+    ("token W", "DeleteGroupId", {"GroupId": "GID_shared"}),
+]
+
+
+@pytest.mark.parametrize("way, action, params", LOSSES, ids=[f"{way}: {action}" for way, action, _ in LOSSES])
+def test_who_loses_his_right_is_shown_out_and_nobody_else(world, losing, way, action, params):
+    login = next(one for one in logins(losing) if one.name == way)
+    client = login.client or f"GID_shared@@@{'banned' if action == 'AddCustomAuthConnectBlack' else 'loser'}"
+    loser, code = dial(world, client, login.user(losing.id), login.word(client), login.tls)
+    other, same = listen(world, world.a, "sensors/#"), "GID_c_only@@@other"
+    beside, beside_code = dial(world, same, f"Signature|{losing.key['ak']}|{losing.id}", password(same, losing.key["sk"]))
+    assert code == beside_code == 0
+    if "r" in login.may:
+        loser.subscribe(("sensors/m", 1))
+        assert loser.read()[2] == [1]
+    losing.make(action, **{**losing.names(), **{name: value(losing) if callable(value) else value
+                                                for name, value in params.items()}})
+    while (told := loser.read())[0] == "PUBLISH":
+        assert told[1].startswith("$SYS/token")
+    assert told[0] == "DISCONNECT" and told[1] in (0x87, 0x98), told
+    again, code = dial(world, client, login.user(losing.id), login.word(client), login.tls)
+    assert code != 0 or action in ("DeleteCustomAuthPermission",)
+    for one in (other, beside):
+        assert one.until_quiet() == []
+    for one in (loser, other, beside, again):
+        one.close()
+
+
+@pytest.mark.parametrize("letter, action, params", [("d", "DeleteKey", {"AccessKey": lambda tenant: tenant.key["ak"]}),
+                                                    ("e", "DeleteInstance", {"Cascade": "true"})])
+def test_a_key_or_an_instance_goes_with_all_who_came_by_it(world, tmp_path, letter, action, params):
+    tenant = Tenant(world.server, letter, tmp_path)
+    other = listen(world, world.a, "sensors/#")
+    clients = {one.name: dial(world, one.client or f"GID_shared@@@{number}", one.user(tenant.id),
+                              one.word(one.client or f"GID_shared@@@{number}"), one.tls)
+               for number, one in enumerate(logins(tenant))}
+    assert {code for _, code in clients.values()} == {0}
+    assert call(world.server, action, **ADMIN, InstanceId=tenant.id, **{
+        name: value(tenant) if callable(value) else value for name, value in params.items()})[0] is None
+    for name, (wire, _) in clients.items():
+        goes = action == "DeleteInstance" or name == "signature" or name.startswith("token")
+        told = [one for one in wire.until_quiet() if one[0] != "PUBLISH"] if not goes else []
+        while goes and (not told or told[0][0] == "PUBLISH"):
+            told = [wire.read()]
+        assert (told != []) is goes and all(one[0] == "DISCONNECT" for one in told), (name, told)
+        wire.close()
+    assert other.until_quiet() == []
+    other.close()
+    call(world.server, "DeleteInstance", **ADMIN, InstanceId=tenant.id, Cascade="true")
 
 
 # ---- RocketMQ ----

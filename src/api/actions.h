@@ -22,6 +22,9 @@ struct rc_store_work {
     struct rc_store *store;
     struct rc_tenancy tenancy; /* of the call's instance, claiming nothing */
     struct rc_error error;     /* a sentence for the caller */
+    /* What goes on with the call on the API's thread, and answers it, after success; NULL: it is answered. */
+    void (*then)(struct rc_api_call *call, void *arg);
+    void *then_arg;
 };
 typedef int rc_store_fn(struct rc_store_work *work); /* 0 or a negative rc_err */
 
@@ -90,7 +93,12 @@ rc_store_fn rc_store_list_groups, rc_store_create_group, rc_store_delete_group;
 
 /* ---- actions_consumer.c: what one consumer group has read ---- */
 void rc_action_describe_group(struct rc_api_call *call);
-rc_store_fn rc_store_reset_offset, rc_store_list_dead_letters;
+rc_store_fn rc_store_reset_offset;
+/* RC_ERR_NOT_FOUND with a sentence: ConsumerGroup is none of the instance's. */
+int rc_store_check_group(struct rc_store_work *work);
+
+/* ---- actions_dead_letter.c: what a consumer group could not process ---- */
+rc_store_fn rc_store_list_dead_letters, rc_store_resend_dead_letters;
 
 /* ---- actions_instance.c ---- */
 rc_registry_work_fn rc_work_list_instances, rc_work_create_instance, rc_work_update_instance,

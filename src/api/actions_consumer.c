@@ -1,20 +1,17 @@
-/* One consumer group: who is in it, how far it has read, where it goes on, what it could not process. */
+/* One consumer group: who is in it, how far it has read, where it goes on. */
 #include "api/actions.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "rocketmq/inspect.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-enum { DEAD_LETTERS_MAX = 100, NAME_MAX_LEN = 255 };
 
 static struct rc_slice group_of(const struct rc_store_work *work)
 {
     return rc_slice_str(rc_params_get(&work->call->params, "ConsumerGroup"));
 }
 
-static int check_group(struct rc_store_work *work)
+int rc_store_check_group(struct rc_store_work *work)
 {
     if (rc_tenancy_has_group(&work->tenancy, group_of(work)))
         return RC_OK;
@@ -61,7 +58,7 @@ static int add_lag(struct rc_store_work *work)
     json_t *item, *list = json_array();
     uint64_t total = 0;
     size_t i;
-    int err = check_group(work);
+    int err = rc_store_check_group(work);
     if (err == RC_OK)
         rc_offsets_each(work->store, group_of(work), collect, &lag);
     json_array_foreach(lag.list, i, item)
@@ -147,7 +144,7 @@ int rc_store_reset_offset(struct rc_store_work *work)
     const char *position = rc_params_get(params, "Position");
     struct rc_topic *topic = rc_store_find_topic(work->store, name);
     json_object_set_new(work->call->answer, "Queues", json_array());
-    int err = check_group(work);
+    int err = rc_store_check_group(work);
     if (err == RC_OK && (topic == NULL || !rc_tenancy_has_topic(&work->tenancy, name)))
         err = rc_error_set(&work->error, RC_ERR_NOT_FOUND, "The instance has no topic of that name.");
     if (err != RC_OK)
@@ -160,66 +157,4 @@ int rc_store_reset_offset(struct rc_store_work *work)
     err = err ? err : set_offsets(work, topic, offsets);
     free(offsets);
     return err;
-}
-
-/* ---- ListDeadLetters ---- */
-
-static json_t *describe_letter(const struct rc_message *message)
-{
-    static const struct {
-        const char *field, *property;
-    } fields[] = {{"Keys", RC_PROP_KEYS},
-                  {"Tags", RC_PROP_TAGS},
-                  {"Topic", RC_PROP_RETRY_TOPIC},
-                  {"OriginMsgId", RC_PROP_ORIGIN_MESSAGE_ID}};
-    char id[RC_MESSAGE_ID_V6_LEN + 1];
-    json_t *item = json_object();
-    size_t len = rc_message_id_format(id, &message->store_host, message->physical_offset);
-    json_object_set_new(item, "MsgId", json_stringn(id, len));
-    json_object_set_new(item, "StoreTime", json_integer(message->store_ms));
-    json_object_set_new(item, "ReconsumeTimes", json_integer(message->reconsume_times));
-    json_object_set_new(item, "BodySize", json_integer((json_int_t)message->body.len));
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-        json_object_set_new(item, fields[i].field,
-                            rc_api_text(rc_props_get(message->props, fields[i].property)));
-    return item;
-}
-
-/* The newest first. */
-static void list_letters(struct rc_store *store, struct rc_queue *queue, json_t *list)
-{
-    uint64_t end = rc_queue_end(queue), min = rc_queue_min(queue);
-    for (uint64_t at = end; at > min && json_array_size(list) < DEAD_LETTERS_MAX; at--) {
-        struct rc_queue_entry entry;
-        struct rc_segment *segment;
-        struct rc_message message;
-        struct rc_slice record;
-        if (rc_queue_read(queue, at - 1, &entry, 1) != 1 ||
-            rc_store_view(store, entry.physical_offset, entry.size, &record, &segment) != RC_OK)
-            continue;
-        if (rc_message_decode(record, false, &message) > 0)
-            json_array_append_new(list, describe_letter(&message));
-        rc_segment_release(segment);
-    }
-}
-
-int rc_store_list_dead_letters(struct rc_store_work *work)
-{
-    char name[NAME_MAX_LEN + 1];
-    json_t *list = json_array();
-    uint64_t total = 0;
-    json_object_set_new(work->call->answer, "DeadLetters", list);
-    int err = check_group(work);
-    if (err != RC_OK)
-        return err;
-    snprintf(name, sizeof(name), "%%DLQ%%%.*s", RC_SLICE_FMT(group_of(work)));
-    struct rc_topic *topic = rc_store_find_topic(work->store, rc_slice_str(name));
-    for (uint32_t i = 0; topic != NULL && i < rc_topic_queue_count(topic); i++) {
-        struct rc_queue *queue = rc_topic_queue(topic, i);
-        total += rc_queue_end(queue) - rc_queue_min(queue);
-        list_letters(work->store, queue, list);
-    }
-    json_object_set_new(work->call->answer, "Topic", json_string(name));
-    json_object_set_new(work->call->answer, "Total", json_integer((json_int_t)total));
-    return RC_OK;
 }

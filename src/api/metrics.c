@@ -2,6 +2,7 @@
 #include "api/metrics_rules.h"
 #include "base/alloc.h"
 #include "registry/registry.h"
+#include "rocketmq/endpoint.h"
 #include "session_store/session_store.h"
 
 #include <stdio.h>
@@ -46,6 +47,25 @@ static void put(struct rc_buf *out, const char *kind, const char *name, const ch
     const char *suffix = strcmp(kind, "counter") == 0 ? "_total" : "";
     rc_buf_printf(out, "# HELP rollcall_%s%s %s\n# TYPE rollcall_%s%s %s\nrollcall_%s%s %llu\n", name, suffix,
                   help, name, suffix, kind, name, suffix, (unsigned long long)value);
+}
+
+/* ---- what the RocketMQ endpoint counts ---- */
+
+#define X(name, text) {"rocketmq_" #name, text, offsetof(struct rc_endpoint_counters, name)},
+static const struct counter endpoint_counters[] = {RC_ENDPOINT_COUNTER_MAP(X)};
+#undef X
+
+static void put_endpoint(const struct rc_endpoint *endpoint, struct rc_buf *out)
+{
+    const uint8_t *base = (const uint8_t *)rc_endpoint_counters(endpoint);
+    for (size_t i = 0; i < sizeof(endpoint_counters) / sizeof(endpoint_counters[0]); i++) {
+        const struct counter *counter = &endpoint_counters[i];
+        bool goes_down =
+            strcmp(counter->name, "rocketmq_peers") == 0 || strcmp(counter->name, "rocketmq_pulls_held") == 0;
+        put(out, goes_down ? "gauge" : "counter", counter->name, counter->help,
+            atomic_load_explicit((const atomic_uint_fast64_t *)(const void *)(base + counter->offset),
+                                 memory_order_relaxed));
+    }
 }
 
 static void put_sessions(const struct rc_session_store *store, struct rc_buf *out)
@@ -171,6 +191,7 @@ void rc_metrics_write(const struct rc_api *api, struct rc_buf *out)
         rc_store_free_bytes(api->options.store));
     put(out, "gauge", "log_end_bytes", "the published end of the log",
         rc_store_max_physical(api->options.store));
+    put_endpoint(api->options.endpoint, out);
     put_sessions(api->options.sessions, out);
     rc_metrics_put_rules(api, out);
     put_registry(api->options.registry, out);

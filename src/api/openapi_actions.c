@@ -134,6 +134,8 @@ static const struct rc_api_action own_actions[] = {
     {"ListRules", GET_POST, 50, INSTANCE, NULL, OWN, .run = rc_action_list_rules},
     {"ListTopic", GET_POST, 50, INSTANCE, NULL, OWN, .read = rc_work_list_topics},
     {"ReplayClientStatusNotifyRule", POST, 5, INSTANCE, "RuleId", OWN | WRITES, .run = rc_action_replay_rule},
+    {"ResendDeadLetters", POST, 10, INSTANCE, "ConsumerGroup", OWN | WRITES,
+     .store = rc_store_resend_dead_letters},
     {"ResetConsumerOffset", POST, 10, INSTANCE, "ConsumerGroup Topic", OWN | WRITES,
      .store = rc_store_reset_offset},
     {"TestRule", POST, 5, INSTANCE, NULL, OWN | WRITES, .run = rc_action_test_rule},

@@ -37,6 +37,9 @@ static const struct rc_rest_param params[] = {
     {"SourceTopic", RC_REST_TEXT, 1, 62, MQ_NAME, "A topic of that cluster."},
     {"From", RC_REST_TEXT, 1, 5, LETTERS, "A new rule begins with the first message, or after the last."},
     {"ConsumerGroup", RC_REST_TEXT, 1, 120, MQ_NAME, "A consumer group of the embedded RocketMQ endpoint."},
+    {"MsgIds", RC_REST_TEXT, 32, 6000, "0123456789ABCDEF,", "MsgIds of dead letters, parted by commas."},
+    {"All", RC_REST_FLAG, 0, 0, NULL, "All of them."},
+    {"Since", RC_REST_INTEGER, 0, INT64_MAX, NULL, "What is there since then, in milliseconds since 1970."},
     {"Position", RC_REST_TEXT, 1, 20, NULL, "first, last, or milliseconds since 1970."},
     {"MqttTopic", RC_REST_TEXT, 1, 128, NULL,
      "The topic, whose first level is a parent topic of the instance."},
@@ -157,8 +160,11 @@ static const struct rc_rest_route routes[] = {
     {RC_HTTP_PUT, I "/rocketmq/groups/{ConsumerGroup}/offset", "ResetConsumerOffset", NULL, "Topic Position",
      "Topic", "Sets where its members go on", LIST("Queues")},
     {RC_HTTP_GET, I "/rocketmq/groups/{ConsumerGroup}/dead-letters", "ListDeadLetters",
-     .summary = "The newest messages that it could not process",
-     .answer = LIST("DeadLetters") "," NUMBER("Total")},
+     "MaxResults NextToken", .summary = "The messages that it could not process, the newest first",
+     .answer = LIST("DeadLetters") "," NUMBER("Total") "," TEXT("Topic") "," TEXT("NextToken")},
+    {RC_HTTP_POST, I "/rocketmq/groups/{ConsumerGroup}/dead-letters/resend", "ResendDeadLetters", NULL,
+     "MsgIds All Since NextToken", "", "Sends them to the group again: up to 100 named, or all, 1,000 a call",
+     NUMBER("Sent") "," TEXT("NextToken")},
 };
 
 const struct rc_rest_route *rc_rest_routes(size_t *ret_count)

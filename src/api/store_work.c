@@ -27,7 +27,9 @@ static void on_done(struct rc_endpoint_job *endpoint_job)
     struct rc_api_call *call = job->work.call;
     call->api->questions--;
     call->api->looks--;
-    if (job->err == 0)
+    if (job->err == 0 && job->work.then != NULL)
+        job->work.then(call, job->work.then_arg);
+    else if (job->err == 0)
         rc_api_call_finish(call);
     else
         rc_api_call_fail_err(call, job->err, job->work.error.text);

@@ -61,6 +61,7 @@ void rc_endpoint_free(struct rc_endpoint *endpoint)
     rc_loop_destroy(endpoint->loop); /* answers of the worker that are still on their way end here */
     rc_producing_free(endpoint);
     rc_send_back_free(endpoint);
+    rc_resend_free(endpoint);
     rc_consumer_groups_free(&endpoint->groups);
     rc_hold_free(endpoint);
     rc_locks_free(endpoint);
@@ -79,6 +80,7 @@ static struct rc_endpoint *make_endpoint(const struct rc_endpoint_options *optio
     rc_list_init(&endpoint->sends);
     rc_list_init(&endpoint->waiting_sends);
     rc_list_init(&endpoint->send_backs);
+    rc_list_init(&endpoint->resends);
     rc_consumer_groups_init(&endpoint->groups);
     rc_hold_init(endpoint);
     rc_locks_init(endpoint);

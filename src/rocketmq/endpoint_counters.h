@@ -23,6 +23,7 @@
     X(messages_in, "messages sent by producers")                                                             \
     X(sent_back, "messages sent back to be retried")                                                         \
     X(dead_letters, "messages given up")                                                                     \
+    X(dead_letters_resent, "dead letters sent again")                                                        \
     X(delayed_delivered, "delayed messages delivered")                                                       \
     X(limits_hit, "requests refused: a limit of this endpoint")
 

@@ -45,7 +45,7 @@ struct rc_endpoint {
     struct rc_list sends, waiting_sends; /* of producers: all under way / those the log does not take yet */
     size_t waiting_bytes;
     uint64_t round_robin; /* for sends that name no queue */
-    struct rc_list send_backs;
+    struct rc_list send_backs, resends;
 
     struct rc_topic *delay_topic;
     struct rc_delay_level *levels; /* [RC_DELAY_LEVELS + 1] */
@@ -84,6 +84,9 @@ void rc_send_handle_batch(const struct rc_request *request);
 /* ---- send_back.c ---- */
 void rc_send_back_handle(const struct rc_request *request);
 void rc_send_back_free(struct rc_endpoint *endpoint);
+
+/* ---- resend.c ---- */
+void rc_resend_free(struct rc_endpoint *endpoint);
 
 /* ---- delay.c ---- */
 /*

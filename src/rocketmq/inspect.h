@@ -55,4 +55,23 @@ void rc_endpoint_look(struct rc_endpoint *endpoint, struct rc_group_look *look);
 void rc_endpoint_reset(struct rc_endpoint *endpoint, struct rc_slice group, struct rc_slice topic,
                        const uint64_t *offsets, uint32_t count);
 
+/*
+ * Dead letters go into their group's retry topic once more, as if for the first time. They stay dead letters,
+ * too: nothing is taken out of a log.
+ */
+struct rc_resend {
+    struct rc_mail mail;
+    struct rc_slice group;    /* lives until the answer, like the places: */
+    const uint64_t *physical; /* where the letters stand in the log, in the order in which they are sent */
+    uint32_t count;
+    struct rc_loop *reply_to;
+    void (*on_done)(struct rc_resend *resend);
+    void *owner;
+    /* The answer: how many stand in the retry topic. Those that retention has passed are left out. */
+    uint32_t sent;
+    int err; /* RC_ERR_FULL: the log takes nothing; RC_ERR_TIMEOUT: it took no more, some may still come */
+    struct rc_endpoint *endpoint;
+};
+void rc_endpoint_resend(struct rc_endpoint *endpoint, struct rc_resend *resend);
+
 #endif

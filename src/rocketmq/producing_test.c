@@ -1,5 +1,7 @@
 /* Producers' messages, retries, dead letters, delays, queries: what goes into the log and is found again. */
 #include "rocketmq/batch.h"
+#include "rocketmq/endpoint_private.h"
+#include "rocketmq/inspect.h"
 #include "rocketmq/test_endpoint.h"
 
 #define UNIQUE "7F0000010000559700000000000A0001"
@@ -447,6 +449,62 @@ static void test_a_message_that_failed_too_often_becomes_a_dead_letter(void **st
     client_close(&client);
 }
 
+/* ---- dead letters sent again ---- */
+
+struct asked {
+    struct rc_resend order;
+    atomic_bool is_answered;
+};
+
+static void on_resent(struct rc_resend *order)
+{
+    atomic_store(&rc_container_of(order, struct asked, order)->is_answered, true);
+}
+
+static struct asked resend(struct rig *rig, const uint64_t *places, uint32_t count)
+{
+    struct asked asked = {.order = {.group = rc_slice_str(TEST_GROUP),
+                                    .physical = places,
+                                    .count = count,
+                                    .reply_to = rig->endpoint->loop,
+                                    .on_done = on_resent}};
+    rc_endpoint_resend(rig->endpoint, &asked.order);
+    WAIT_UNTIL(atomic_load(&asked.is_answered));
+    return asked;
+}
+
+static void test_dead_letters_go_into_the_retry_topic_as_if_for_the_first_time(void **state)
+{
+    enum { MANY = 1000 };
+    struct rig *rig = *state;
+    struct client client;
+    uint64_t places[MANY];
+    client_open(&client, rig);
+    put_message(&client, (struct test_send){.body = "dead"});
+    send_back(&client, 0, "-1", NULL);
+    struct rc_message message = read_message(&client, "%DLQ%" TEST_GROUP, "0", 0);
+    uint64_t letter = message.physical_offset;
+    for (uint32_t i = 0; i < MANY; i++) /* more than a batch holds */
+        places[i] = letter;
+    places[1] = letter + 1; /* no message, as one that retention has passed */
+    struct asked asked = resend(rig, places, 3);
+    assert_true(asked.order.err == 0 && asked.order.sent == 2);
+    assert_int_equal(end_of(rig, "%RETRY%" TEST_GROUP), 2);
+    message = read_message(&client, "%RETRY%" TEST_GROUP, "0", 0);
+    assert_text(message.body, "dead");
+    assert_int_equal(message.reconsume_times, 0);
+    assert_prop(&message, "RETRY_TOPIC", TEST_TOPIC);
+    assert_prop(&message, "ORIGIN_MESSAGE_ID", "7F000001000026940000000000000000");
+    places[1] = letter;
+    asked = resend(rig, places, MANY);
+    assert_true(asked.order.err == 0 && asked.order.sent == MANY);
+    asked = resend(rig, places, 0);
+    assert_true(asked.order.err == 0 && asked.order.sent == 0);
+    assert_int_equal(RIG_COUNTER(rig, dead_letters_resent), 2 + MANY);
+    assert_int_equal(end_of(rig, "%DLQ%" TEST_GROUP), 1);
+    client_close(&client);
+}
+
 static void test_sending_to_the_retry_topic_is_the_same(void **state)
 {
     struct rig *rig = *state;
@@ -661,6 +719,7 @@ int main(void)
         RIG_TEST(test_a_message_that_failed_comes_back_after_its_delay),
         RIG_TEST(test_a_delay_of_zero_follows_the_number_of_tries),
         RIG_TEST(test_a_message_that_failed_too_often_becomes_a_dead_letter),
+        RIG_TEST(test_dead_letters_go_into_the_retry_topic_as_if_for_the_first_time),
         RIG_TEST(test_sending_to_the_retry_topic_is_the_same),
         RIG_TEST(test_only_messages_that_are_there_can_be_sent_back),
         RIG_TEST(test_a_delayed_message_is_delivered_to_its_queue_in_time),

@@ -4,12 +4,13 @@ import json
 import time
 
 import pytest
+from aliyunsdkcore.acs_exception.exceptions import ServerException
 
 from harness.apache import route
 from harness.jvm import CommandFailed, Driver
 from harness.procs import wait_until
 from harness.rollcall import GROUP, TOPIC, Device, Rollcall
-from test_api import old_sdk
+from test_api import get, old_sdk
 
 KEYS = {"ak": "TestAccessKey", "sk": "TestSecretKey"}
 
@@ -247,19 +248,55 @@ def test_a_lite_pull_consumer_gets_all(client, topic):
     leave(client, topic)
 
 
-def test_a_message_that_fails_too_often_is_a_dead_letter(client, topic):
-    send(client, topic, "dead", keys="dead")
+def test_messages_that_fail_too_often_are_dead_letters_and_can_be_sent_again(client, topic, server):
+    group = f"GID_{topic[-40:]}"
+
+    def ask(action, **params):
+        return json.loads(old_sdk(server, action, ConsumerGroup=group, **params))
+
+    def refused(**params):
+        with pytest.raises(ServerException) as error:
+            ask("ResendDeadLetters", **params)
+        return error.value.get_error_code(), error.value.get_error_msg()
+    for body in ("dead 0", "dead 1", "dead 2"):
+        send(client, topic, body, keys="k", tags="t")
     push(client, topic, topic, answer="later", maxReconsume=1, delayLevel=1)
-    client.wait_messages("the second try", topic, lambda lines: taken(lines).count("dead") >= 2, 60)
-    deadline = time.monotonic() + 20
-    dead = []
-    while not dead and time.monotonic() < deadline:
-        try:
-            dead = client.call("drain", name="a", topic=f"%DLQ%GID_{topic[-40:]}")
-        except CommandFailed:
-            time.sleep(0.2)
-    assert bodies(dead) == ["dead"]
-    assert dead[0]["properties"]["RETRY_TOPIC"] == topic
+    wait_until("dead letters", lambda: ask("ListDeadLetters")["Total"] == 3, 60)
+    assert all(taken(client.messages(topic)).count(f"dead {n}") >= 2 for n in range(3))
+    dead = client.call("drain", name="a", topic=f"%DLQ%{group}")
+    assert sorted(bodies(dead)) == ["dead 0", "dead 1", "dead 2"]
+    assert all(one["properties"]["RETRY_TOPIC"] == topic for one in dead)
+    listed = {one["Body"]: one for one in ask("ListDeadLetters")["DeadLetters"]}
+    assert set(listed) == {"dead 0", "dead 1", "dead 2"}
+    one = listed["dead 1"]
+    assert (one["Topic"], one["Keys"], one["Tags"], one["BodySize"], one["BodyCut"]) == (topic, "k", "t", 6, False)
+    page = ask("ListDeadLetters", MaxResults=2)
+    rest = ask("ListDeadLetters", MaxResults=2, NextToken=page["NextToken"])
+    assert [len(page["DeadLetters"]), len(rest["DeadLetters"])] == [2, 1] and "NextToken" not in rest
+    assert {one["Body"] for one in page["DeadLetters"] + rest["DeadLetters"]} == set(listed)
+    client.call("answer", name=topic, answer="commit")
+    before = taken(client.messages(topic))
+
+    def again():
+        return sorted(taken(client.messages(topic))[len(before):])
+    assert ask("ResendDeadLetters", MsgIds=one["MsgId"])["Sent"] == 1
+    wait_until("the one", lambda: again() == ["dead 1"])
+    assert client.messages(topic)[-1]["message"]["topic"] == topic and client.messages(topic)[-1]["message"]["reconsumeTimes"] == 0
+    assert ask("ResendDeadLetters", All="true")["Sent"] == 3
+    wait_until("all", lambda: again() == ["dead 0", "dead 1", "dead 1", "dead 2"])
+    assert ask("ResendDeadLetters", All="true", Since=str(max(one["StoreTime"] for one in listed.values()) + 1))["Sent"] == 0
+    found = json.loads(old_sdk(server, "ListRocketMqTopics"))["Topics"]
+    assert next(one for one in found if one["Topic"] == topic)["Messages"] == 3  # other groups get none of them again
+    assert ask("ListDeadLetters")["Total"] == 3  # they stay
+    assert refused()[0] == "ParameterCheckFailed"
+    assert refused(All="true", MsgIds=one["MsgId"])[0] == "ParameterCheckFailed"
+    assert refused(MsgIds="nothing")[0] == "ParameterCheckFailed"
+    assert refused(MsgIds=",".join([one["MsgId"]] * 101)) == \
+        ("ParameterCheckFailed", "A parameter is not valid. A call names at most 100 letters.")
+    assert refused(MsgIds=one["OriginMsgId"])[0] == "InvalidParameter.NotFound"  # it is no letter
+    assert refused(All="true", NextToken="x")[0] == "ParameterCheckFailed"
+    resent = next(line for line in get(server, "/metrics").splitlines() if line.startswith("rollcall_rocketmq_dead_letters_resent_total "))
+    assert int(resent.split()[1]) >= 4
     leave(client, topic)
 
 

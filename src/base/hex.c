@@ -1,21 +1,32 @@
 #include "base/hex.h"
 
-static void encode(char *out, const uint8_t *bytes, size_t len, const char *digits)
+/* Both digits of a byte at once. */
+#define ROW_LOWER(h)                                                                                         \
+    h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7" h "8" h "9" h "a" h "b" h "c" h "d" h "e" h "f"
+#define ROW_UPPER(h)                                                                                         \
+    h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7" h "8" h "9" h "A" h "B" h "C" h "D" h "E" h "F"
+#define ROWS_OF_DIGITS(ROW)                                                                                  \
+    ROW("0") ROW("1") ROW("2") ROW("3") ROW("4") ROW("5") ROW("6") ROW("7") ROW("8") ROW("9")
+
+static const char lower[] = ROWS_OF_DIGITS(ROW_LOWER) ROW_LOWER("a") ROW_LOWER("b") ROW_LOWER("c")
+    ROW_LOWER("d") ROW_LOWER("e") ROW_LOWER("f");
+static const char upper[] = ROWS_OF_DIGITS(ROW_UPPER) ROW_UPPER("A") ROW_UPPER("B") ROW_UPPER("C")
+    ROW_UPPER("D") ROW_UPPER("E") ROW_UPPER("F");
+
+static void encode(char *out, const uint8_t *bytes, size_t len, const char *pairs)
 {
-    for (size_t i = 0; i < len; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15];
-    }
+    for (size_t i = 0; i < len; i++)
+        memcpy(out + 2 * i, pairs + 2 * bytes[i], 2);
 }
 
 void rc_hex_lower(char *out, const void *bytes, size_t len)
 {
-    encode(out, bytes, len, "0123456789abcdef");
+    encode(out, bytes, len, lower);
 }
 
 void rc_hex_upper(char *out, const void *bytes, size_t len)
 {
-    encode(out, bytes, len, "0123456789ABCDEF");
+    encode(out, bytes, len, upper);
 }
 
 static int digit(uint8_t c)

@@ -4,9 +4,9 @@
 #include "base/error.h"
 #include "base/hex.h"
 #include "base/json_write.h"
+#include "base/words.h"
 #include "store/message.h"
 
-#include <openssl/sha.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -30,12 +30,13 @@ int rc_event_type_parse(struct rc_slice text, enum rc_event_type *ret)
     return RC_ERR_INVALID;
 }
 
-/* Nearly all client ids are such: nothing in them has to be escaped, in JSON or in KEYS. */
-static bool is_plain(struct rc_slice text)
+bool rc_event_is_plain(struct rc_slice client_id)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t byte = text.ptr[i];
-        if (byte <= ' ' || byte >= 0x7f || byte == '"' || byte == '\\' || byte == '%')
+    for (size_t at = 0; at < client_id.len; at += RC_WORD) {
+        uint64_t word = rc_word_at(client_id, at);
+        uint64_t below = (word - RC_WORD_ONES * (' ' + 1)) & ~word & RC_WORD_HIGHS;
+        if (below != 0 || !rc_word_is_ascii(word) || rc_word_has(word, 0x7f) || rc_word_has(word, '"') ||
+            rc_word_has(word, '\\') || rc_word_has(word, '%'))
             return false;
     }
     return true;
@@ -43,7 +44,7 @@ static bool is_plain(struct rc_slice text)
 
 int rc_event_put_client_id_json(struct rc_buf *out, struct rc_slice client_id)
 {
-    if (is_plain(client_id))
+    if (rc_event_is_plain(client_id))
         return rc_buf_put_slice(out, client_id);
     struct rc_buf quoted;
     struct rc_json json;
@@ -60,7 +61,7 @@ int rc_event_put_client_id_json(struct rc_buf *out, struct rc_slice client_id)
  * encoded. */
 int rc_event_put_keys(struct rc_buf *out, struct rc_slice client_id)
 {
-    if (is_plain(client_id))
+    if (rc_event_is_plain(client_id))
         return rc_buf_put_slice(out, client_id);
     int err = RC_OK;
     for (size_t i = 0; i < client_id.len && err == RC_OK; i++) {
@@ -180,31 +181,14 @@ uint32_t rc_event_month_ms(int64_t ms)
     return ms < month_starts[0] ? 0 : (uint32_t)(ms - month_starts[i]);
 }
 
-/*
- * SHA-256 of channel and type. OpenSSL 3's one-call SHA256 looks the algorithm up for every call, with locks
- * and allocations; three events a connection would pay for it.
- */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-
-static void hash_of(const struct rc_event *event, uint8_t digest[SHA256_DIGEST_LENGTH])
-{
-    uint8_t type = (uint8_t)event->type;
-    SHA256_CTX ctx;
-    SHA256_Init(&ctx);
-    SHA256_Update(&ctx, event->channel_id, RC_CHANNEL_ID_LEN);
-    SHA256_Update(&ctx, &type, 1);
-    SHA256_Final(digest, &ctx);
-}
-
-#pragma GCC diagnostic pop
-
+/* A channel's id is drawn at random: twelve of its bytes, with the type mixed in, are as good as a hash. */
 void rc_event_uniq_key(const struct rc_event *event, char *out)
 {
-    uint8_t digest[SHA256_DIGEST_LENGTH], key[RC_UNIQ_KEY_LEN / 2];
-    hash_of(event, digest);
-    memcpy(key, digest, sizeof(key));
+    uint8_t key[RC_UNIQ_KEY_LEN / 2];
+    memcpy(key, event->channel_id, 10);
     rc_store_u32(key + 10, rc_event_month_ms(event->time_ms));
+    key[14] = event->channel_id[10];
+    key[15] = event->channel_id[11] ^ (uint8_t)event->type;
     rc_hex_upper(out, key, sizeof(key));
 }
 

@@ -52,6 +52,8 @@ struct rc_event {
     int64_t last_active_ms;   /* 0 when unknown */
 };
 
+/* Nearly all client ids are such: nothing in them has to be escaped, in JSON or in KEYS. */
+bool rc_event_is_plain(struct rc_slice client_id);
 /* What every event of a client has in common, prepared once: both append to their buffer. */
 int rc_event_put_client_id_json(struct rc_buf *out, struct rc_slice client_id);
 int rc_event_put_keys(struct rc_buf *out, struct rc_slice client_id);

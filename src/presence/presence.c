@@ -22,6 +22,7 @@ struct rc_presence {
     uint32_t channels, waiting_count;
     uint8_t ids[ID_POOL][RC_CHANNEL_ID_LEN];
     uint32_t ids_left;
+    int64_t tags_codes[RC_EVENT_TCPCLEAN + 1];       /* by type */
     struct rc_buf client_id_json, keys, body, props; /* scratch */
 };
 
@@ -31,6 +32,8 @@ struct rc_presence *rc_presence_create(const struct rc_presence_options *options
     presence->options = *options;
     rc_event_clock_init(&presence->clock, options->floor_ms);
     rc_list_init(&presence->waiting);
+    for (int type = RC_EVENT_CONNECT; type <= RC_EVENT_TCPCLEAN; type++)
+        presence->tags_codes[type] = rc_hash_java(rc_slice_str(rc_event_type_text(type)));
     rc_buf_init(&presence->client_id_json, SCRATCH_MAX);
     rc_buf_init(&presence->keys, SCRATCH_MAX);
     rc_buf_init(&presence->body, SCRATCH_MAX);
@@ -90,18 +93,28 @@ static void empty(struct rc_buf *buf)
     rc_buf_consume(buf, rc_buf_len(buf));
 }
 
+static int escape(struct rc_presence *presence, struct rc_slice client_id, struct rc_slice *ret_json,
+                  struct rc_slice *ret_keys)
+{
+    empty(&presence->client_id_json);
+    empty(&presence->keys);
+    int err = rc_event_put_client_id_json(&presence->client_id_json, client_id);
+    err = err ? err : rc_event_put_keys(&presence->keys, client_id);
+    *ret_json = rc_buf_slice(&presence->client_id_json);
+    *ret_keys = rc_buf_slice(&presence->keys);
+    return err;
+}
+
 /* Builds body and properties of the channel's next event in the scratch buffers. */
 static int build(struct rc_presence *presence, const struct rc_channel *channel, enum rc_event_type type,
                  int64_t time_ms, uint32_t sequence)
 {
     char ip[RC_CLIENT_IP_MAX];
     struct rc_slice client_id = rc_slice_str(channel->client_id);
-    empty(&presence->client_id_json);
-    empty(&presence->keys);
+    struct rc_slice client_id_json = client_id, keys = client_id;
     empty(&presence->body);
     empty(&presence->props);
-    int err = rc_event_put_client_id_json(&presence->client_id_json, client_id);
-    err = err ? err : rc_event_put_keys(&presence->keys, client_id);
+    int err = rc_event_is_plain(client_id) ? RC_OK : escape(presence, client_id, &client_id_json, &keys);
     if (err != RC_OK)
         return err;
     const char *certificate_sn =
@@ -109,8 +122,8 @@ static int build(struct rc_presence *presence, const struct rc_channel *channel,
     struct rc_event event = {
         .type = type,
         .time_ms = time_ms,
-        .client_id_json = rc_buf_slice(&presence->client_id_json),
-        .keys = rc_buf_slice(&presence->keys),
+        .client_id_json = client_id_json,
+        .keys = keys,
         .client_ip = rc_channel_client_ip(channel, ip),
         .certificate_sn = certificate_sn != NULL ? rc_slice_str(certificate_sn) : rc_slice(NULL, 0),
         .sequence = sequence,
@@ -128,13 +141,15 @@ static int build(struct rc_presence *presence, const struct rc_channel *channel,
 
 /* What was built, as a message. */
 static void fill_message(const struct rc_presence *presence, const struct rc_channel *channel,
-                         int64_t time_ms, struct rc_message *ret)
+                         enum rc_event_type type, int64_t time_ms, struct rc_message *ret)
 {
     *ret = (struct rc_message){
         .born_ms = time_ms,
         .store_host = presence->options.store_host,
         .body = rc_buf_slice(&presence->body),
         .props = rc_buf_slice(&presence->props),
+        .props_are_sound = true,
+        .tags_code = presence->tags_codes[type],
     };
     if (!channel->is_v6 && !channel->is_local) { /* others stay 0.0.0.0: old clients read IPv4 only */
         memcpy(ret->born_host.addr, channel->addr, 4);
@@ -152,7 +167,7 @@ static int stage(struct rc_presence *presence, struct rc_channel *channel, enum 
     if (err != RC_OK)
         return err;
     struct rc_message message;
-    fill_message(presence, channel, time_ms, &message);
+    fill_message(presence, channel, type, time_ms, &message);
     err = rc_log_stage(presence->options.sender, channel->queue, &message, 0, on_written, channel);
     if (err != RC_OK)
         return err;
@@ -255,7 +270,7 @@ int rc_presence_announce(struct rc_presence *presence, const struct rc_channel *
     if (err != RC_OK)
         return err;
     struct rc_message message;
-    fill_message(presence, channel, channel->connect_ms, &message);
+    fill_message(presence, channel, RC_EVENT_CONNECT, channel->connect_ms, &message);
     return rc_log_stage(presence->options.sender, channel->queue, &message, 0, NULL, NULL);
 }
 

@@ -220,6 +220,8 @@ static void add_keys(struct rc_key_index *index, const struct rc_message *messag
 struct reading {
     struct rc_key_index *index;
     uint64_t stop; /* physical offset at which this call has done enough */
+    bool has_read;
+    struct rc_message last; /* its slices may have gone */
 };
 
 static bool read_message(const struct rc_message *message, uint32_t size, void *arg)
@@ -232,8 +234,9 @@ static bool read_message(const struct rc_message *message, uint32_t size, void *
         return false;
     add_keys(index, message);
     index->last = place;
-    index->check = check_of(message);
     index->at = place + size;
+    reading->last = *message;
+    reading->has_read = true;
     return true;
 }
 
@@ -275,12 +278,14 @@ static void drop_gone(struct rc_key_index *index)
 /* One stretch: to the segment's end, the pending entries' limit, `stop`, or the log's end. */
 static int read_on(struct rc_key_index *index, uint64_t stop)
 {
-    struct reading reading = {index, stop};
+    struct reading reading = {.index = index, .stop = stop};
     uint64_t before = index->at;
     int err = index->file.fd < 0 ? begin_file(index) : flush(index); /* what could not be written before */
     if (err != RC_OK)
         return err;
     err = rc_store_scan(index->store, index->at, read_message, &reading);
+    if (reading.has_read)
+        index->check = check_of(&reading.last);
     if (err == RC_ERR_CORRUPT) {
         rc_log_error("rocketmq", "the key index leaves out the rest of a damaged segment from=%" PRIu64,
                      index->at);

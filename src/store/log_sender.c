@@ -236,7 +236,8 @@ int rc_log_stage(struct rc_log_sender *sender, struct rc_queue *queue, struct rc
         .append = {.queue = queue,
                    .len = (uint32_t)len,
                    .delay_level = delay_level,
-                   .tags_code = rc_props_tags_code(message->props)},
+                   .tags_code =
+                       message->props_are_sound ? message->tags_code : rc_props_tags_code(message->props)},
         .on_written = on_written,
         .owner = owner,
     };

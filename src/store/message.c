@@ -64,24 +64,6 @@ static uint8_t *put_bytes(uint8_t *p, struct rc_slice bytes)
     return p + bytes.len;
 }
 
-/*
- * A record whose last page never reached the disk ends in zeroes, and the checksum covers the body alone. So
- * properties with a NUL in them count as torn; encoding refuses them, which makes the rule hold for our own
- * log.
- */
-static bool props_are_whole(struct rc_slice props)
-{
-    if (props.len == 0)
-        return true;
-    if (memchr(props.ptr, 0, props.len) != NULL)
-        return false;
-    struct rc_slice name, value;
-    size_t at = 0;
-    while (rc_props_next(props, &at, &name, &value))
-        ;
-    return at == props.len;
-}
-
 size_t rc_message_encoded_len(const struct rc_message *message)
 {
     return FIXED_LEN + host_len(message->born_host.is_v6) + host_len(message->store_host.is_v6) +
@@ -93,7 +75,8 @@ int rc_message_encode(struct rc_buf *out, const struct rc_message *message)
     if (message->body.len > RC_MESSAGE_BODY_MAX || message->topic.len > RC_MESSAGE_TOPIC_MAX ||
         message->props.len > RC_MESSAGE_PROPS_MAX)
         return RC_ERR_TOO_LARGE;
-    if (message->topic.len == 0 || !props_are_whole(message->props))
+    /* what encoding refuses, no record of our own log holds: so decoding may take it for torn */
+    if (message->topic.len == 0 || (!message->props_are_sound && !rc_props_are_whole(message->props)))
         return RC_ERR_INVALID;
     size_t len = rc_message_encoded_len(message);
     uint8_t *start = rc_buf_reserve(out, len);
@@ -153,7 +136,7 @@ static int decode_rest(const uint8_t *p, const uint8_t *end, bool is_v2, struct 
     if (props_len > RC_MESSAGE_PROPS_MAX || (size_t)(end - p) != props_len)
         return RC_ERR_CORRUPT;
     ret->props = rc_slice(p, props_len);
-    return props_are_whole(ret->props) ? RC_OK : RC_ERR_CORRUPT;
+    return rc_props_are_whole(ret->props) ? RC_OK : RC_ERR_CORRUPT;
 }
 
 int64_t rc_message_decode(struct rc_slice in, bool check_crc, struct rc_message *ret)

@@ -50,6 +50,9 @@ struct rc_message {
     struct rc_slice body;
     struct rc_slice topic;
     struct rc_slice props; /* name \x01 value \x02 ... */
+    /* For encoding, of who made the properties with rc_props_put_all: nobody looks through them again. */
+    bool props_are_sound;
+    int64_t tags_code; /* of their TAGS; counts only with props_are_sound */
 };
 
 /*
@@ -89,13 +92,19 @@ struct rc_slice rc_props_get(struct rc_slice props, const char *name);
 bool rc_props_next(struct rc_slice props, size_t *at, struct rc_slice *name, struct rc_slice *value);
 /* Appends name \x01 value \x02. RC_ERR_INVALID when either holds \x00, \x01 or \x02. */
 int rc_props_put(struct rc_buf *out, const char *name, struct rc_slice value);
-/* The same for several, all or none; there is at least one. */
+/* The same for several, all or none; there is at least one. Names are the program's own: only values may be
+ * refused. */
 struct rc_prop {
     struct rc_slice name, value;
 };
 int rc_props_put_all(struct rc_buf *out, const struct rc_prop *props, size_t count);
 /* Copies `props` without the named property. */
 int rc_props_copy_without(struct rc_buf *out, struct rc_slice props, const char *name);
+/*
+ * False when they hold a NUL, or a pair without a name: a record whose last page never reached the disk ends
+ * in zeroes, and its checksum covers the body alone.
+ */
+bool rc_props_are_whole(struct rc_slice props);
 /* Java hash of TAGS as ConsumeQueues hold it, 0 when there is none. */
 int64_t rc_props_tags_code(struct rc_slice props);
 

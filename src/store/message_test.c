@@ -173,6 +173,29 @@ static void test_properties_are_found_and_left_out(void **state)
     rc_buf_free(&out);
 }
 
+/* As the walk from pair to pair sees it, at all lengths and with the bytes that matter. */
+static void test_properties_are_whole_when_a_walk_reaches_their_end(void **state)
+{
+    static const uint8_t bytes[] = {0, 1, 2, 3, 'a', 0x7f, 0x80, 0xff};
+    uint32_t draw = 1, whole = 0;
+    for (int round = 0; round < 200000; round++) {
+        uint8_t text[40];
+        size_t len = (size_t)round % (sizeof(text) + 1), at = 0;
+        for (size_t i = 0; i < len; i++) {
+            draw = draw * 1664525u + 1013904223u;
+            /* mostly pairs: otherwise hardly any long text would be whole */
+            text[i] = draw >> 29 == 0 ? bytes[draw >> 26 & 7] : (const uint8_t[]){'a', 1, 3, 2}[i % 4];
+        }
+        struct rc_slice props = rc_slice(text, len), name, value;
+        while (rc_props_next(props, &at, &name, &value))
+            continue;
+        bool is_whole = at == len && (len == 0 || memchr(text, 0, len) == NULL);
+        assert_int_equal(rc_props_are_whole(props), is_whole);
+        whole += is_whole;
+    }
+    assert_in_range(whole, 10000, 190000);
+}
+
 static void test_tags_code_of_a_negative_hash_is_sign_extended(void **state)
 {
     assert_true(rc_props_tags_code(rc_slice_str("TAGS\1offline\2")) == -1548612125);
@@ -206,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_flipped_bits_in_lengths_magic_and_body_are_seen),
         cmocka_unit_test(test_apaches_own_records_decode_and_encode_to_the_same_bytes),
         cmocka_unit_test(test_properties_are_found_and_left_out),
+        cmocka_unit_test(test_properties_are_whole_when_a_walk_reaches_their_end),
         cmocka_unit_test(test_tags_code_of_a_negative_hash_is_sign_extended),
         cmocka_unit_test(test_message_ids_come_back),
     };

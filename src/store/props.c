@@ -3,6 +3,9 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/words.h"
+
+#include <endian.h>
 
 enum { NAME_END = 1, VALUE_END = 2 };
 
@@ -35,21 +38,49 @@ struct rc_slice rc_props_get(struct rc_slice props, const char *name)
     return found;
 }
 
-/* Whether any byte is below 3, eight at a time. */
+/*
+ * The high bits of the bytes that are marks, VALUE_END or less. A byte above a mark may be taken for one when
+ * it is VALUE_END + 1: who needs each of them looks again.
+ */
+static inline uint64_t marks_in(uint64_t word)
+{
+    return (word - RC_WORD_ONES * (VALUE_END + 1)) & ~word & RC_WORD_HIGHS;
+}
+
 static bool holds_mark(struct rc_slice text)
 {
-    static const uint64_t ones = 0x0101010101010101u;
-    uint64_t word;
-    size_t i = 0;
-    for (; text.len - i >= sizeof(word); i += sizeof(word)) {
-        memcpy(&word, text.ptr + i, sizeof(word));
-        if ((word - ones * (VALUE_END + 1)) & ~word & (ones * 0x80))
-            return true;
-    }
-    for (; i < text.len; i++)
-        if (text.ptr[i] <= VALUE_END)
+    for (size_t at = 0; at < text.len; at += RC_WORD)
+        if (marks_in(rc_word_at(text, at)) != 0)
             return true;
     return false;
+}
+
+/* False when properties may not hold this byte here. */
+static bool take_byte(uint8_t byte, bool *has_name)
+{
+    bool had_name = *has_name;
+    if (byte == NAME_END)
+        *has_name = true;
+    if (byte == VALUE_END)
+        *has_name = false;
+    return byte == VALUE_END ? had_name : byte != 0;
+}
+
+bool rc_props_are_whole(struct rc_slice props)
+{
+    bool has_name = false;
+    size_t at = 0;
+    for (; props.len - at >= RC_WORD; at += RC_WORD) {
+        uint64_t word;
+        memcpy(&word, props.ptr + at, sizeof(word));
+        for (uint64_t marks = marks_in(le64toh(word)); marks != 0; marks &= marks - 1)
+            if (!take_byte(props.ptr[at + (size_t)__builtin_ctzll(marks) / 8], &has_name))
+                return false;
+    }
+    for (; at < props.len; at++)
+        if (!take_byte(props.ptr[at], &has_name))
+            return false;
+    return props.len == 0 || props.ptr[props.len - 1] == VALUE_END || has_name;
 }
 
 static uint8_t *write_pair(uint8_t *p, struct rc_slice name, struct rc_slice value)
@@ -86,7 +117,7 @@ int rc_props_put_all(struct rc_buf *out, const struct rc_prop *props, size_t cou
 {
     size_t len = 0;
     for (size_t i = 0; i < count; i++) {
-        if (holds_mark(props[i].name) || holds_mark(props[i].value))
+        if (holds_mark(props[i].value))
             return RC_ERR_INVALID;
         len += props[i].name.len + props[i].value.len + 2;
     }

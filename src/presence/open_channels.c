@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 static struct rc_slice channel_key(const void *item)
 {
@@ -167,7 +167,7 @@ static bool write_snapshot(int fd, const struct rc_open_channels *open)
         if (channel != NULL && rc_buf_len(&buf) < PIECE)
             continue;
         struct rc_slice bytes = rc_buf_slice(&buf);
-        crc = (uint32_t)crc32(crc, bytes.ptr, (uInt)bytes.len);
+        crc = libdeflate_crc32(crc, bytes.ptr, bytes.len);
         err = err ? err : rc_fs_write(fd, bytes.ptr, bytes.len, at);
         at += bytes.len;
         rc_buf_consume(&buf, bytes.len);
@@ -240,7 +240,7 @@ static bool parse_snapshot(struct rc_open_channels *open, struct rc_slice in)
     if (in.len < HEADER + 4 || memcmp(in.ptr, magic, sizeof(magic)) != 0)
         return false;
     in.len -= 4;
-    if ((uint32_t)crc32_z(0, in.ptr, in.len) != rc_load_u32(in.ptr + in.len))
+    if (libdeflate_crc32(0, in.ptr, in.len) != rc_load_u32(in.ptr + in.len))
         return false;
     open->place = rc_load_u64(in.ptr + 8);
     open->greatest_ms = (int64_t)rc_load_u64(in.ptr + 16);

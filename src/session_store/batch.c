@@ -4,7 +4,7 @@
 #include "session_store/private.h"
 
 #include <openssl/sha.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 enum { OP_HEAD = 1 + 1 + 4 };
 _Static_assert(RC_STORE_KEY_MAX <= UINT8_MAX, "a key's length has one byte");
@@ -31,8 +31,8 @@ void rc_session_batch_free(struct rc_session_batch *batch)
 
 uint32_t rc_session_checksum(struct rc_slice key, struct rc_slice body)
 {
-    uLong crc = crc32(0, key.ptr, (uInt)key.len);
-    return (uint32_t)(body.len > 0 ? crc32(crc, body.ptr, (uInt)body.len) : crc);
+    uint32_t crc = libdeflate_crc32(0, key.ptr, key.len);
+    return body.len > 0 ? libdeflate_crc32(crc, body.ptr, body.len) : crc;
 }
 
 int rc_session_value_open(struct rc_slice key, struct rc_slice value, struct rc_slice *ret_body)

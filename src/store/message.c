@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/hex.h"
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 enum {
     AT_SIZE = 0,
@@ -38,7 +38,7 @@ uint32_t rc_message_crc(struct rc_slice body)
 {
     if (body.len == 0)
         return 0;
-    return (uint32_t)crc32(0, body.ptr, (uInt)body.len) & 0x7fffffffu;
+    return libdeflate_crc32(0, body.ptr, body.len) & 0x7fffffffu;
 }
 
 static uint8_t *put_host(uint8_t *p, const struct rc_host *host)

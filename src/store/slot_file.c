@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 enum {
     SLOT_UNIT = 4096, /* of the sizes of slots: no slot shares a disk's sector with the other */
@@ -24,8 +24,8 @@ static const char magic[8] = {'R', 'C', 'S', 'L', 'O', 'T', '1', '\n'};
 
 static uint32_t checksum(const uint8_t *slot, uint32_t len)
 {
-    uLong crc = crc32(0, slot + AT_SEQUENCE, AT_CRC - AT_SEQUENCE);
-    return (uint32_t)crc32(crc, slot + RC_SLOT_HEADER_LEN, len);
+    uint32_t crc = libdeflate_crc32(0, slot + AT_SEQUENCE, AT_CRC - AT_SEQUENCE);
+    return libdeflate_crc32(crc, slot + RC_SLOT_HEADER_LEN, len);
 }
 
 static void fill(uint8_t *slot, uint64_t sequence, struct rc_slice content)

@@ -77,7 +77,13 @@ static bool find_instance(struct rc_api_call *call, const struct rc_api_action *
     const char *id = rc_params_get(&call->params, action->instance);
     bool is_left_out = (id == NULL || id[0] == '\0') && (action->flags & RC_ACTION_OWN);
     struct rc_slice name = call->key->instance_id; /* empty: an administrator's, who has to say */
-    if (!is_left_out || name.len == 0) {
+    if (is_left_out && name.len == 0) {
+        rc_api_call_fail(call, RC_API_MISSING_PARAMETER,
+                         "It is %s: an administrator's key says which instance it is about (--instance).",
+                         action->instance);
+        return false;
+    }
+    if (!is_left_out) {
         id = rc_api_call_need(call, action->instance);
         if (id == NULL)
             return false;

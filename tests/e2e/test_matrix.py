@@ -19,6 +19,7 @@ from harness.mqtt_wire import Wire
 from harness.procs import PATIENCE, free_port, wait_until
 from harness.remoting import Remoting
 from harness.rollcall import Rollcall, password
+from test_api_registry import old_call
 
 ADMIN = {"ak": "AdminKey", "sk": "AdminSecret"}
 REGISTERED = """, {{name: device, transport: tls, bind: "127.0.0.1:{port}", tls: {{client_certificate: registered,
@@ -209,6 +210,41 @@ def test_rest_lets_each_role_do_what_it_may_and_no_more(world):
                     assert (status == 403) is not may and status != 401 and status < 500, where
                 cells += 1
     assert cells > 400
+
+
+def withdrawn(tenant, token):
+    """path -> (signed parameters, unsigned ones) of a call about the tenant."""
+    token = {"token": token}
+    return {
+        "/route/clientId/get": ({"resource": "GID_shared@@@x", "timestamp": int(time.time() * 1000),
+                                 "instanceId": tenant.id}, {}),
+        "/token/apply": ({"resources": "sensors/#", "actions": "R", "serviceName": "mq", "instanceId": tenant.id,
+                          "expireTime": int(time.time() * 1000) + 600_000}, {"proxyType": "MQTT"}),
+        "/token/query": ({**token, "instanceId": tenant.id}, {}),
+        "/token/revoke": ({**token, "instanceId": tenant.id}, {}),
+    }
+
+
+def test_the_withdrawn_calls_keep_to_the_keys_instance(world):
+    paths = re.findall(r'\{"(/[\w/]+)",', (SOURCES / "api/legacy.c").read_text())
+    assert set(withdrawn(world.a, "")) == set(paths) and len(paths) == 4
+    token = world.a.make("ApplyToken", Actions="R", Resources="sensors/#", ExpireTime=str(int(time.time() * 1000) + 600_000))
+    roles = {"other": world.b.key, "read-only": world.a.reader, "user": world.a.key}
+    for role, key in roles.items():  # the user's call revokes the token in the end
+        for path, (signed, unsigned) in withdrawn(world.a, token["Token"]).items():
+            who = {"accessKey": key["ak"]}
+            if path.startswith("/route"):
+                signed |= who
+            else:
+                unsigned |= who
+            may = role == "user" or (role == "read-only" and path in ("/route/clientId/get", "/token/query"))
+            status, answer = old_call(world.server, path, key["sk"], unsigned, **signed)
+            assert answer["success"] is may and (status == 200 if may else status == 403), (role, path, status, answer)
+    for path in ("/token/query", "/token/revoke"):  # of the key's own instance, where such a token is not known
+        status, answer = old_call(world.server, path, world.a.key["sk"], {"accessKey": world.a.key["ak"]},
+                                  token=world.b.tokens["R"])
+        assert answer.get("tokenStatus") is not True, (path, status, answer)
+    assert call(world.server, "QueryToken", **world.b.key, InstanceId=world.b.id, Token=world.b.tokens["R"])[1]["TokenStatus"]
 
 
 # ---- MQTT ----

@@ -145,7 +145,8 @@ int rc_store_reset_offset(struct rc_store_work *work)
     struct rc_topic *topic = rc_store_find_topic(work->store, name);
     json_object_set_new(work->call->answer, "Queues", json_array());
     int err = rc_store_check_group(work);
-    if (err == RC_OK && (topic == NULL || !rc_tenancy_has_topic(&work->tenancy, name)))
+    if (err == RC_OK &&
+        (topic == NULL || rc_topic_perm(topic) == 0 || !rc_tenancy_has_topic(&work->tenancy, name)))
         err = rc_error_set(&work->error, RC_ERR_NOT_FOUND, "The instance has no topic of that name.");
     if (err != RC_OK)
         return err;

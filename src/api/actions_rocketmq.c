@@ -127,17 +127,22 @@ static void collect_name(struct rc_slice name, void *arg)
 int rc_store_list_groups(struct rc_store_work *work)
 {
     struct names names = {json_array()};
-    json_t *list = json_array(), *name;
+    json_t *list = json_array(), *rows = json_array(), *name;
+    const struct rc_trie *declared = &work->call->instance->endpoint_groups;
     size_t i;
     rc_groups_each(work->store, collect_name, &names);
     json_array_foreach(names.list, i, name)
     {
         struct rc_slice text = rc_slice(json_string_value(name), json_string_length(name));
-        if (rc_tenancy_has_group(&work->tenancy, text))
-            json_array_append(list, name);
+        if (!rc_tenancy_has_group(&work->tenancy, text))
+            continue;
+        json_array_append(list, name);
+        json_array_append_new(rows, json_pack("{s:O,s:b}", "ConsumerGroup", name, "Declared",
+                                              rc_trie_find(declared, text) != NULL));
     }
     json_decref(names.list);
     json_object_set_new(work->call->answer, "ConsumerGroups", list);
+    json_object_set_new(work->call->answer, "Groups", rows);
     return RC_OK;
 }
 

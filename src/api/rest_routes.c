@@ -150,7 +150,7 @@ static const struct rc_rest_route routes[] = {
      "Makes a topic", NULL},
     {RC_HTTP_DELETE, I "/rocketmq/topics/{Topic}", "DeleteRocketMqTopic", .summary = "Deletes it"},
     {RC_HTTP_GET, I "/rocketmq/groups", "ListConsumerGroups", .summary = "Consumer groups",
-     .answer = "\"ConsumerGroups\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"},
+     .answer = "\"ConsumerGroups\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}," LIST("Groups")},
     {RC_HTTP_POST, I "/rocketmq/groups", "CreateConsumerGroup", NULL, "ConsumerGroup", "ConsumerGroup",
      "Makes a consumer group", NULL},
     {RC_HTTP_GET, I "/rocketmq/groups/{ConsumerGroup}", "DescribeConsumerGroup",

@@ -259,7 +259,7 @@ static const struct rc_ctl_row rows[] = {
      .paging = RC_CTL_WHOLE},
 
     {"consumer", LIST, "ListConsumerGroups", "lists consumer groups of the endpoint", NO_OPERAND,
-     .list = "ConsumerGroups", .columns = "ConsumerGroup"},
+     .list = "Groups", .columns = "ConsumerGroup Declared"},
     {"consumer", "show", "DescribeConsumerGroup", "tells a group's lag in each queue", "GROUP",
      "ConsumerGroup", true, .list = "Queues", .columns = "Topic QueueId ConsumerOffset EndOffset Lag LagMs"},
     {"consumer", "members", "DescribeConsumerGroup", "tells who is in it", "GROUP", "ConsumerGroup", true,

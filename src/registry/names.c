@@ -127,7 +127,7 @@ int rc_registry_create_topic(struct rc_registry *registry, struct rc_slice insta
     err = instance->topics.count >= RC_REGISTRY_TOPICS_MAX ? RC_ERR_FULL
                                                            : rc_catalog_add_parent_topic(instance, name);
     if (err != RC_OK)
-        return rc_registry_refuse(error, err, "topic", name);
+        return rc_registry_refuse(error, err, "parent topic", name);
     return insert(registry, "INSERT INTO topics VALUES (?, ?, ?, ?, ?)", instance_id, name, error);
 }
 

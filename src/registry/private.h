@@ -73,6 +73,13 @@ struct rc_registry *rc_registry_make(const struct rc_registry_options *options, 
 int rc_registry_connect_to_read(struct rc_registry *registry, struct rc_error *error);
 
 /* ---- values.c ---- */
+/* What names may be, for people. */
+#define RC_REGISTRY_NAME_WORDS "letters, digits, - and _"
+#define RC_REGISTRY_INSTANCE_WORDS "1 to 64 " RC_REGISTRY_NAME_WORDS
+#define RC_REGISTRY_GROUP_WORDS "GID_ or GID-, and then 3 to 60 " RC_REGISTRY_NAME_WORDS
+#define RC_REGISTRY_PARENT_TOPIC_WORDS "3 to 64 " RC_REGISTRY_NAME_WORDS
+#define RC_REGISTRY_RULE_WORDS "3 to 64 " RC_REGISTRY_NAME_WORDS ", not - and _ alone"
+#define RC_REGISTRY_ACCESS_KEY_WORDS "1 to 64 characters of ASCII without spaces and |"
 int64_t rc_registry_now_ms(void);
 /* `len` letters and digits, and a NUL. */
 void rc_registry_random(char *out, size_t len);
@@ -83,6 +90,7 @@ int rc_registry_seal(struct rc_registry *registry, const char *kind, struct rc_s
 int rc_registry_unseal(struct rc_registry *registry, const char *kind, struct rc_slice instance,
                        struct rc_slice id, struct rc_slice sealed, struct rc_slice *ret,
                        struct rc_error *error);
+/* A sentence for `err`; of what there are words for, what is not valid is told with what would be. */
 int rc_registry_refuse(struct rc_error *error, int err, const char *what, struct rc_slice name);
 /* The page's bounds; false when they are none. */
 bool rc_registry_page_is_valid(const struct rc_registry_page *page);

@@ -48,28 +48,24 @@ static bool is_rocketmq_topic(struct rc_slice text)
     return is_rocketmq_name(text) && !rc_catalog_is_system_topic(text);
 }
 
-#define NAME_CHARACTERS "letters, digits, - and _"
 #define ROCKETMQ_CHARACTERS "letters, digits, and of %, |, - and _"
 #define VALUES static const struct rc_transfer_values
 
-VALUES instance_id = {rc_catalog_is_instance_id, 1, RC_CATALOG_ID_MAX, "1 to 64 " NAME_CHARACTERS};
+VALUES instance_id = {rc_catalog_is_instance_id, 1, RC_CATALOG_ID_MAX, RC_REGISTRY_INSTANCE_WORDS};
 VALUES instance_id_or_none = {rc_catalog_is_instance_id, 0, RC_CATALOG_ID_MAX,
-                              "nothing, or 1 to 64 " NAME_CHARACTERS};
+                              "nothing, or " RC_REGISTRY_INSTANCE_WORDS};
 VALUES label = {NULL, 1, RC_REGISTRY_TAG_TEXT_MAX, "1 to 128 bytes of text"};
 VALUES label_or_none = {NULL, 0, RC_REGISTRY_TAG_TEXT_MAX, "up to 128 bytes of text"};
 VALUES word = {NULL, 1, RC_CATALOG_ID_MAX, "1 to 64 bytes of text"};
 VALUES word_or_none = {NULL, 0, RC_CATALOG_ID_MAX, "up to 64 bytes of text"};
 VALUES description = {NULL, 0, RC_CATALOG_DESCRIPTION_MAX, "up to 256 bytes of text"};
 VALUES limits = {NULL, 0, RC_LIMITS_TEXT_MAX, "up to 512 bytes of text"};
-VALUES group_id = {rc_catalog_is_group_id, 1, RC_CATALOG_ID_MAX,
-                   "GID_ or GID-, and then 3 to 60 " NAME_CHARACTERS};
+VALUES group_id = {rc_catalog_is_group_id, 1, RC_CATALOG_ID_MAX, RC_REGISTRY_GROUP_WORDS};
 VALUES group_id_or_none = {rc_catalog_is_group_id, 0, RC_CATALOG_ID_MAX,
-                           "nothing, or GID_ or GID- and then 3 to 60 " NAME_CHARACTERS};
-VALUES parent_topic = {rc_catalog_is_parent_topic, 1, RC_CATALOG_ID_MAX, "3 to 64 " NAME_CHARACTERS};
-VALUES rule_id = {rc_catalog_is_rule_id, 1, RC_CATALOG_ID_MAX,
-                  "3 to 64 " NAME_CHARACTERS ", not - and _ alone"};
-VALUES access_key = {rc_catalog_is_access_key, 1, RC_CATALOG_ID_MAX,
-                     "1 to 64 characters of ASCII without spaces and |"};
+                           "nothing, or " RC_REGISTRY_GROUP_WORDS};
+VALUES parent_topic = {rc_catalog_is_parent_topic, 1, RC_CATALOG_ID_MAX, RC_REGISTRY_PARENT_TOPIC_WORDS};
+VALUES rule_id = {rc_catalog_is_rule_id, 1, RC_CATALOG_ID_MAX, RC_REGISTRY_RULE_WORDS};
+VALUES access_key = {rc_catalog_is_access_key, 1, RC_CATALOG_ID_MAX, RC_REGISTRY_ACCESS_KEY_WORDS};
 VALUES secret = {NULL, 1, RC_CATALOG_SECRET_MAX, "1 to 256 bytes of text"};
 VALUES token_key = {NULL, RC_CATALOG_TOKEN_KEY_LEN, RC_CATALOG_TOKEN_KEY_LEN, "64 hexadecimal digits"};
 VALUES token = {NULL, RC_CATALOG_TOKEN_ID_LEN, RC_CATALOG_TOKEN_ID_LEN, "32 hexadecimal digits"};

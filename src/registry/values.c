@@ -72,9 +72,25 @@ int rc_registry_unseal(struct rc_registry *registry, const char *kind, struct rc
     return RC_OK;
 }
 
+static const char *words_of(const char *what)
+{
+    static const struct {
+        const char *what, *words;
+    } table[] = {
+        {"instance", RC_REGISTRY_INSTANCE_WORDS},         {"group", RC_REGISTRY_GROUP_WORDS},
+        {"parent topic", RC_REGISTRY_PARENT_TOPIC_WORDS}, {"rule", RC_REGISTRY_RULE_WORDS},
+        {"access key", RC_REGISTRY_ACCESS_KEY_WORDS},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        if (strcmp(table[i].what, what) == 0)
+            return table[i].words;
+    return NULL;
+}
+
 int rc_registry_refuse(struct rc_error *error, int err, const char *what, struct rc_slice name)
 {
     char text[160];
+    const char *words = words_of(what);
     rc_log_quote(text, sizeof(text), name);
     switch (err) {
     case RC_ERR_EXISTS:
@@ -82,7 +98,9 @@ int rc_registry_refuse(struct rc_error *error, int err, const char *what, struct
     case RC_ERR_NOT_FOUND:
         return rc_error_set(error, err, "There is no %s %s.", what, text);
     case RC_ERR_INVALID:
-        return rc_error_set(error, err, "The %s %s is not valid.", what, text);
+        return words == NULL
+                   ? rc_error_set(error, err, "The %s %s is not valid.", what, text)
+                   : rc_error_set(error, err, "The %s %s is not valid: it has %s.", what, text, words);
     case RC_ERR_FULL:
         return rc_error_set(error, err, "There are too many of the kind: %s.", what);
     case RC_ERR_BUSY:

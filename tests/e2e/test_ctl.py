@@ -50,6 +50,22 @@ def test_names_are_listed_made_and_deleted(ctl):
     assert {one["GroupId"] for one in as_json["Data"]} == {GROUP, "GID_other"}
 
 
+def test_what_a_name_may_be_is_told(ctl):
+    assert "it has GID_ or GID-, and then 3 to 60 letters, digits, - and _." in ctl("group", "create", "bad", code=1)
+    assert "it has 3 to 64 letters, digits, - and _." in ctl("topic", "create", "a/b", code=1)
+
+
+def test_a_deleted_topic_has_no_offsets_to_set(ctl):
+    ctl("rocketmq-topic", "create", "T_gone")
+    ctl("consumer", "create", "GID_reset")
+    assert len(ctl("consumer", "reset", "GID_reset", "--topic", "T_gone").splitlines()) == 9
+    ctl("rocketmq-topic", "delete", "T_gone")
+    assert "no topic of that name" in ctl("consumer", "reset", "GID_reset", "--topic", "T_gone", code=1)
+    assert ctl("consumer", "list").splitlines()[0].split() == ["ConsumerGroup", "Declared"]
+    assert ["GID_reset", "no"] in [line.split() for line in ctl("consumer", "list").splitlines()]
+    ctl("consumer", "delete", "GID_reset")
+
+
 def test_rules_from_the_shell(server, ctl):
     ctl("group", "create", "GID_rules")
     ctl("rule", "create", "ctl-rule", "--group", "GID_rules", "--topic", "GID_rules_MQTT", "--queues", "2")

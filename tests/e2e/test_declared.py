@@ -95,7 +95,7 @@ def test_it_is_listed_and_belongs_to_the_file(ctl):
     assert column(ctl("certificate", "list"), "DeviceName") == ["device-stolen"]
     assert "lighting" in ctl("tag", "list", "lamps", "--type", "INSTANCE")
     assert column(ctl("rocketmq-topic", "list"), "Queues")[column(ctl("rocketmq-topic", "list"), "Topic").index("LAMP_ORDERS")] == "4"
-    assert "GID_lamp_backend" in ctl("consumer", "list")
+    assert column(ctl("consumer", "list"), "Declared")[column(ctl("consumer", "list"), "ConsumerGroup").index("GID_lamp_backend")] == "yes"
     sn = column(ctl("ca", "list"), "Sn")[0]
     for words in (("credential", "delete", HALL), ("credential", "create", HALL),
                   ("identity", "delete", "anna", "--type", "USER"), ("black", "delete", LOST), ("black", "create", LOST),

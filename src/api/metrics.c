@@ -119,6 +119,10 @@ static void put_registry(const struct rc_registry *registry, struct rc_buf *out)
     put(out, "gauge", "registry_reads_waiting", "lists that wait for the registry", stats.waiting_reads);
     put(out, "counter", "registry_commits", "transactions of the registry", stats.commits);
     put(out, "counter", "registry_failures", "transactions of the registry that failed", stats.failures);
+    put(out, "counter", "registry_checkpoints",
+        "times that its write-ahead log was carried over into the database", stats.checkpoints);
+    put(out, "counter", "registry_checkpoints_in_way", "times that changes had to wait for that",
+        stats.checkpoints_in_way);
     put_reach(&stats, out);
 }
 

@@ -34,6 +34,7 @@ struct rc_registry {
     atomic_uint waiting;
     atomic_uint_fast64_t commits, failures;
     atomic_uint_fast64_t reach[RC_REGISTRY_REACH_BOUNDS + 1], reach_sum_us, reach_max_us;
+    struct rc_registry_keeper *keeper;       /* NULL: this one only reads */
     struct rc_registry *reader;              /* NULL: this one only reads */
     _Atomic(struct rc_registry_view *) view; /* of a reader: what it goes by when view_mail arrives */
     struct rc_mail view_mail;
@@ -64,6 +65,17 @@ void rc_registry_note_reach(struct rc_registry *registry, const struct rc_regist
 int rc_registry_open_reader(struct rc_registry *registry, const char *key_file, struct rc_error *error);
 /* From now on reads go by what was committed: before any job of the commit is answered. */
 void rc_registry_show_reader(struct rc_registry *registry);
+
+/* ---- keeper.c ---- */
+/* Of `registry`, whose database is open, and whose commits it is to follow. NULL is harmless to the others.
+ */
+int rc_registry_open_keeper(struct rc_registry *registry, struct rc_error *error);
+int rc_registry_start_keeper(struct rc_registry_keeper *keeper);
+void rc_registry_stop_keeper(struct rc_registry_keeper *keeper);
+void rc_registry_close_keeper(struct rc_registry_keeper *keeper);
+/* After commits, when they were answered. */
+void rc_registry_keep(struct rc_registry *registry);
+void rc_registry_keeper_stats(const struct rc_registry_keeper *keeper, struct rc_registry_stats *ret);
 
 /* ---- registry.c ---- */
 /* One with a loop of this name (rc_loop_create) and nothing else; NULL when that cannot be. */

@@ -1,4 +1,4 @@
-/* Reads beside changes, and how long changes took. */
+/* What goes on beside changes: reads, and the keeping of the write-ahead log. How long changes took. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +10,7 @@
 #include "registry/test_registry.h"
 
 #include <semaphore.h>
+#include <sys/stat.h>
 
 enum { PATIENCE_MS = 10000 };
 
@@ -165,6 +166,63 @@ static void test_changes_are_counted_by_how_long_they_took(void **state)
     assert_true(stats.reach_max_us > 0 && stats.reach_sum_us == stats.reach_max_us);
 }
 
+/* ---- the write-ahead log ---- */
+
+enum { ROUNDS = 60, PAGE = 4096 + 24, LOG_MAX = 2 * 16384 * PAGE };
+
+/* Some 700 pages, behind those of the round before. */
+static int put_many(struct rc_registry *registry, struct rc_error *error, const void *arg)
+{
+    char text[256];
+    snprintf(
+        text, sizeof(text),
+        "INSERT INTO tags SELECT 'group', 'r%04d', printf('%%06d', i), 0, printf('%%100d', i) FROM"
+        " (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i FROM n)",
+        *(const int *)arg);
+    int err = rc_registry_begin(registry, error);
+    return err                                                                   ? err
+           : sqlite3_exec(registry->sql.db, text, NULL, NULL, NULL) == SQLITE_OK ? RC_OK
+                                                                                 : RC_ERR_IO;
+}
+
+static void test_the_log_has_its_size_from_the_start(void **state)
+{
+    struct rig *rig = *state;
+    struct stat info;
+    char log[sizeof(rig->path) + 8];
+    snprintf(log, sizeof(log), "%s-wal", rig->path);
+    assert_int_equal(stat(log, &info), 0);
+    assert_true(info.st_size > 1000 * PAGE);
+    start(rig);
+    assert_int_equal(call(rig, "GID_one"), 0);
+    off_t before = info.st_size;
+    assert_int_equal(stat(log, &info), 0);
+    assert_int_equal(info.st_size, before);
+}
+
+static void test_the_logs_keeping_is_no_changes_business_and_bounds_it(void **state)
+{
+    struct rig *rig = *state;
+    struct rc_registry_stats stats;
+    struct stat info;
+    char log[sizeof(rig->path) + 8];
+    snprintf(log, sizeof(log), "%s-wal", rig->path);
+    start(rig);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct doing doing = {.job.run = run_body, .body = put_many, .arg = &i};
+        assert_int_equal(rc_registry_call(rig->registry, &doing.job), 0);
+        assert_int_equal(stat(log, &info), 0);
+        assert_in_range(info.st_size, 1, LOG_MAX);
+    }
+    rc_registry_stop(rig->registry);
+    rc_registry_stats(rig->registry, &stats);
+    assert_true(stats.checkpoints > 0);
+    /* SQLite's own would be made by the commit that finds the log too long. */
+    assert_int_equal(rc_sql_number(&rig->registry->sql,
+                                   rc_sql_bind(&rig->registry->sql, "PRAGMA wal_autocheckpoint", ""), -1),
+                     0);
+}
+
 #define IN_RIG(test) cmocka_unit_test_setup_teardown(test, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -175,6 +233,8 @@ int main(void)
         IN_RIG(test_a_read_changes_nothing),
         IN_RIG(test_reads_are_answered_at_the_stop_too),
         IN_RIG(test_changes_are_counted_by_how_long_they_took),
+        IN_RIG(test_the_log_has_its_size_from_the_start),
+        IN_RIG(test_the_logs_keeping_is_no_changes_business_and_bounds_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

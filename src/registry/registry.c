@@ -118,9 +118,10 @@ static int open_all(struct rc_registry *registry, struct rc_error *error)
     if (err == RC_OK)
         err = registry->options.is_reader ? open_to_read(registry, error) : open_database(registry, error);
     err = err ? err : check_key(registry, key_file, error);
-    if (err == RC_OK && !registry->options.is_reader)
-        err = rc_registry_open_reader(registry, key_file, error);
-    return err;
+    if (registry->options.is_reader)
+        return err;
+    err = err ? err : rc_registry_open_reader(registry, key_file, error);
+    return err ? err : rc_registry_open_keeper(registry, error);
 }
 
 struct rc_registry *rc_registry_make(const struct rc_registry_options *options, const char *thread,
@@ -164,6 +165,7 @@ void rc_registry_close(struct rc_registry *registry)
     if (registry == NULL)
         return;
     rc_registry_close(registry->reader);
+    rc_registry_close_keeper(registry->keeper);
     rc_loop_destroy(registry->loop); /* what came after the stop is answered RC_ERR_CLOSED */
     rc_sql_free(&registry->sql);
     sqlite3_close(registry->sql.db);
@@ -183,7 +185,8 @@ int rc_registry_start(struct rc_registry *registry, struct rc_error *error)
     if (registry->reader != NULL && rc_registry_start(registry->reader, error) != RC_OK)
         return RC_ERR_IO;
     registry->is_started = true;
-    int err = rc_loop_start_thread(registry->loop);
+    int err = rc_registry_start_keeper(registry->keeper);
+    err = err ? err : rc_loop_start_thread(registry->loop);
     if (err != RC_OK)
         registry->is_started = false;
     return err ? rc_error_set(error, err, "the registry's thread: %s", rc_err_text(err)) : RC_OK;
@@ -204,6 +207,7 @@ void rc_registry_stop(struct rc_registry *registry)
         rc_loop_join_thread(registry->loop);
         registry->is_started = false;
     }
+    rc_registry_stop_keeper(registry->keeper);
     rc_registry_stop(registry->reader);
 }
 

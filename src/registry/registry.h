@@ -112,6 +112,8 @@ extern const uint32_t rc_registry_reach_bounds_us[RC_REGISTRY_REACH_BOUNDS];
 struct rc_registry_stats {
     uint64_t waiting, waiting_reads; /* jobs posted and not answered */
     uint64_t commits, failures;
+    /* Times that the write-ahead log was carried over into the database: beside changes, and in their way. */
+    uint64_t checkpoints, checkpoints_in_way;
     /* Changes, by how long each took from being posted until every shard went by it: up to each bound and
      * above the one before; the last: above all. */
     uint64_t reach[RC_REGISTRY_REACH_BOUNDS + 1], reach_sum_us, reach_max_us;

@@ -25,6 +25,8 @@ void rc_registry_stats(const struct rc_registry *registry, struct rc_registry_st
     ret->waiting_reads = reader != NULL ? atomic_load_explicit(&reader->waiting, memory_order_relaxed) : 0;
     ret->commits = atomic_load_explicit(&registry->commits, memory_order_relaxed);
     ret->failures = atomic_load_explicit(&registry->failures, memory_order_relaxed);
+    ret->checkpoints = ret->checkpoints_in_way = 0;
+    rc_registry_keeper_stats(registry->keeper, ret);
     for (size_t i = 0; i <= RC_REGISTRY_REACH_BOUNDS; i++)
         ret->reach[i] = atomic_load_explicit(&registry->reach[i], memory_order_relaxed);
     ret->reach_sum_us = atomic_load_explicit(&registry->reach_sum_us, memory_order_relaxed);

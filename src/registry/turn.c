@@ -238,6 +238,7 @@ void rc_registry_on_turn(struct rc_hook *hook)
         }
         answer(registry, job);
     }
+    rc_registry_keep(registry);
 }
 
 /* In a transaction, so that all that the job asks is of one moment. */

@@ -305,14 +305,12 @@ static void print_help(FILE *out)
         fprintf(out, "  %-15s %-12s %s\n", is_new ? resource : "", rows[i].verb, rows[i].about);
     }
     fputs("\n  rollcall ctl RESOURCE VERB --help   what it takes\n\n"
-          "Examples:\n"
-          "  rollcall ctl group list --key-file rollcall.yaml\n"
-          "  rollcall ctl group create GID_new --key-file rollcall.yaml\n\n"
           "The key pair comes from --key-file, such as the server's configuration, or from "
           "ROLLCALL_ACCESS_KEY and\n"
           "ROLLCALL_SECRET_KEY. ROLLCALL_CA_FILE names a PEM file that https:// is checked against.\n\n"
           "Examples:\n"
           "  rollcall ctl group list --key-file rollcall.yaml\n"
+          "  rollcall ctl group create GID_new --key-file rollcall.yaml\n"
           "  rollcall ctl consumer show GID_backend --key-file rollcall.yaml\n",
           out);
 }

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from harness.apache import RealCluster
+from harness.apache import RealCluster, ask
+from harness.procs import wait_until
 from harness.rollcall import AK, GROUP, SK, TOPIC, Watch
 
 
@@ -80,6 +81,25 @@ def test_two_watches_share_and_the_one_left_takes_all(cluster, rmq49, tmp_path):
         sender.come_and_go(f"last{i}")
     one.wait("all that came after", lambda lines: {f"last{i}" for i in range(8)} <= names(lines), 60)
     one.close()
+    sender.close()
+
+
+def test_an_administrator_sets_a_watch_back_while_it_runs(cluster, rmq49, tmp_path):
+    """As mqadmin resetOffsetByTime asks brokers; each version has a way of its own to tell its consumers."""
+    sender = Sender(rmq49, cluster)
+    group = f"GID_set_back_{cluster.version}"
+    sender.come_and_go("again")
+    watch = Watch(cluster, tmp_path, group=group)
+
+    def seen(lines):
+        return sum(line["clientId"].endswith("@@@again") for line in lines)
+    watch.wait("its events", lambda lines: seen(lines) == 2, 60)
+    wait_until("it to have committed, as a group has to", lambda: ask(
+        cluster.broker_port, 222, topic=TOPIC, group=group, timestamp="0", isForce="true", queueId="-1")[0] == 0)
+    for i in range(8):  # 5.x tells it in the answer to the next pull: these end the ones that are held
+        sender.come_and_go(f"next{i}")
+    watch.wait("its events once more", lambda lines: seen(lines) == 4, 30)
+    watch.close()
     sender.close()
 
 

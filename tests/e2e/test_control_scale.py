@@ -13,13 +13,14 @@ import os
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
 from aliyunsdkcore.auth.composer import rpc_signature_composer
 
 from harness.mqtt_wire import Wire
-from harness.procs import PATIENCE
+from harness.procs import PATIENCE, wait_until
 from harness.rollcall import AK, BINARY, GROUP, INSTANCE, SK, Rollcall, run
 from test_api import get
 
@@ -84,7 +85,7 @@ class Caller:
         self.http = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30 * PATIENCE)
 
     def __call__(self, action, **params):
-        method = "GET" if action.startswith(("List", "Query", "Get")) else "POST"
+        method = "GET" if action.startswith(("List", "Query")) else "POST"
         params = {"Version": "2020-04-20", "Action": action, "InstanceId": INSTANCE, **params}
         self.http.request(method, rpc_signature_composer.get_signed_url(params, AK, SK, "JSON", method, {})[0])
         answer = self.http.getresponse()
@@ -214,3 +215,90 @@ def test_a_change_reaches_all_shards_in_time(server):
     reached = int(next(line for line in metrics if line.startswith("rollcall_registry_change_seconds_count")).split()[1])
     assert reached >= len(busy)
     assert at(busy, .5) < REACH_S * 1000 and at(busy, .9) < REACH_S * 1000 * PATIENCE
+
+
+# ---- what was answered is so ----
+
+def is_let_in(server, client_id, credential):
+    codes, wires = log_in(server, client_id, *credential)
+    for wire in wires:
+        wire.close()
+    answers = {code == 0 for code in codes}
+    assert len(answers) == 1, f"{client_id}: shards differ: {codes}"
+    return answers.pop()
+
+
+def credential_of(call, client_id):
+    """(access key, secret) as the API tells it, None when there is none."""
+    status, body = call("GetDeviceCredential", ClientId=client_id)
+    assert status in (200, 404), body
+    one = json.loads(body).get("DeviceCredential")
+    return one and (one["DeviceAccessKeyId"], one["DeviceAccessKeySecret"])
+
+
+class Changer(threading.Thread):
+    """Makes credentials and takes every other one away again, until the server is gone."""
+
+    def __init__(self, server, name):
+        super().__init__()
+        self.call, self.prefix = Caller(server), f"GID_g000002@@@{name}"
+        self.made, self.gone, self.under_way = {}, {}, None
+        self.start()
+
+    def run(self):
+        try:
+            for turn in itertools.count():
+                self.under_way = f"{self.prefix}-{turn}"
+                status, body = self.call("RegisterDeviceCredential", ClientId=self.under_way)
+                assert status == 200, body
+                one = json.loads(body)["DeviceCredential"]
+                self.made[self.under_way] = one["DeviceAccessKeyId"], one["DeviceAccessKeySecret"]
+                if turn % 2:
+                    made = self.made.pop(self.under_way)
+                    status, body = self.call("UnRegisterDeviceCredential", ClientId=self.under_way)
+                    assert status == 200, body
+                    self.gone[self.under_way] = made
+        except (OSError, http.client.HTTPException):
+            pass  # it was killed
+
+
+def test_what_was_answered_outlives_a_kill_and_shards_agree_with_the_registry(server):
+    for turn in range(2):
+        changers = [Changer(server, f"kill{turn}{number}") for number in range(3)]
+        wait_until("changes", lambda: all(len(one.gone) > 10 for one in changers), pause=0.01)
+        server.kill()
+        for one in changers:
+            one.join()
+        server.start()
+        call = Caller(server)
+        for one in changers:
+            for client_id, credential in list(one.made.items())[-5:]:
+                assert credential_of(call, client_id) == credential
+                assert is_let_in(server, client_id, credential)
+            for client_id, credential in list(one.gone.items())[-5:]:
+                if client_id != one.under_way:
+                    assert credential_of(call, client_id) is None
+                    assert not is_let_in(server, client_id, credential)
+            kept = credential_of(call, one.under_way)  # done or not, as a whole
+            assert not kept or is_let_in(server, one.under_way, kept)
+
+
+def test_of_changes_to_one_thing_at_once_the_last_one_counts_everywhere(server):
+    client_id, answers = "GID_g000003@@@contested", []
+    assert Caller(server)("RegisterDeviceCredential", ClientId=client_id)[0] == 200
+
+    def refresh():
+        status, body = Caller(server)("RefreshDeviceCredential", ClientId=client_id)
+        assert status == 200, body
+        one = json.loads(body)["DeviceCredential"]
+        answers.append((one["DeviceAccessKeyId"], one["DeviceAccessKeySecret"]))
+    threads = [threading.Thread(target=refresh) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    last = credential_of(Caller(server), client_id)
+    assert len(set(answers)) == len(threads) and last in answers
+    assert is_let_in(server, client_id, last)
+    for credential in set(answers) - {last}:
+        assert not is_let_in(server, client_id, credential)

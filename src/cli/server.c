@@ -28,6 +28,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -263,10 +264,19 @@ static int start_shard(struct rc_server *server, uint32_t i, struct rc_error *er
     return RC_OK;
 }
 
+/* Those that this process may use: a container, or taskset, may have fewer than the machine. */
+static uint32_t count_cores(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
+        return (uint32_t)CPU_COUNT(&set);
+    long online = sysconf(_SC_NPROCESSORS_ONLN); /* more than a cpu_set_t holds */
+    return online > 0 ? (uint32_t)online : 1;
+}
+
 static int start_shards(struct rc_server *server, struct rc_error *error)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int err = rc_password_pool_create(cores > 0 ? (uint32_t)cores : 1, &server->passwords);
+    int err = rc_password_pool_create(count_cores(), &server->passwords);
     if (err != RC_OK)
         return rc_error_set(error, err, "no threads to verify passwords: %s", rc_err_text(err));
     err = err ? err : open_sessions(server, error);
@@ -344,10 +354,14 @@ static void start_inflow(struct rc_server *server)
 
 /* ---- start ---- */
 
+/*
+ * With a shard on every core the log writer and the endpoint would wait for a core at each event, and on two
+ * cores the shards would keep waking each other for what one of them does with less.
+ */
 static uint32_t choose_shards(const struct rc_config *config)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int64_t shards = config->shards > 0 ? config->shards : cores > 0 ? cores : 1;
+    uint32_t cores = count_cores();
+    int64_t shards = config->shards > 0 ? config->shards : cores > 1 ? cores - 1 : 1;
     return shards > RC_BROKER_SHARDS_MAX ? RC_BROKER_SHARDS_MAX : (uint32_t)shards;
 }
 

@@ -70,7 +70,7 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         home = pathlib.Path(home)
-        server = Rollcall(home / "rollcall", segment="64MiB", queue_entries=300000).start()
+        server = Rollcall(home / "rollcall", segment="64MiB", queue_entries=300000, shards=0).start()
         cluster = FullJvmCluster(home / "apache", 49).start()
         consumer, sender = Driver("ons", home / "consumer"), Driver("ons", home / "sender")
         try:

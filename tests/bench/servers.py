@@ -92,7 +92,7 @@ class RollcallServer(Server):
 
     def __init__(self, home, store="", name="rollcall", authority=None, open_channels=0):
         super().__init__(name, home)
-        self.rollcall = Rollcall(self.home, segment="1GiB", queue_entries=300000, store=store)
+        self.rollcall = Rollcall(self.home, segment="1GiB", queue_entries=300000, store=store, shards=0)
         self.ports = self.rollcall.listen_beside(authority) if authority else {}
         self.port = self.rollcall.mqtt_port
         if open_channels:

@@ -20,7 +20,7 @@ INSTANCE, GROUP, TOPIC, PARENT = "rc-test", "GID_test", "GID_test_MQTT", "sensor
 
 CONFIG = """
 node: rollcall-1
-shards: 2
+shards: {shards}
 store: {{dir: "{dir}", segment_size: {segment}, queue_file_entries: {queue_entries}{store}}}
 mqtt: {{listeners: [{{name: mqtt, bind: "127.0.0.1:{mqtt}"}}]}}
 rocketmq: {{bind: "127.0.0.1:{rocketmq}", auto_create_topics: true{rocketmq_more}}}
@@ -40,9 +40,11 @@ def run(*args, timeout=20):
 
 
 class Rollcall:
-    """`store`, `rocketmq_more` and `http_more` are further keys of those sections, each beginning with a comma."""
+    """`store`, `rocketmq_more` and `http_more` are further keys of those sections, each beginning with a comma. Two shards,
+    whatever the machine has; 0 for as many as it ships with."""
 
-    def __init__(self, home, segment="16MiB", store="", rocketmq_more="", queue_entries=300, http_more=""):
+    def __init__(self, home, segment="16MiB", store="", rocketmq_more="", queue_entries=300, http_more="",
+                 shards=2):
         self.home = pathlib.Path(home)
         self.home.mkdir(parents=True, exist_ok=True)
         self.store = self.home / "store"
@@ -51,7 +53,7 @@ class Rollcall:
         self.config = self.home / "rollcall.yaml"
         self.config.write_text(CONFIG.format(dir=self.store, segment=segment, store=store, queue_entries=queue_entries,
                                              mqtt=self.mqtt_port, http=self.http_port, rocketmq=self.rocketmq_port,
-                                             rocketmq_more=rocketmq_more, http_more=http_more))
+                                             rocketmq_more=rocketmq_more, http_more=http_more, shards=shards))
         self.process = None
 
     def listen_beside(self, authority):

@@ -62,14 +62,13 @@ static bool client_id_fits(const struct rc_instance *instance, struct rc_slice c
 /* ---- the ways that name an access key ---- */
 
 static enum rc_auth_result by_signature(const struct rc_catalog *catalog, struct rc_slice access_key,
-                                        const struct rc_auth_login *login, bool checks,
-                                        struct rc_auth_client *client)
+                                        const struct rc_auth_login *login, struct rc_auth_client *client)
 {
     client->way = RC_AUTH_BY_SIGNATURE;
     client->key = rc_catalog_instance_key(catalog, client->instance, access_key);
     if (client->key == NULL)
         return RC_AUTH_UNKNOWN_KEY;
-    if (checks && !signature_is_right(client->key->secret_key, login))
+    if (!signature_is_right(client->key->secret_key, login))
         return RC_AUTH_BAD_SIGNATURE;
     return find_group(login, client);
 }
@@ -92,26 +91,25 @@ static bool tokens_are_right(const struct rc_catalog *catalog, const struct rc_a
 }
 
 static enum rc_auth_result by_token(const struct rc_catalog *catalog, struct rc_slice access_key,
-                                    const struct rc_auth_login *login, bool checks,
-                                    struct rc_auth_client *client)
+                                    const struct rc_auth_login *login, struct rc_auth_client *client)
 {
     client->way = RC_AUTH_BY_TOKEN;
     client->key = rc_catalog_instance_key(catalog, client->instance, access_key);
     if (client->key == NULL)
         return RC_AUTH_UNKNOWN_KEY;
-    if (checks && !tokens_are_right(catalog, login, client))
+    if (!tokens_are_right(catalog, login, client))
         return RC_AUTH_BAD_TOKEN;
     return find_group(login, client);
 }
 
 static enum rc_auth_result by_credential(struct rc_slice access_key, const struct rc_auth_login *login,
-                                         bool checks, struct rc_auth_client *client)
+                                         struct rc_auth_client *client)
 {
     client->way = RC_AUTH_BY_CREDENTIAL;
     client->credential = rc_instance_credential(client->instance, login->client_id);
     if (client->credential == NULL || !rc_slice_eq(client->credential->access_key, access_key))
         return RC_AUTH_UNKNOWN_CREDENTIAL;
-    if (checks && !signature_is_right(client->credential->secret, login))
+    if (!signature_is_right(client->credential->secret, login))
         return RC_AUTH_BAD_SIGNATURE;
     return find_group(login, client);
 }
@@ -128,8 +126,7 @@ static enum rc_auth_result by_certificate(const struct rc_auth_login *login, str
 
 /* `user`: its three parts. */
 static enum rc_auth_result by_three_parts(const struct rc_catalog *catalog, const struct rc_slice user[3],
-                                          const struct rc_auth_login *login, bool checks,
-                                          struct rc_auth_client *client)
+                                          const struct rc_auth_login *login, struct rc_auth_client *client)
 {
     bool is_signature = rc_slice_eq_str(user[0], "Signature"), is_token = rc_slice_eq_str(user[0], "Token");
     bool is_certificate = rc_slice_eq_str(user[0], "Certificate");
@@ -145,26 +142,24 @@ static enum rc_auth_result by_three_parts(const struct rc_catalog *catalog, cons
     if (is_certificate)
         return by_certificate(login, client);
     if (is_signature)
-        return by_signature(catalog, user[1], login, checks, client);
-    return is_token ? by_token(catalog, user[1], login, checks, client)
-                    : by_credential(user[1], login, checks, client);
+        return by_signature(catalog, user[1], login, client);
+    return is_token ? by_token(catalog, user[1], login, client) : by_credential(user[1], login, client);
 }
 
 /* ---- the ways that name a user, or nobody ---- */
 
-static enum rc_auth_result by_custom(const struct rc_auth_login *login, bool checks,
-                                     struct rc_auth_client *client)
+static enum rc_auth_result by_custom(const struct rc_auth_login *login, struct rc_auth_client *client)
 {
     const struct rc_custom_identity *custom = client->custom;
     client->way = RC_AUTH_BY_CUSTOM;
-    bool is_right = !checks || (custom->is_signed ? signature_is_right(custom->secret, login)
-                                                  : login->has_password &&
-                                                        rc_secret_equal(login->password, custom->secret));
+    bool is_right = custom->is_signed
+                        ? signature_is_right(custom->secret, login)
+                        : login->has_password && rc_secret_equal(login->password, custom->secret);
     return is_right ? find_group(login, client) : RC_AUTH_BAD_PASSWORD;
 }
 
 /* `name` is empty for anonymous clients. */
-static enum rc_auth_result by_name(struct rc_slice name, const struct rc_auth_login *login, bool checks,
+static enum rc_auth_result by_name(struct rc_slice name, const struct rc_auth_login *login,
                                    struct rc_auth_client *client)
 {
     const struct rc_instance *instance = client->instance;
@@ -178,7 +173,7 @@ static enum rc_auth_result by_name(struct rc_slice name, const struct rc_auth_lo
     if (!client_id_fits(instance, login->client_id))
         return RC_AUTH_BAD_CLIENT_ID;
     if (client->custom != NULL)
-        return by_custom(login, checks, client);
+        return by_custom(login, client);
     /* An instance without users asks nobody who he is: a name given all the same means nothing there. */
     bool is_anonymous = name.len == 0 || instance->users.count == 0;
     if (is_anonymous && !instance->takes_anonymous)
@@ -192,32 +187,32 @@ static enum rc_auth_result by_name(struct rc_slice name, const struct rc_auth_lo
 }
 
 static enum rc_auth_result by_user_name(const struct rc_catalog *catalog, const struct rc_auth_login *login,
-                                        bool checks, struct rc_auth_client *client)
+                                        struct rc_auth_client *client)
 {
     struct rc_slice parts[4];
     if (!login->has_user || login->user.len == 0) {
         bool has_certificate = login->certificate != NULL || login->certificate_key.len > 0;
-        return has_certificate ? by_certificate(login, client)
-                               : by_name(rc_slice(NULL, 0), login, checks, client);
+        return has_certificate ? by_certificate(login, client) : by_name(rc_slice(NULL, 0), login, client);
     }
     switch (split_user(login->user, parts)) {
     case 1:
-        return by_name(parts[0], login, checks, client);
+        return by_name(parts[0], login, client);
     case 2:
         client->instance = rc_catalog_instance(catalog, parts[1]);
-        return by_name(parts[0], login, checks, client);
+        return by_name(parts[0], login, client);
     case 3:
-        return by_three_parts(catalog, parts, login, checks, client);
+        return by_three_parts(catalog, parts, login, client);
     default:
         return RC_AUTH_BAD_USER;
     }
 }
 
-static enum rc_auth_result check(const struct rc_catalog *catalog, const struct rc_auth_login *login,
-                                 bool checks, struct rc_auth_client *client)
+enum rc_auth_result rc_auth_mqtt(const struct rc_catalog *catalog, const struct rc_auth_login *login,
+                                 struct rc_auth_client *ret_client)
 {
+    struct rc_auth_client *client = ret_client;
     *client = (struct rc_auth_client){.instance = catalog->default_instance};
-    enum rc_auth_result result = by_user_name(catalog, login, checks, client);
+    enum rc_auth_result result = by_user_name(catalog, login, client);
     if (result != RC_AUTH_OK && result != RC_AUTH_NEEDS_PASSWORD)
         return result;
     if (login->certificate_key.len > 0 && login->certificate_key.len <= RC_CERTIFICATE_KEY_MAX)
@@ -226,17 +221,4 @@ static enum rc_auth_result check(const struct rc_catalog *catalog, const struct 
                                                                  login->chain, client->certificate_key))
         return RC_AUTH_BAD_CERTIFICATE;
     return result;
-}
-
-enum rc_auth_result rc_auth_mqtt(const struct rc_catalog *catalog, const struct rc_auth_login *login,
-                                 struct rc_auth_client *ret_client)
-{
-    return check(catalog, login, true, ret_client);
-}
-
-enum rc_auth_result rc_auth_identify(const struct rc_catalog *catalog, const struct rc_auth_login *login,
-                                     struct rc_auth_client *ret_client)
-{
-    enum rc_auth_result result = check(catalog, login, false, ret_client);
-    return result == RC_AUTH_NEEDS_PASSWORD && ret_client->user != NULL ? RC_AUTH_OK : result;
 }

@@ -41,7 +41,7 @@ struct rc_auth_login {
      * besides. */
     const struct x509_st *certificate;
     const struct stack_st_X509 *chain;
-    struct rc_slice certificate_key; /* of one that was looked at (rc_auth_identify) */
+    struct rc_slice certificate_key; /* of one that was looked at before */
 };
 
 enum rc_auth_way {
@@ -83,9 +83,5 @@ struct rc_auth_client {
  */
 enum rc_auth_result rc_auth_mqtt(const struct rc_catalog *catalog, const struct rc_auth_login *login,
                                  struct rc_auth_client *ret_client);
-
-/* The same without a look at passwords and signatures: for a login that was found right a moment ago. */
-enum rc_auth_result rc_auth_identify(const struct rc_catalog *catalog, const struct rc_auth_login *login,
-                                     struct rc_auth_client *ret_client);
 
 #endif

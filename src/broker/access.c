@@ -8,9 +8,10 @@
 const struct rc_limits *rc_conn_limits(const struct rc_conn *conn)
 {
     const struct rc_identity *identity = rc_conn_identity(conn);
-    const struct rc_instance *instance = identity != NULL        ? identity->instance
-                                         : conn->arrival != NULL ? conn->arrival->instance /* just checked */
-                                                                 : NULL;
+    const struct rc_instance *instance = identity != NULL ? identity->instance
+                                         : conn->arrival != NULL
+                                             ? conn->arrival->client.instance /* just checked */
+                                             : NULL;
     return instance != NULL ? &instance->limits : rc_limits_of(RC_PROFILE_PRODUCT);
 }
 

@@ -219,46 +219,9 @@ static int64_t log_in(struct rc_conn *conn, const struct rc_mqtt_connect *connec
         rc_trace_refused(conn->broker, client.instance, connect->client_id);
         return refuse_login(conn, connect, result);
     }
-    conn->arrival->instance = client.instance;
+    conn->arrival->client = client;
     keep_certificate(conn, &client);
-    conn->arrival->group = client.group;
     return 0;
-}
-
-/* Nothing but the start of a CONNECT is there: the rest has to be waited for. */
-static int64_t wait_for_more(struct rc_conn *conn)
-{
-    if (conn->stream.loop != NULL ||
-        rc_stream_attach(&conn->stream, conn->broker->options.loop, EPOLLIN) == RC_OK)
-        return 0;
-    rc_conn_close(conn, false, "internal-error");
-    return -1;
-}
-
-int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in)
-{
-    struct rc_broker *broker = conn->broker;
-    struct rc_mqtt_packet packet;
-    packet.type = in.ptr[0] >> 4;
-    packet.reason = RC_MQTT_PROTOCOL_ERROR;
-    if (packet.type != RC_MQTT_CONNECT) /* decided by the first byte: nothing is kept of strangers' packets */
-        return refuse_malformed(conn, &packet);
-    int64_t used = rc_mqtt_decode(in, 0, RC_BROKER_CONNECT_BYTES_MAX, &packet);
-    if (used < 0)
-        return refuse_malformed(conn, &packet);
-    if (used == 0)
-        return wait_for_more(conn);
-    const struct rc_mqtt_connect *connect = &packet.connect;
-    take_options(conn, connect);
-    if (log_in(conn, connect, in) < 0)
-        return -1;
-    conn->arrival->catalog = rc_catalog_ref(broker->catalog);
-    uint32_t owner = rc_broker_shard_of(conn->arrival->instance->id, rc_slice_str(conn->arrival->client_id),
-                                        broker->options.shards);
-    if (owner != broker->options.shard)
-        return move(conn, broker->options.brokers[owner], in);
-    rc_connect_open(conn, in);
-    return -1; /* what follows the CONNECT was kept */
 }
 
 /* ---- on the owner ---- */
@@ -295,7 +258,8 @@ static bool log_has_room(struct rc_broker *broker)
 
 static struct rc_session *session_before(const struct rc_conn *conn)
 {
-    return rc_session_find(conn->broker, conn->arrival->instance->id, rc_slice_str(conn->arrival->client_id));
+    return rc_session_find(conn->broker, conn->arrival->client.instance->id,
+                           rc_slice_str(conn->arrival->client_id));
 }
 
 /* Whether a session is to be kept, or one that is kept is to be changed. */
@@ -351,13 +315,13 @@ static void set_expiry(struct rc_conn *conn, const struct rc_mqtt_connect *conne
  * that any more. */
 static bool set_identity(struct rc_conn *conn, const struct rc_mqtt_connect *connect)
 {
-    struct rc_auth_client client;
-    struct rc_auth_login login = login_of(conn, connect);
-    if (rc_auth_identify(conn->arrival->catalog, &login, &client) == RC_AUTH_OK)
-        conn->identity = rc_identity_open(conn->broker, &client);
+    conn->identity = rc_identity_open(conn->broker, &conn->arrival->client);
     if (rc_review_verdict(conn) != RC_MQTT_SUCCESS)
         return false;
-    return conn->identity->kind != RC_IDENTITY_TOKEN || rc_tokens_open(conn, &login);
+    if (conn->identity->kind != RC_IDENTITY_TOKEN)
+        return true;
+    struct rc_auth_login login = login_of(conn, connect);
+    return rc_tokens_open(conn, &login);
 }
 
 /* Who takes over a client id does not get what waits for somebody else. */
@@ -426,20 +390,18 @@ static int open_channel(struct rc_conn *conn, struct rc_session *session)
     conn->channel.instance = session->key;
     conn->channel.protocol = protocol_text(conn->version);
     int err = rc_presence_connect(conn->broker->presence, &conn->channel,
-                                  rc_group_event_topic(conn->arrival->catalog, conn->arrival->group));
+                                  rc_group_event_topic(conn->arrival->catalog, conn->arrival->client.group));
     if (err == RC_OK)
-        rc_roll_enrol(conn, conn->arrival->instance->id, conn->arrival->group->id);
+        rc_roll_enrol(conn, conn->arrival->client.instance->id, conn->arrival->client.group->id);
     return err;
 }
 
-void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
+/* `rest` followed the CONNECT. */
+static void open_session(struct rc_conn *conn, const struct rc_mqtt_connect *connect, struct rc_slice rest)
 {
     struct rc_broker *broker = conn->broker;
-    struct rc_mqtt_packet packet;
-    int64_t used = rc_mqtt_decode(in, 0, RC_BROKER_CONNECT_BYTES_MAX, &packet);
-    const struct rc_mqtt_connect *connect = &packet.connect;
     /* All before the old connection is touched: a client keeps what it has when the new one is refused. */
-    if (used <= 0 || broker->is_stopping || !log_has_room(broker)) {
+    if (broker->is_stopping || !log_has_room(broker)) {
         refuse_unavailable(conn);
         return;
     }
@@ -454,7 +416,7 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     if (check_will(conn, connect) < 0)
         return;
     bool present, is_clean = connect->is_clean || session_is_anothers(conn);
-    struct rc_session *session = rc_session_open(broker, conn->arrival->instance->id,
+    struct rc_session *session = rc_session_open(broker, conn->arrival->client.instance->id,
                                                  rc_slice_str(conn->arrival->client_id), is_clean, &present);
     if (open_channel(conn, session) != RC_OK) {
         rc_session_leave(broker, session);
@@ -475,6 +437,54 @@ void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
     rc_arrival_end(conn); /* the limits and the group went by its catalog */
     rc_stream_tls_forget_peer(&conn->stream);
     rc_conn_opening(conn);
-    keep_rest(conn, rc_slice_from(in, (size_t)used));
+    keep_rest(conn, rest);
     conn->session_present = present;
+}
+
+void rc_connect_open(struct rc_conn *conn, struct rc_slice in)
+{
+    struct rc_mqtt_packet packet;
+    int64_t used = rc_mqtt_decode(in, 0, RC_BROKER_CONNECT_BYTES_MAX, &packet);
+    if (used > 0)
+        open_session(conn, &packet.connect, rc_slice_from(in, (size_t)used));
+    else
+        refuse_unavailable(conn); /* it was whole when it left */
+}
+
+/* ---- the way in ---- */
+
+/* Nothing but the start of a CONNECT is there: the rest has to be waited for. */
+static int64_t wait_for_more(struct rc_conn *conn)
+{
+    if (conn->stream.loop != NULL ||
+        rc_stream_attach(&conn->stream, conn->broker->options.loop, EPOLLIN) == RC_OK)
+        return 0;
+    rc_conn_close(conn, false, "internal-error");
+    return -1;
+}
+
+int64_t rc_connect_handle(struct rc_conn *conn, struct rc_slice in)
+{
+    struct rc_broker *broker = conn->broker;
+    struct rc_mqtt_packet packet;
+    packet.type = in.ptr[0] >> 4;
+    packet.reason = RC_MQTT_PROTOCOL_ERROR;
+    if (packet.type != RC_MQTT_CONNECT) /* decided by the first byte: nothing is kept of strangers' packets */
+        return refuse_malformed(conn, &packet);
+    int64_t used = rc_mqtt_decode(in, 0, RC_BROKER_CONNECT_BYTES_MAX, &packet);
+    if (used < 0)
+        return refuse_malformed(conn, &packet);
+    if (used == 0)
+        return wait_for_more(conn);
+    const struct rc_mqtt_connect *connect = &packet.connect;
+    take_options(conn, connect);
+    if (log_in(conn, connect, in) < 0)
+        return -1;
+    conn->arrival->catalog = rc_catalog_ref(broker->catalog);
+    uint32_t owner = rc_broker_shard_of(conn->arrival->client.instance->id,
+                                        rc_slice_str(conn->arrival->client_id), broker->options.shards);
+    if (owner != broker->options.shard)
+        return move(conn, broker->options.brokers[owner], in);
+    open_session(conn, connect, rc_slice_from(in, (size_t)used));
+    return -1; /* what follows the CONNECT was kept */
 }

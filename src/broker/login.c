@@ -46,9 +46,9 @@ static uint64_t address_key(const struct rc_conn *conn)
 }
 
 /* From there for that client: nobody can shut out a client from elsewhere. */
-static uint64_t client_key(const struct rc_conn *conn, const struct rc_auth_login *login)
+static uint64_t client_key(uint64_t address, const struct rc_auth_login *login)
 {
-    return rc_hash(login->client_id) * 3 + address_key(conn) * 7;
+    return rc_hash(login->client_id) * 3 + address * 7;
 }
 
 static bool guard_allows(const struct rc_broker *broker, uint64_t key, uint32_t limit)
@@ -98,7 +98,7 @@ static enum rc_auth_result ask(struct rc_conn *conn, const struct rc_auth_login 
                                const struct rc_auth_client *client, struct rc_slice in)
 {
     struct rc_broker *broker = conn->broker;
-    uint64_t address = address_key(conn), who = client_key(conn, from);
+    uint64_t address = address_key(conn), who = client_key(address, from);
     if (!from->has_password || from->password.len > RC_PASSWORD_POOL_PASSWORD_MAX) {
         count_failure(broker, address, who);
         return RC_AUTH_BAD_PASSWORD;
@@ -165,7 +165,7 @@ enum rc_auth_result rc_login_check(struct rc_conn *conn, const struct rc_auth_lo
     struct rc_broker *broker = conn->broker;
     bool is_answered = conn->arrival->login != NULL && conn->arrival->login->is_answered;
     bool is_guarded = broker->options.passwords != NULL && login->has_user;
-    uint64_t address = address_key(conn), who = client_key(conn, login);
+    uint64_t address = address_key(conn), who = client_key(address, login);
     bool is_first = is_guarded && !is_answered;
     bool client_is_stopped =
         is_first && !guard_allows(broker, who, broker->options.login_failures_per_client);

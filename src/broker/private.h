@@ -37,8 +37,7 @@ struct rc_login;
 
 /* What is known of a client between its CONNECT and its session. */
 struct rc_arrival {
-    const struct rc_instance *instance; /* of `catalog`, which the login was checked against */
-    const struct rc_group *group;       /* likewise */
+    struct rc_auth_client client; /* of `catalog`, which the login was checked against */
     struct rc_catalog *catalog;
     struct rc_login *login; /* while its password is being verified */
     char client_id[];       /* NUL-terminated, never empty */

@@ -12,8 +12,8 @@ enum { REVIEW_BATCH = 2000, REVIEW_PAUSE_MS = 4 };
 static struct rc_slice group_of(const struct rc_conn *conn)
 {
     if (conn->tally == NULL)
-        return conn->arrival != NULL && conn->arrival->group != NULL ? conn->arrival->group->id
-                                                                     : rc_slice(NULL, 0);
+        return conn->arrival != NULL && conn->arrival->client.group != NULL ? conn->arrival->client.group->id
+                                                                            : rc_slice(NULL, 0);
     return rc_slice(conn->tally->key + conn->identity->instance_len + 1,
                     conn->tally->key_len - conn->identity->instance_len - 1u);
 }

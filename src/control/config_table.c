@@ -339,8 +339,9 @@ static const struct rc_config_entry root_entries[] = {
      .offset = offsetof(struct rc_config, shards),
      .max = 256,
      .default_text = "0",
-     .doc = "Threads that serve MQTT clients. 0: one a core, less one, which is left to the threads that serve "
-            "all of them: log, RocketMQ endpoint, API."},
+     .doc =
+         "Threads that serve MQTT clients. 0: one a core, less one, which is left to the threads that serve "
+         "all of them: log, RocketMQ endpoint, API."},
     {.key = "hints",
      .type = RC_CONFIG_BOOL,
      .offset = offsetof(struct rc_config, hints),

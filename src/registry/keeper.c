@@ -14,10 +14,10 @@
 #include <stdio.h>
 
 enum {
-    RC_KEEPER_PAGES = 1000,      /* of the log that are carried over in one go */
-    RC_KEEPER_REST = 128,        /* that changes may wait for */
-    RC_KEEPER_PAGES_MAX = 16384, /* above it they wait for whatever is left: 64 MiB */
-    RC_KEEPER_ROOM = 6 << 20,    /* bytes that the log has from the start */
+    RC_KEEPER_PAGES = 1000,     /* of the log that are carried over in one go */
+    RC_KEEPER_REST = 128,       /* that changes may wait for */
+    RC_KEEPER_PAGES_MAX = 8192, /* above it they wait for whatever is left: 32 MiB */
+    RC_KEEPER_ROOM = 6 << 20,   /* bytes that the log has from the start */
 };
 
 struct rc_registry_keeper {

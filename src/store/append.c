@@ -248,7 +248,7 @@ int rc_store_append(struct rc_store *store, struct rc_append *records, uint32_t 
     for (struct rc_queue *queue = touched; queue != NULL && err == RC_OK; queue = queue->touched_next)
         err = write_queue(store, queue, records, store_ms);
     if (err == RC_OK && store->options.flush == RC_FLUSH_SYNC) {
-        err = rc_commit_log_sync(log, start, end);
+        err = rc_commit_log_sync_written(log, start, end);
         atomic_fetch_add_explicit(&store->flusher.fdatasyncs, 1, memory_order_relaxed);
     }
     if (err == RC_OK) {

@@ -294,3 +294,22 @@ int rc_commit_log_sync(struct rc_commit_log *log, uint64_t from, uint64_t to)
     }
     return err;
 }
+
+/* What cannot be written is left as it is: it only costs time. */
+static void zero_ahead(struct rc_commit_log *log, uint64_t from)
+{
+    static uint8_t zeroes[RC_LOG_ZERO_AHEAD]; /* not const: so it takes no room in the program's file */
+    uint64_t segment_end = log->fd_base + log->segment_bytes;
+    uint64_t to = from + sizeof(zeroes) < segment_end ? from + sizeof(zeroes) : segment_end;
+    rc_fs_write(log->fd, zeroes, to - from, from - log->fd_base);
+    log->zeroed_to = to;
+}
+
+int rc_commit_log_sync_written(struct rc_commit_log *log, uint64_t from, uint64_t to)
+{
+    if (from < log->fd_base || to > log->fd_base + log->segment_bytes)
+        return rc_commit_log_sync(log, from, to); /* it stands in two segments */
+    if (to >= log->zeroed_to)
+        zero_ahead(log, to);
+    return fdatasync(log->fd) == 0 ? RC_OK : rc_fs_write_error();
+}

@@ -15,6 +15,7 @@ enum {
     RC_LOG_MAPPED_MAX = 1024, /* segments mapped at a time; beyond it the one unused for longest goes */
     RC_LOG_BLANK_LEN = 8,     /* what a blank record takes at least; a segment always has room for one */
     RC_LOG_SEGMENT_MIN = 64 * 1024,
+    RC_LOG_ZERO_AHEAD = 256 * 1024, /* flush: sync: zeroes written behind the end at a time */
 };
 
 struct rc_log_slot {
@@ -43,7 +44,8 @@ struct rc_commit_log {
     /* the writer's own */
     int fd;
     uint64_t fd_base;
-    uint64_t dirty_to; /* a failed write may have left bytes up to here that are not published */
+    uint64_t zeroed_to; /* see rc_commit_log_sync_written */
+    uint64_t dirty_to;  /* a failed write may have left bytes up to here that are not published */
 };
 
 void rc_commit_log_init(struct rc_commit_log *log, int dir, int scratch,
@@ -76,5 +78,11 @@ int rc_commit_log_write(struct rc_commit_log *log, struct iovec *iov, int count,
 void rc_commit_log_undo(struct rc_commit_log *log);
 /* fdatasync of the files that hold [from, to). Any thread. */
 int rc_commit_log_sync(struct rc_commit_log *log, uint64_t from, uint64_t to);
+/*
+ * The writer's thread, for what it has just written: the same, without opening the file, and now and then
+ * with zeroes behind `to`. A block that is allocated but was never written costs the file system a
+ * transaction when it is synced; one that holds zeroes takes a half of the CPU time and a third of the wait.
+ */
+int rc_commit_log_sync_written(struct rc_commit_log *log, uint64_t from, uint64_t to);
 
 #endif

@@ -70,6 +70,37 @@ static void test_a_batch_goes_over_several_segments_and_no_record_spans_two(void
     test_dir_remove(&dir);
 }
 
+/* Zeroes are written ahead: never over what was written, never beyond a segment. */
+static void test_flush_sync_keeps_every_record_in_segments_of_any_size(void **state)
+{
+    static const uint64_t sizes[] = {64 * 1024, 1024 * 1024};
+    for (size_t i = 0; i < 2; i++) {
+        struct test_dir dir;
+        static char body[3000];
+        test_dir_make(&dir);
+        dir.options.flush = RC_FLUSH_SYNC;
+        dir.options.segment_bytes = sizes[i];
+        uint64_t count = 0;
+        for (int round = 0; round < 3; round++) {
+            struct rc_store *store = test_open(&dir);
+            struct rc_queue *queue = rc_topic_queue(test_topic(store, TEST_TOPIC, 1), 0);
+            for (int n = 0; n < 250; n++, count++) {
+                struct rc_append done;
+                memset(body, 'x', sizeof(body));
+                int len = snprintf(body, sizeof(body), "0-%llu", (unsigned long long)count);
+                size_t full = n % 7 == 0 ? sizeof(body) : (size_t)len;
+                assert_int_equal(test_append_err(store, queue, rc_slice(body, full), &done), RC_OK);
+            }
+            assert_int_equal(test_check_queue(store, queue, "0-"), count);
+            rc_store_close(store);
+        }
+        int fd = test_open_file(&dir, "commitlog/00000000000000000000");
+        assert_int_equal(lseek(fd, 0, SEEK_END), sizes[i]);
+        close(fd);
+        test_dir_remove(&dir);
+    }
+}
+
 static void test_a_record_leaves_exactly_the_room_of_a_blank(void **state)
 {
     struct test_dir dir;
@@ -495,6 +526,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_appended_is_read_after_a_clean_reopening),
         cmocka_unit_test(test_a_batch_goes_over_several_segments_and_no_record_spans_two),
+        cmocka_unit_test(test_flush_sync_keeps_every_record_in_segments_of_any_size),
         cmocka_unit_test(test_a_record_leaves_exactly_the_room_of_a_blank),
         cmocka_unit_test(test_a_full_quota_publishes_nothing_until_there_is_room),
         cmocka_unit_test(test_the_log_leaves_what_is_to_stay_free_of_the_disk),

@@ -482,4 +482,5 @@ const struct rc_cli_command rc_cli_bench = {
     .name = "bench",
     .summary = "measure any MQTT server or RocketMQ broker: CPU, memory, latency",
     .run = run,
+    .usages = (const struct rc_cli_usage *const[]){&usage, NULL},
 };

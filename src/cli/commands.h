@@ -12,10 +12,13 @@ enum rc_cli_exit {
     RC_EXIT_USAGE = 2,   /* the command line or the configuration is wrong */
 };
 
+struct rc_cli_usage;
+
 struct rc_cli_command {
     const char *name;
     const char *summary; /* one line for `rollcall --help` */
     int (*run)(int argc, char **argv);
+    const struct rc_cli_usage *const *usages; /* its own, or each verb's; NULL-terminated */
 };
 
 extern const struct rc_cli_command rc_cli_serve;

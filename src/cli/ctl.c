@@ -44,6 +44,19 @@ static const struct rc_cli_option common[OPTIONS_OF_ALL] = {
      .help = "print the answer as JSON"},
 };
 
+static const struct rc_cli_usage usage = {
+    .command = "ctl",
+    .synopsis = "RESOURCE VERB [NAME] [options]",
+    .about = "The key pair comes from --key-file, such as the server's configuration, or from "
+             "ROLLCALL_ACCESS_KEY and\n"
+             "ROLLCALL_SECRET_KEY. ROLLCALL_CA_FILE names a PEM file that https:// is checked against.\n",
+    .options = common,
+    .count = OPTIONS_OF_ALL,
+    .examples = "  rollcall ctl group list --key-file rollcall.yaml\n"
+                "  rollcall ctl group create GID_new --key-file rollcall.yaml\n"
+                "  rollcall ctl consumer show GID_backend --key-file rollcall.yaml\n",
+};
+
 static size_t make_options(const struct rc_ctl_row *row, struct rc_cli_option *out)
 {
     size_t count = 0;
@@ -73,21 +86,21 @@ static int parse(const struct rc_ctl_row *row, int argc, char **argv, struct ctl
                                   : "[%s] [options]",
              row->operand);
     snprintf(about, sizeof(about), "%s: %s.\n", row->action, row->about);
-    struct rc_cli_usage usage = {.command = command,
-                                 .synopsis = synopsis,
-                                 .about = about,
-                                 .options = list,
-                                 .count = make_options(row, list),
-                                 .operand = row->operand,
-                                 .operand_offset = offsetof(struct ctl_options, operand)};
-    int result = rc_cli_parse(&usage, argc, argv, options);
+    struct rc_cli_usage own = {.command = command,
+                               .synopsis = synopsis,
+                               .about = about,
+                               .options = list,
+                               .count = make_options(row, list),
+                               .operand = row->operand,
+                               .operand_offset = offsetof(struct ctl_options, operand)};
+    int result = rc_cli_parse(&own, argc, argv, options);
     if (result == RC_CLI_GO_ON && row->needs_operand && options->operand == NULL)
-        result = rc_cli_refuse(&usage, "%s is missing", row->operand);
+        result = rc_cli_refuse(&own, "%s is missing", row->operand);
     if (result == RC_CLI_GO_ON)
-        result = rc_cli_load_keys(&usage, &options->keys);
+        result = rc_cli_load_keys(&own, &options->keys);
     if (result == RC_CLI_GO_ON && options->keys.secret[0] == '\0')
         result =
-            rc_cli_refuse(&usage, "the key pair is missing: name the server's configuration with --key-file");
+            rc_cli_refuse(&own, "the key pair is missing: name the server's configuration with --key-file");
     return result;
 }
 
@@ -298,21 +311,14 @@ static void print_help(FILE *out)
     size_t count;
     const struct rc_ctl_row *rows = rc_ctl_rows(&count);
     const char *resource = "";
-    fputs("Usage: rollcall ctl RESOURCE VERB [NAME] [options]\n\n", out);
+    fprintf(out, "Usage: rollcall %s %s\n\n", usage.command, usage.synopsis);
     for (size_t i = 0; i < count; i++) {
         bool is_new = strcmp(resource, rows[i].resource) != 0;
         resource = rows[i].resource;
         fprintf(out, "  %-15s %-12s %s\n", is_new ? resource : "", rows[i].verb, rows[i].about);
     }
-    fputs("\n  rollcall ctl RESOURCE VERB --help   what it takes\n\n"
-          "The key pair comes from --key-file, such as the server's configuration, or from "
-          "ROLLCALL_ACCESS_KEY and\n"
-          "ROLLCALL_SECRET_KEY. ROLLCALL_CA_FILE names a PEM file that https:// is checked against.\n\n"
-          "Examples:\n"
-          "  rollcall ctl group list --key-file rollcall.yaml\n"
-          "  rollcall ctl group create GID_new --key-file rollcall.yaml\n"
-          "  rollcall ctl consumer show GID_backend --key-file rollcall.yaml\n",
-          out);
+    fprintf(out, "\n  rollcall ctl RESOURCE VERB --help   what it takes\n\n%s\nExamples:\n%s", usage.about,
+            usage.examples);
 }
 
 static int refuse(const char *resource, const char *verb)
@@ -375,5 +381,7 @@ static int run(int argc, char **argv)
     return refuse(argv[1], argv[2]);
 }
 
-const struct rc_cli_command rc_cli_ctl = {
-    .name = "ctl", .summary = "lists, makes, changes, deletes what the server has", .run = run};
+const struct rc_cli_command rc_cli_ctl = {.name = "ctl",
+                                          .summary = "lists, makes, changes, deletes what the server has",
+                                          .run = run,
+                                          .usages = (const struct rc_cli_usage *const[]){&usage, NULL}};

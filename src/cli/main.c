@@ -1,6 +1,9 @@
 /* rollcall <command> [options] */
+#include "base/error.h"
 #include "base/nearest.h"
 #include "cli/commands.h"
+#include "cli/man.h"
+#include "cli/output.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -12,18 +15,35 @@ static const struct rc_cli_command *const commands[] = {
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
+#define WHAT "an MQTT server that keeps the roll"
+#define ABOUT                                                                                                \
+    "Rollcall is " WHAT ": every arrival and departure of a client\n"                                        \
+    "becomes one message that RocketMQ consumers read.\n"
+
 static void print_help(FILE *out)
 {
-    fputs("Rollcall is an MQTT server that keeps the roll: every arrival and departure of a client\n"
-          "becomes one message that RocketMQ consumers read.\n\n"
-          "Usage: rollcall <command> [options]\n\nCommands:\n",
-          out);
+    fputs(ABOUT "\nUsage: rollcall <command> [options]\n\nCommands:\n", out);
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n  rollcall <command> --help   what a command takes, with examples\n"
           "  rollcall --version          the version\n\n"
           "Start with: rollcall serve -c examples/quickstart.yaml\n",
           out);
+}
+
+/* For the installation: `--man rollcall.1` or `--man rollcall.yaml.5` prints that manual page. */
+static int print_page(const char *name)
+{
+    static const struct rc_man_program program = {
+        .what = WHAT, .about = ABOUT, .commands = commands, .count = COMMANDS};
+    struct rc_buf page;
+    int err = RC_ERR_NOT_FOUND;
+    rc_buf_init(&page, RC_MAN_PAGE_MAX);
+    if (strcmp(name, "rollcall.1") == 0)
+        err = rc_man_program(&program, &page);
+    else if (strcmp(name, "rollcall.yaml.5") == 0)
+        err = rc_man_configuration(&page);
+    return rc_cli_write_out(&page, err);
 }
 
 static const char *command_name(const void *list, size_t index)
@@ -61,6 +81,8 @@ int main(int argc, char **argv)
             puts(commands[i]->name);
         return RC_EXIT_OK;
     }
+    if (strcmp(word, "--man") == 0)
+        return print_page(argc > 2 ? argv[2] : "");
     optind = 0; /* getopt starts afresh on the command's own arguments */
     for (size_t i = 0; i < COMMANDS; i++) {
         if (strcmp(word, commands[i]->name) == 0)

@@ -44,7 +44,7 @@ static void print_help(const struct rc_cli_usage *usage)
     printf("  --help\n");
     if (usage->examples != NULL)
         printf("\nExamples:\n%s", usage->examples);
-    printf("\nExit codes: 0 done, 1 failure, 2 wrong usage.\n");
+    puts("\nExit codes: " RC_CLI_EXIT_CODES);
 }
 
 /* ---- messages ---- */

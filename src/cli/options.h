@@ -40,6 +40,9 @@ struct rc_cli_usage {
     size_t operand_offset; /* const char * that takes it; stays NULL when it is not given */
 };
 
+/* What each command's exit code says. */
+#define RC_CLI_EXIT_CODES "0 done, 1 failure, 2 wrong usage."
+
 enum { RC_CLI_GO_ON = -1 };
 
 /*

@@ -126,4 +126,5 @@ static int run(int argc, char **argv)
     return result;
 }
 
-const struct rc_cli_command rc_cli_passwd = {"passwd", "hash a password for the configuration's users", run};
+const struct rc_cli_command rc_cli_passwd = {"passwd", "hash a password for the configuration's users", run,
+                                             (const struct rc_cli_usage *const[]){&usage, NULL}};

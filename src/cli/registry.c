@@ -174,4 +174,6 @@ static int run(int argc, char **argv)
     return RC_EXIT_USAGE;
 }
 
-const struct rc_cli_command rc_cli_registry = {"registry", "export or import what was made at run time", run};
+const struct rc_cli_command rc_cli_registry = {
+    "registry", "export or import what was made at run time", run,
+    (const struct rc_cli_usage *const[]){&export_usage, &import_usage, NULL}};

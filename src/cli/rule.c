@@ -138,5 +138,6 @@ static int run(int argc, char **argv)
     return help(is_asked ? stdout : stderr);
 }
 
-const struct rc_cli_command rc_cli_rule = {"rule", "what rules send to RocketMQ clusters: list, test, drop",
-                                           run};
+const struct rc_cli_command rc_cli_rule = {
+    "rule", "what rules send to RocketMQ clusters: list, test, drop", run,
+    (const struct rc_cli_usage *const[]){&rc_rule_list_usage, &usage, &rc_rule_drop_usage, NULL}};

@@ -84,7 +84,7 @@ static const struct rc_cli_option list_rows[] = {
     JSON_OPTION,
 };
 
-static const struct rc_cli_usage list_usage = {
+const struct rc_cli_usage rc_rule_list_usage = {
     .command = "rule list",
     .synopsis = "[RULE] [options]",
     .about =
@@ -176,7 +176,7 @@ static int print_rules(const struct ask_options *options, const json_t *answer)
         }
     }
     if (shown == 0 && options->rule != NULL)
-        return rc_cli_fail(list_usage.command, "there is no rule %s", options->rule);
+        return rc_cli_fail(rc_rule_list_usage.command, "there is no rule %s", options->rule);
     if (shown == 0)
         printf("no rules\n");
     return is_alarmed ? RC_EXIT_FAILURE : RC_EXIT_OK;
@@ -186,12 +186,12 @@ int rc_rule_list(int argc, char **argv)
 {
     struct ask_options options = {.url = "http://127.0.0.1:18083/"};
     json_t *answer = NULL;
-    int code = rc_cli_parse(&list_usage, argc, argv, &options);
+    int code = rc_cli_parse(&rc_rule_list_usage, argc, argv, &options);
     if (code == RC_CLI_GO_ON)
-        code = load_keys(&list_usage, &options);
+        code = load_keys(&rc_rule_list_usage, &options);
     if (code != RC_CLI_GO_ON)
         return code;
-    code = ask(&list_usage, &options, "ListRules", &answer);
+    code = ask(&rc_rule_list_usage, &options, "ListRules", &answer);
     if (code == RC_EXIT_OK && options.json)
         print_json(answer);
     else if (code == RC_EXIT_OK)
@@ -233,7 +233,7 @@ static const struct rc_cli_option drop_rows[] = {
     JSON_OPTION,
 };
 
-static const struct rc_cli_usage drop_usage = {
+const struct rc_cli_usage rc_rule_drop_usage = {
     .command = "rule drop",
     .synopsis = "RULE (--all | --before MS | --message NUMBER) [options]",
     .about =
@@ -252,16 +252,16 @@ int rc_rule_drop(int argc, char **argv)
 {
     struct ask_options options = {.url = "http://127.0.0.1:18083/"};
     json_t *answer = NULL;
-    int code = rc_cli_parse(&drop_usage, argc, argv, &options);
+    int code = rc_cli_parse(&rc_rule_drop_usage, argc, argv, &options);
     if (code == RC_CLI_GO_ON && options.rule == NULL)
-        code = rc_cli_refuse(&drop_usage, "RULE is missing: whose messages are to be dropped?");
+        code = rc_cli_refuse(&rc_rule_drop_usage, "RULE is missing: whose messages are to be dropped?");
     if (code == RC_CLI_GO_ON && options.all + (options.before != NULL) + (options.message != NULL) != 1)
-        code = rc_cli_refuse(&drop_usage, "one of --all, --before and --message is needed");
+        code = rc_cli_refuse(&rc_rule_drop_usage, "one of --all, --before and --message is needed");
     if (code == RC_CLI_GO_ON)
-        code = load_keys(&drop_usage, &options);
+        code = load_keys(&rc_rule_drop_usage, &options);
     if (code != RC_CLI_GO_ON)
         return code;
-    code = ask(&drop_usage, &options, "DropRuleMessages", &answer);
+    code = ask(&rc_rule_drop_usage, &options, "DropRuleMessages", &answer);
     if (code == RC_EXIT_OK && options.json)
         print_json(answer);
     else if (code == RC_EXIT_OK)

@@ -6,6 +6,7 @@
 #include "cli/hints.h"
 #include "cli/notify.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "cli/server.h"
 #include "control/control.h"
 #include "control/control_transports.h"
@@ -61,26 +62,18 @@ static const struct rc_cli_usage usage = {
                 "  rollcall serve -c rollcall.yaml --test-config\n",
 };
 
-static int write_out(struct rc_buf *text, int err)
-{
-    struct rc_slice all = rc_buf_slice(text);
-    bool is_written = err == RC_OK && fwrite(all.ptr, 1, all.len, stdout) == all.len && fflush(stdout) == 0;
-    rc_buf_free(text);
-    return is_written ? RC_EXIT_OK : RC_EXIT_FAILURE;
-}
-
 static int print_reference(void)
 {
     struct rc_buf page;
     rc_buf_init(&page, RC_CONFIG_FILE_MAX);
-    return write_out(&page, rc_config_print_reference(&page));
+    return rc_cli_write_out(&page, rc_config_print_reference(&page));
 }
 
 static int print_config(const struct rc_config *config)
 {
     struct rc_buf text;
     rc_buf_init(&text, 4 * RC_CONFIG_FILE_MAX);
-    return write_out(&text, rc_config_print(config, &text));
+    return rc_cli_write_out(&text, rc_config_print(config, &text));
 }
 
 /* Configuration, catalog and transports, or nothing with all that is wrong in `errors`. */
@@ -277,5 +270,7 @@ static int run(int argc, char **argv)
     return code;
 }
 
-const struct rc_cli_command rc_cli_serve = {
-    .name = "serve", .summary = "runs the server (-c FILE)", .run = run};
+const struct rc_cli_command rc_cli_serve = {.name = "serve",
+                                            .summary = "runs the server (-c FILE)",
+                                            .run = run,
+                                            .usages = (const struct rc_cli_usage *const[]){&usage, NULL}};

@@ -129,4 +129,5 @@ static int run(int argc, char **argv)
     return RC_EXIT_OK;
 }
 
-const struct rc_cli_command rc_cli_sign = {"sign", "print the user name and password of a device", run};
+const struct rc_cli_command rc_cli_sign = {"sign", "print the user name and password of a device", run,
+                                           (const struct rc_cli_usage *const[]){&usage, NULL}};

@@ -534,4 +534,5 @@ static int run(int argc, char **argv)
     return result;
 }
 
-const struct rc_cli_command rc_cli_sim = {"sim", "bring a fleet of devices up and down", run};
+const struct rc_cli_command rc_cli_sim = {"sim", "bring a fleet of devices up and down", run,
+                                          (const struct rc_cli_usage *const[]){&usage, NULL}};

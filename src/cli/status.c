@@ -211,5 +211,7 @@ static int run(int argc, char **argv)
     return result == RC_CLI_GO_ON ? ask(&options) : result;
 }
 
-const struct rc_cli_command rc_cli_status = {
-    .name = "status", .summary = "tells whether a client is online", .run = run};
+const struct rc_cli_command rc_cli_status = {.name = "status",
+                                             .summary = "tells whether a client is online",
+                                             .run = run,
+                                             .usages = (const struct rc_cli_usage *const[]){&usage, NULL}};

@@ -29,4 +29,6 @@ static int run(int argc, char **argv)
     return RC_EXIT_USAGE;
 }
 
-const struct rc_cli_command rc_cli_store = {"store", "check or dump a log directory", run};
+const struct rc_cli_command rc_cli_store = {
+    "store", "check or dump a log directory", run,
+    (const struct rc_cli_usage *const[]){&rc_store_check_usage, &rc_store_dump_usage, NULL}};

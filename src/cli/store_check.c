@@ -29,7 +29,7 @@ static const struct rc_cli_option rows[] = {
      .help = "the result as one JSON object"},
 };
 
-static const struct rc_cli_usage usage = {
+const struct rc_cli_usage rc_store_check_usage = {
     .command = "store check",
     .synopsis = "DIR [options]",
     .about =
@@ -148,10 +148,10 @@ int rc_store_check_run(int argc, char **argv)
 {
     struct check_options options = {0};
     struct check check = {.options = &options};
-    int code = rc_cli_parse(&usage, argc, argv, &options);
+    int code = rc_cli_parse(&rc_store_check_usage, argc, argv, &options);
     if (code != RC_CLI_GO_ON)
         return code;
-    code = rc_store_open_to_read(&usage, options.dir, &check.store);
+    code = rc_store_open_to_read(&rc_store_check_usage, options.dir, &check.store);
     if (code != RC_CLI_GO_ON)
         return code;
     const struct rc_error *damage = rc_store_damage(check.store);

@@ -55,7 +55,7 @@ static const struct rc_cli_option rows[] = {
      .help = "one JSON object a line"},
 };
 
-static const struct rc_cli_usage usage = {
+const struct rc_cli_usage rc_store_dump_usage = {
     .command = "store dump",
     .synopsis = "DIR [options]",
     .about =
@@ -198,7 +198,7 @@ static int dump_all(struct rc_store *store, const struct dump_options *options)
     if (fflush(stdout) != 0 || dump.is_cut)
         return RC_EXIT_FAILURE;
     if (err != RC_OK)
-        return rc_cli_fail(usage.command, "stopped after %llu messages: %s",
+        return rc_cli_fail(rc_store_dump_usage.command, "stopped after %llu messages: %s",
                            (unsigned long long)(dump.shown + dump.left_out), rc_err_text(err));
     return RC_EXIT_OK;
 }
@@ -207,16 +207,16 @@ int rc_store_dump_run(int argc, char **argv)
 {
     struct dump_options options = {0};
     struct rc_store *store;
-    int code = rc_cli_parse(&usage, argc, argv, &options);
+    int code = rc_cli_parse(&rc_store_dump_usage, argc, argv, &options);
     if (code != RC_CLI_GO_ON)
         return code;
-    code = rc_store_open_to_read(&usage, options.dir, &store);
+    code = rc_store_open_to_read(&rc_store_dump_usage, options.dir, &store);
     if (code != RC_CLI_GO_ON)
         return code;
     code = dump_all(store, &options);
     const struct rc_error *damage = rc_store_damage(store);
     if (damage != NULL)
-        code = rc_cli_fail(usage.command, "%s", damage->text);
+        code = rc_cli_fail(rc_store_dump_usage.command, "%s", damage->text);
     rc_store_close(store);
     return code;
 }

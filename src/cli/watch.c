@@ -264,5 +264,7 @@ static int run(int argc, char **argv)
     return run_watch(&options);
 }
 
-const struct rc_cli_command rc_cli_watch = {
-    .name = "watch", .summary = "prints clients' comings and goings, live", .run = run};
+const struct rc_cli_command rc_cli_watch = {.name = "watch",
+                                            .summary = "prints clients' comings and goings, live",
+                                            .run = run,
+                                            .usages = (const struct rc_cli_usage *const[]){&usage, NULL}};

@@ -1,7 +1,9 @@
-"""What cmake --install puts in place: the program, and librollcall for a C program of somebody else."""
+"""What cmake --install puts in place: the program, its manual pages, and librollcall for a C program of somebody else."""
 
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 
 from harness.lines import Lines
@@ -42,6 +44,8 @@ int main(int argc, char **argv)
 }
 """
 
+MACROS = {"TH", "SH", "SS", "PP", "TP", "B", "I", "BR", "RS", "RE", "nf", "fi", "br", "nh", "ad"}
+
 
 @pytest.fixture
 def prefix(tmp_path):
@@ -75,3 +79,48 @@ def test_a_program_of_somebody_else_uses_the_library(prefix, tmp_path):
     own.child.stdin.close()
     assert own.child.wait(20) == 0
     server.stop()
+
+
+def page_of(prefix, section, name):
+    """What a page says, without fonts and escapes; it must be one that readers of man(7) know all commands of."""
+    path = prefix / f"share/man/man{section}/{name}.{section}"
+    text = path.read_text(encoding="ascii")
+    assert text.startswith(f".TH {name} {section} ")
+    assert {line[1:].split()[0] for line in text.splitlines() if line.startswith((".", "'"))} <= MACROS
+    assert text.count("\n.nf\n") == text.count("\n.fi\n")
+    if shutil.which("man"):
+        shown = subprocess.run(["man", "--warnings", "-l", path], capture_output=True, text=True, check=True)
+        assert shown.stderr == "" and name in shown.stdout
+    return re.sub(r"\\f[BIR]", "", text).replace("\\-", "-").replace("\\&", "")
+
+
+def help_of(*words):
+    return subprocess.run([BINARY, *words, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def options_of(text):
+    return set(re.findall(r"^  --([a-z-]+)", text, re.MULTILINE)) - {"help"}
+
+
+def test_the_manual_page_tells_all_that_help_tells(prefix):
+    page = page_of(prefix, 1, "rollcall")
+    sections = dict(re.findall(r"^\.SH (.*)\n((?:.*\n(?!\.SH))*)", page, re.MULTILINE))
+    commands = subprocess.run([BINARY, "--complete"], capture_output=True, text=True, check=True).stdout.split()
+    verbs = {"store": ["check", "dump"], "rule": ["list", "test", "drop"], "registry": ["export", "import"]}
+    calls = [[command, *verb] for command in commands for verb in ([[v] for v in verbs.get(command, [])] or [[]])]
+    for call in calls:
+        section = sections["rollcall " + " ".join(call)]
+        told = set(re.findall(r"^(?:-[a-z], )?--([a-z-]+)", section, re.MULTILINE))
+        assert options_of(help_of(*call)) <= told, call
+    for resource in ("rule create", "consumer resend"):
+        row = re.search(rf"\n\.TP\n{resource} .*\n((?:.*\n)*?)\.RE\n", sections["rollcall ctl"])[1]
+        own = options_of(help_of("ctl", *resource.split())) - options_of(help_of("ctl", "group", "list"))
+        assert own == set(re.findall(r"^--([a-z-]+)", row, re.MULTILINE))
+    assert "--man" not in page and "--complete" not in page
+
+
+def test_the_manual_page_of_the_configuration_has_every_key(prefix):
+    page = page_of(prefix, 5, "rollcall.yaml")
+    reference = subprocess.run([BINARY, "serve", "--print-reference"], capture_output=True, text=True, check=True).stdout
+    keys = re.findall(r"^- \*\*`(.*)`\*\*", reference, re.MULTILINE)
+    assert len(keys) > 100 and keys == re.findall(r"^\.TP\n(.*)$", page, re.MULTILINE)

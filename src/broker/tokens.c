@@ -81,6 +81,15 @@ static bool refuse(struct rc_conn *conn, enum rc_token_state state, uint8_t acti
     return false;
 }
 
+/* It is forgotten first: it gives no right to the will either. */
+static bool end(struct rc_client_tokens *tokens, int place, enum rc_token_state state)
+{
+    uint8_t actions = tokens->list[place]->actions;
+    free(tokens->list[place]);
+    tokens->list[place] = NULL;
+    return refuse(tokens->conn, state, actions);
+}
+
 /* ---- time ---- */
 
 static int64_t next_due(const struct rc_client_tokens *tokens)
@@ -114,7 +123,7 @@ static void on_due(struct rc_timer *timer)
         if (token == NULL)
             continue;
         if (token->head.expire_ms <= now) {
-            refuse(conn, RC_TOKEN_EXPIRED, token->actions);
+            end(tokens, i, RC_TOKEN_EXPIRED);
             return;
         }
         if (token->is_announced || token->head.expire_ms - RC_TOKEN_NOTICE_MS > now)
@@ -250,7 +259,7 @@ bool rc_tokens_review(struct rc_conn *conn)
         enum rc_token_state state =
             rc_token_recheck(conn->broker->catalog, identity->instance, &token->head, rc_clock_wall_ms());
         if (state != RC_TOKEN_VALID)
-            return refuse(conn, state, token->actions);
+            return end(tokens_of(conn), i, state);
     }
     return true;
 }

@@ -107,8 +107,9 @@ void rc_will_drop(struct rc_session *session)
 bool rc_will_is_allowed(struct rc_conn *conn)
 {
     const struct rc_will *will = rc_session_will(conn->session);
-    return will == NULL || rc_access_publish(conn, rc_slice(will->bytes, will->topic_len), will->qos,
-                                             will->retain) == RC_ACCESS_ALLOWED;
+    return will == NULL || (rc_review_verdict(conn) == RC_MQTT_SUCCESS &&
+                            rc_access_publish(conn, rc_slice(will->bytes, will->topic_len), will->qos,
+                                              will->retain) == RC_ACCESS_ALLOWED);
 }
 
 void rc_will_send(struct rc_broker *broker, struct rc_session *session)

@@ -16,7 +16,7 @@ import pytest
 
 from harness.certificates import Authority
 from harness.procs import free_port, wait_until
-from harness.rollcall import AK, GROUP, INSTANCE, PARENT, TOPIC, Rollcall, password, run
+from harness.rollcall import AK, GROUP, INSTANCE, PARENT, TOPIC, Rollcall, password, run, user
 
 NOT_AUTHORIZED, BAD_CREDENTIALS, ADMINISTRATIVE_ACTION = 0x87, 0x86, 0x98
 TOKEN_KEY = bytes(range(32))
@@ -337,6 +337,31 @@ def test_a_revoked_token_ends_its_connection_and_no_other(server, clients):
     assert one.end() == NOT_AUTHORIZED
     assert clients(server, ME, token_user(), f"R|{first}").code == BAD_CREDENTIALS
     assert two.paho.is_connected() and two.messages.empty()
+
+
+def test_who_is_shown_out_leaves_no_will(server, clients):
+    server.config.write_text(server.config.read_text().replace("- id: rc-test", "- id: rc-test\n    limits: {wills: true}"))
+    server.start()
+    watcher = clients(server, f"{GROUP}@@@watcher", user(), password(f"{GROUP}@@@watcher"))
+    watcher.subscribe(f"{PARENT}/gone/+")
+    expires = str(int((time.time() + 3600) * 1000))
+    token = ctl(server, "token", "create", "--actions", "W", "--topics", f"{PARENT}/gone/#", "--expires", expires)["Token"]
+    credential = ctl(server, "credential", "create", ME)["DeviceCredential"]
+    key = ctl(server, "key", "create")
+    for name, word, change in [
+            (token_user(), f"W|{token}", ("token", "revoke", token)),
+            (f"DeviceCredential|{credential['DeviceAccessKeyId']}|{INSTANCE}",
+             password(ME, credential["DeviceAccessKeySecret"]), ("credential", "delete", ME)),
+            (f"Signature|{key['AccessKey']}|{INSTANCE}", password(ME, key["SecretKey"]), ("key", "delete", key["AccessKey"])),
+            (user(), password(ME), ("black", "create", ME))]:
+        client = clients(server, ME, name, word, will=(f"{PARENT}/gone/{change[0]}", "bye", 1))
+        assert client.code == 0
+        ctl(server, *change)
+        assert client.end() in (NOT_AUTHORIZED, ADMINISTRATIVE_ACTION)
+    ctl(server, "black", "delete", ME)
+    last = clients(server, ME, user(), password(ME), will=(f"{PARENT}/gone/last", "bye", 1))
+    ctl(server, "client", "close", ME)  # this one may still speak
+    assert last.end() and watcher.message()[0] == f"{PARENT}/gone/last" and watcher.messages.empty()
 
 
 def test_credentials_count_at_once_and_end_at_once(server, clients):

@@ -13,12 +13,14 @@ from .procs import PATIENCE
 class Client:
     """A paho client on its own thread; what it was told is in `messages`, `connacks`, `subacks`, `ends`."""
 
-    def __init__(self, server, client_id, name=None, word=None, version=mqtt.MQTTv5, clean=True):
+    def __init__(self, server, client_id, name=None, word=None, version=mqtt.MQTTv5, clean=True, will=None):
         more = {} if version == mqtt.MQTTv5 else {"clean_session": clean}
         self.paho = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=version, **more)
         self.paho.reconnect_delay_set(3600, 3600)
         if name is not None:
             self.paho.username_pw_set(name, word)
+        if will is not None:
+            self.paho.will_set(*will)
         self.messages, self.connacks, self.subacks, self.acks, self.ends = (queue.Queue() for _ in range(5))
         self.paho.on_connect = lambda c, u, flags, reason, props: self.connacks.put((reason.value, flags.session_present))
         self.paho.on_disconnect = lambda c, u, flags, reason, props: self.ends.put(reason.value)

@@ -149,19 +149,33 @@ static json_t *describe_open_answers(const struct rc_rest_route *route)
     return answers;
 }
 
-static json_t *describe_route(const struct rc_rest_route *route)
+/* Generators of clients make a function's name of it, so no two calls have the same: where an action has two
+ * paths, one goes by another name. */
+static json_t *name_call(const struct rc_rest_route *route)
 {
+    static const struct {
+        const char *action;
+        bool has_body;
+        const char *name;
+    } seconds[] = {{"DescribeClients", false, "DescribeClient"}, {"TestRule", true, "TestCluster"}};
+    for (size_t i = 0; route->action != NULL && i < sizeof(seconds) / sizeof(seconds[0]); i++)
+        if (strcmp(route->action, seconds[i].action) == 0 && (route->body != NULL) == seconds[i].has_body)
+            return json_string(seconds[i].name);
+    if (route->action != NULL)
+        return json_string(route->action);
     char id[96];
     size_t len = 0;
-    for (const char *c = route->path; *c != '\0' && len + 1 < sizeof(id); c++)
+    for (const char *c = route->path; *c != '\0' && len < sizeof(id); c++)
         if (*c != '/' && *c != '.')
             id[len++] = *c;
-    id[len] = '\0';
+    return json_stringn(id, len);
+}
+
+static json_t *describe_route(const struct rc_rest_route *route)
+{
     json_t *operation = json_object();
-    json_object_set_new(operation, "operationId", json_string(route->action != NULL ? route->action : id));
+    json_object_set_new(operation, "operationId", name_call(route));
     json_object_set_new(operation, "summary", json_string(route->summary));
-    if (route->body == NULL && route->action != NULL && strcmp(route->action, "DescribeClients") == 0)
-        json_object_set_new(operation, "operationId", json_string("DescribeClient"));
     if (route->action == NULL) {
         json_object_set_new(operation, "security", json_array());
         json_object_set_new(operation, "responses", describe_open_answers(route));

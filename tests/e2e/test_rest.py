@@ -79,6 +79,12 @@ def test_guessing_keys_is_slowed_down(server):
     wait_until("the right key to be heard", lambda: ask(server, "GET", "/v1/instances")[0] == 200)
 
 
+def test_each_call_of_the_document_has_a_name_of_its_own(server):
+    paths = ask(server, "GET", "/openapi.json")[1]["paths"]
+    names = [call["operationId"] for methods in paths.values() for call in methods.values()]
+    assert len(names) >= 50 and len(names) == len(set(names))
+
+
 def test_schemathesis_finds_nothing(server, tmp_path):
     command = [str(BUILD / "venv/bin/schemathesis"), "run", f"http://127.0.0.1:{server.http_port}/openapi.json",
                "--auth", f"{AK}:{SK}", "--max-examples", LONG or "2", "--seed", "7", "--mode", "all",

@@ -18,9 +18,10 @@ static int erase(struct rc_registry *registry, const char *text, struct rc_slice
     return rc_sql_change(&registry->sql, rc_sql_bind(&registry->sql, text, "tt", instance, id), error);
 }
 
-/* How they are counted and read. */
+/* How they are counted and read; whether the file has one, whose row may be older than its declaration. */
 struct listing {
     const char *count, *rows;
+    bool (*is_declared)(const struct rc_instance *declared, struct rc_slice id);
 };
 
 static int list(struct rc_registry *registry, const struct listing *listing, struct rc_slice instance,
@@ -28,6 +29,7 @@ static int list(struct rc_registry *registry, const struct listing *listing, str
                 uint64_t *ret_total)
 {
     struct rc_sql *sql = &registry->sql;
+    const struct rc_instance *declared = rc_registry_declared(registry, instance);
     int err, count = 0;
     if (!rc_registry_page_is_valid(page))
         return RC_ERR_INVALID;
@@ -40,8 +42,8 @@ static int list(struct rc_registry *registry, const struct listing *listing, str
             .id = rc_sql_text(statement, 0),
             .created_ms = sqlite3_column_int64(statement, 1),
             .updated_ms = sqlite3_column_int64(statement, 2),
-            .is_declared = sqlite3_column_int(statement, 3) == RC_ORIGIN_FILE,
         };
+        row.is_declared = declared != NULL && listing->is_declared(declared, row.id);
         visit(&row, arg);
         count++;
     }
@@ -103,14 +105,20 @@ int rc_registry_delete_group(struct rc_registry *registry, struct rc_slice insta
                : erase(registry, "DELETE FROM groups WHERE instance = ? AND id = ?", instance_id, id, error);
 }
 
+static bool has_group(const struct rc_instance *declared, struct rc_slice id)
+{
+    return rc_instance_group(declared, id) != NULL;
+}
+
 int rc_registry_list_groups(struct rc_registry *registry, struct rc_slice instance,
                             const struct rc_registry_page *page, rc_registry_name_fn visit, void *arg,
                             uint64_t *ret_total)
 {
     static const struct listing listing = {
         "SELECT count(*) FROM groups WHERE instance = ?",
-        "SELECT id, created, updated, origin FROM groups WHERE instance = ? AND id > ?"
+        "SELECT id, created, updated FROM groups WHERE instance = ? AND id > ?"
         " ORDER BY id LIMIT ? OFFSET ?",
+        has_group,
     };
     return list(registry, &listing, instance, page, visit, arg, ret_total);
 }
@@ -155,8 +163,9 @@ int rc_registry_list_topics(struct rc_registry *registry, struct rc_slice instan
 {
     static const struct listing listing = {
         "SELECT count(*) FROM topics WHERE instance = ?",
-        "SELECT id, created, updated, origin FROM topics WHERE instance = ? AND id > ?"
+        "SELECT id, created, updated FROM topics WHERE instance = ? AND id > ?"
         " ORDER BY id LIMIT ? OFFSET ?",
+        rc_instance_has_topic,
     };
     return list(registry, &listing, instance, page, visit, arg, ret_total);
 }

@@ -134,14 +134,23 @@ def test_what_is_taken_out_goes_and_what_the_api_made_stays(server, ctl, clients
 def test_the_files_word_counts_while_it_stands_and_the_apis_afterwards(server, ctl, clients, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("BertSecret\n")
+
+    def declared_of(resource):
+        rows = [line.split() for line in ctl(resource, "list").splitlines()]
+        assert rows[0][-1] == "Declared"
+        return {row[0]: row[-1] for row in rows[1:]}
     ctl("identity", "create", "bert", "--type", "USER", "--secret", secret, "--mode", "ORIGIN")
+    ctl("group", "create", "GID_bert")
+    ctl("topic", "create", "bert")
     new = server.text.replace("anna, secret: AnnaSecret", "bert, secret: FileSecret").replace("user: anna", "user: bert")
-    server.reload(new)
+    server.reload(new.replace("groups: [GID_lamps]", "groups: [GID_lamps, GID_bert]").replace("topics: [lamps]\n", "topics: [lamps, bert]\n"))
+    assert declared_of("group") == {"GID_lamps": "yes", "GID_bert": "yes"} and declared_of("topic") == {"lamps": "yes", "bert": "yes"}
     assert clients(server, "GID_lamps@@@b", "bert|lamps", "FileSecret").code == 0
     assert clients(server, "GID_lamps@@@c", "bert|lamps", "BertSecret").code != 0
     listed = {one["Username"]: one for one in json.loads(ctl("identity", "list", "--json"))["Data"]["Results"]}
     assert listed["bert"]["Secret"] == "FileSecret" and listed["bert"]["Declared"]
     server.reload(server.text)
+    assert declared_of("group") == {"GID_lamps": "yes", "GID_bert": "no"} and declared_of("topic") == {"lamps": "yes", "bert": "no"}
     assert clients(server, "GID_lamps@@@c", "bert|lamps", "BertSecret").code == 0
     server.stop()
     server.config.write_text(server.without("LAMP_ORDERS"))

@@ -158,19 +158,25 @@ static int stage(struct rc_broker *broker, const struct rc_flow_rule *rule,
     return err;
 }
 
+/* A rule's tally is one for all shards. */
+static void count_one(atomic_uint_fast64_t *count)
+{
+    atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
+}
+
 static void count(struct rc_rule_tally *tally, int err, bool was_refused, uint8_t qos)
 {
     if (tally == NULL)
         return;
     if (was_refused && qos > 0) {
-        RC_COUNT(tally, refused);
+        count_one(&tally->refused);
         return;
     }
-    RC_COUNT(tally, matched);
+    count_one(&tally->matched);
     if (err == RC_OK)
-        RC_COUNT(tally, delivered);
+        count_one(&tally->delivered);
     else
-        RC_COUNT(tally, dropped[was_refused ? RC_RULE_DROP_LOG_FULL : RC_RULE_DROP_UNFIT]);
+        count_one(&tally->dropped[was_refused ? RC_RULE_DROP_LOG_FULL : RC_RULE_DROP_UNFIT]);
 }
 
 enum rc_outflow_result rc_outflow_take(struct rc_broker *broker, const struct rc_instance *instance,

@@ -27,9 +27,16 @@ static void *take_small(struct rc_publication_pool *pool)
     return spare;
 }
 
+/* Gives one up: true when it was the last. Who has the only one need not lock the bus for it. */
+static bool drop_ref(struct rc_publication *publication)
+{
+    return atomic_load_explicit(&publication->refs, memory_order_acquire) == 1 ||
+           atomic_fetch_sub_explicit(&publication->refs, 1, memory_order_acq_rel) == 1;
+}
+
 void rc_publication_unref_to(struct rc_publication_pool *pool, struct rc_publication *publication)
 {
-    if (atomic_fetch_sub_explicit(&publication->refs, 1, memory_order_acq_rel) != 1)
+    if (!drop_ref(publication))
         return;
     if (!publication->is_small || pool->count >= RC_PUBLICATION_POOL_MAX) {
         free(publication);
@@ -108,6 +115,6 @@ struct rc_publication *rc_publication_ref(struct rc_publication *publication)
 
 void rc_publication_unref(struct rc_publication *publication)
 {
-    if (publication != NULL && atomic_fetch_sub_explicit(&publication->refs, 1, memory_order_acq_rel) == 1)
+    if (publication != NULL && drop_ref(publication))
         free(publication);
 }

@@ -5,6 +5,7 @@
 #include "cli/ctl_print.h"
 #include "cli/ctl_table.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,6 +281,23 @@ static int find_instance(const struct rc_ctl_row *row, struct ctl_options *optio
                                  "the key pair has several instances: name one with --instance");
 }
 
+static bool has_word(const char *text, const char *word)
+{
+    const char *at = strstr(text, word);
+    return at != NULL && (at == text || !isalnum((unsigned char)at[-1])) &&
+           !isalnum((unsigned char)at[strlen(word)]);
+}
+
+/* What is missing or wrong is told by the API's names: by which options these are given. */
+static int fail(const struct rc_ctl_row *row, const struct rc_error *error)
+{
+    int result = rc_cli_fail("ctl", "%s", error->text);
+    for (int i = 0; i < RC_CTL_PARAMS_MAX && row->params[i].option != NULL; i++)
+        if (has_word(error->text, row->params[i].param))
+            fprintf(stderr, "%s is given by --%s.\n", row->params[i].param, row->params[i].option);
+    return result;
+}
+
 static int run_row(const struct rc_ctl_row *row, int argc, char **argv)
 {
     struct ctl_options options = {.url = "http://127.0.0.1:18083/"};
@@ -290,7 +308,7 @@ static int run_row(const struct rc_ctl_row *row, int argc, char **argv)
     if (result != RC_CLI_GO_ON)
         return result;
     if (find_instance(row, &options, own, &error) != RC_OK || ask(row, &options, &answer, &error) != RC_OK)
-        return rc_cli_fail("ctl", "%s", error.text);
+        return fail(row, &error);
     if (options.json) {
         json_dumpf(answer, stdout, JSON_INDENT(2));
         putchar('\n');

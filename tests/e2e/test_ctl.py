@@ -176,6 +176,12 @@ def test_status_tells_of_rules_and_last_events(server):
     assert f"rule status-1: running, {GROUP} -> {TOPIC}, delivered " in whole
 
 
+def test_what_the_server_misses_is_told_by_its_option(ctl):
+    assert "GroupId is given by --group.\n" in ctl("credential", "list", code=1)
+    missing = ctl("token", "create", "--actions", "R", "--topics", "x", code=1)
+    assert "ExpireTime is given by --expires.\n" in missing and "--actions" not in missing
+
+
 def test_what_is_wrong_on_the_command_line(ctl):
     assert run("ctl").returncode == 2 and "RESOURCE VERB" in run("ctl", "--help").stdout
     assert "no resource 'ship'" in run("ctl", "ship", "list").stderr

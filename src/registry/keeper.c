@@ -17,12 +17,14 @@ enum {
     RC_KEEPER_PAGES = 1000,     /* of the log that are carried over in one go */
     RC_KEEPER_REST = 128,       /* that changes may wait for */
     RC_KEEPER_PAGES_MAX = 8192, /* above it they wait for whatever is left: 32 MiB */
-    RC_KEEPER_ROOM = 6 << 20,   /* bytes that the log has from the start */
+    RC_KEEPER_ROOM = 6 << 20,   /* bytes that the log gets soon after the start */
+    RC_KEEPER_ROOM_AFTER_MS = 1000,
 };
 
 struct rc_registry_keeper {
     struct rc_loop *loop;
     struct rc_sql sql;
+    struct rc_timer room_timer;
     struct rc_mail mail;
     atomic_bool is_under_way; /* the mail */
     atomic_uint kept;         /* pages of the log that were carried over */
@@ -64,11 +66,13 @@ static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 }
 
 /*
- * The log gets its size now, by pages that do not fit into a small cache and are taken back. Without room on
- * the disk it grows with the commits.
+ * The log gets its size, by pages that do not fit into a small cache and are taken back. Not at the start,
+ * which would take 20 ms longer; a change of that moment waits. Without room on the disk it grows with the
+ * commits.
  */
-static void make_room(sqlite3 *db)
+static void make_room(struct rc_timer *timer)
 {
+    sqlite3 *db = rc_container_of(timer, struct rc_registry_keeper, room_timer)->sql.db;
     char text[128];
     snprintf(text, sizeof(text),
              "BEGIN; CREATE TABLE room (bytes BLOB); INSERT INTO room VALUES (zeroblob(%d))", RC_KEEPER_ROOM);
@@ -90,15 +94,16 @@ int rc_registry_open_keeper(struct rc_registry *registry, struct rc_error *error
     if (code != SQLITE_OK)
         return rc_sql_error(&keeper->sql, code, error);
     sqlite3_wal_hook(registry->sql.db, on_commit, keeper); /* in the place of SQLite's own checkpoints */
-    int prepared = rc_schema_prepare(&keeper->sql, error);
-    if (prepared == RC_OK)
-        make_room(keeper->sql.db);
-    return prepared;
+    keeper->room_timer.on_due = make_room;
+    return rc_schema_prepare(&keeper->sql, error);
 }
 
 int rc_registry_start_keeper(struct rc_registry_keeper *keeper)
 {
-    return keeper != NULL ? rc_loop_start_thread(keeper->loop) : RC_OK;
+    if (keeper == NULL)
+        return RC_OK;
+    rc_timer_start(keeper->loop, &keeper->room_timer, RC_KEEPER_ROOM_AFTER_MS);
+    return rc_loop_start_thread(keeper->loop);
 }
 
 void rc_registry_stop_keeper(struct rc_registry_keeper *keeper)

@@ -185,16 +185,24 @@ static int put_many(struct rc_registry *registry, struct rc_error *error, const 
                                                                                  : RC_ERR_IO;
 }
 
-static void test_the_log_has_its_size_from_the_start(void **state)
+/* Not at the start, which has to be quick, but soon; a change that comes at once waits for nothing but that.
+ */
+static void test_the_log_has_its_size_soon_after_the_start(void **state)
 {
     struct rig *rig = *state;
     struct stat info;
     char log[sizeof(rig->path) + 8];
     snprintf(log, sizeof(log), "%s-wal", rig->path);
     assert_int_equal(stat(log, &info), 0);
-    assert_true(info.st_size > 1000 * PAGE);
+    assert_true(info.st_size < 1000 * PAGE);
     start(rig);
     assert_int_equal(call(rig, "GID_one"), 0);
+    for (int i = 0; i < 1000 && info.st_size <= 1000 * PAGE; i++) {
+        usleep(10 * 1000);
+        assert_int_equal(stat(log, &info), 0);
+    }
+    assert_true(info.st_size > 1000 * PAGE);
+    assert_int_equal(call(rig, "GID_two"), 0);
     off_t before = info.st_size;
     assert_int_equal(stat(log, &info), 0);
     assert_int_equal(info.st_size, before);
@@ -236,7 +244,7 @@ int main(void)
         IN_RIG(test_a_read_changes_nothing),
         IN_RIG(test_reads_are_answered_at_the_stop_too),
         IN_RIG(test_changes_are_counted_by_how_long_they_took),
-        IN_RIG(test_the_log_has_its_size_from_the_start),
+        IN_RIG(test_the_log_has_its_size_soon_after_the_start),
         IN_RIG(test_the_logs_keeping_is_no_changes_business_and_bounds_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

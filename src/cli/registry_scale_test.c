@@ -184,12 +184,15 @@ static int by_size(const void *a, const void *b)
 static void measure_changes(struct world *world)
 {
     double took[CHANGES];
-    for (int i = 0; i < CHANGES; i++) {
-        struct filling filling = {.job.run = change_one, .world = world, .from = (uint32_t)i * 7919};
+    /* One before the count: with it the shards drop the catalog of the registry that was closed, which no
+     * server has. */
+    for (int i = -1; i < CHANGES; i++) {
+        struct filling filling = {.job.run = change_one, .world = world, .from = (uint32_t)(i + 1) * 7919};
         filling.from %= world->credentials;
         uint64_t begun = rc_clock_mono_ns();
         assert_int_equal(rc_registry_call(world->registry, &filling.job), 0);
-        took[i] = seconds_since(begun) * 1000;
+        if (i >= 0)
+            took[i] = seconds_since(begun) * 1000;
     }
     qsort(took, CHANGES, sizeof(took[0]), by_size);
     print_message("a change durable and at both shards (%llu messages meanwhile): median %.1f ms, 99 %% %.1f "

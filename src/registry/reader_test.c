@@ -202,8 +202,10 @@ static void test_the_log_has_its_size_soon_after_the_start(void **state)
         assert_int_equal(stat(log, &info), 0);
     }
     assert_true(info.st_size > 1000 * PAGE);
-    assert_int_equal(call(rig, "GID_two"), 0);
+    assert_int_equal(call(rig, "GID_two"), 0); /* waits for what is still being written */
+    assert_int_equal(stat(log, &info), 0);
     off_t before = info.st_size;
+    assert_int_equal(call(rig, "GID_three"), 0);
     assert_int_equal(stat(log, &info), 0);
     assert_int_equal(info.st_size, before);
 }

@@ -12,6 +12,7 @@
 #include "registry/schema.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 enum {
     RC_KEEPER_PAGES = 1000,     /* of the log that are carried over in one go */
@@ -73,6 +74,10 @@ static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 static void make_room(struct rc_timer *timer)
 {
     sqlite3 *db = rc_container_of(timer, struct rc_registry_keeper, room_timer)->sql.db;
+    struct stat log;
+    if (stat(sqlite3_filename_wal(sqlite3_db_filename(db, "main")), &log) == 0 &&
+        log.st_size >= RC_KEEPER_ROOM)
+        return; /* commits have been faster */
     char text[128];
     snprintf(text, sizeof(text),
              "BEGIN; CREATE TABLE room (bytes BLOB); INSERT INTO room VALUES (zeroblob(%d))", RC_KEEPER_ROOM);

@@ -210,15 +210,14 @@ static enum rc_auth_result by_user_name(const struct rc_catalog *catalog, const 
 enum rc_auth_result rc_auth_mqtt(const struct rc_catalog *catalog, const struct rc_auth_login *login,
                                  struct rc_auth_client *ret_client)
 {
-    struct rc_auth_client *client = ret_client;
-    *client = (struct rc_auth_client){.instance = catalog->default_instance};
-    enum rc_auth_result result = by_user_name(catalog, login, client);
+    *ret_client = (struct rc_auth_client){.instance = catalog->default_instance};
+    enum rc_auth_result result = by_user_name(catalog, login, ret_client);
     if (result != RC_AUTH_OK && result != RC_AUTH_NEEDS_PASSWORD)
         return result;
     if (login->certificate_key.len > 0 && login->certificate_key.len <= RC_CERTIFICATE_KEY_MAX)
-        memcpy(client->certificate_key, login->certificate_key.ptr, login->certificate_key.len);
-    else if (login->certificate != NULL && !rc_certificate_check(client->instance, login->certificate,
-                                                                 login->chain, client->certificate_key))
+        memcpy(ret_client->certificate_key, login->certificate_key.ptr, login->certificate_key.len);
+    else if (login->certificate != NULL && !rc_certificate_check(ret_client->instance, login->certificate,
+                                                                 login->chain, ret_client->certificate_key))
         return RC_AUTH_BAD_CERTIFICATE;
     return result;
 }

@@ -43,10 +43,18 @@ static inline uint64_t rc_word_at(struct rc_slice text, size_t at)
     return word;
 }
 
+/*
+ * The high bits of the bytes below `limit` (1 to 128), 0 where there are none. The lowest is right; one above
+ * it may stand for a byte that is `limit` itself: who needs each of them looks again.
+ */
+static inline uint64_t rc_word_below(uint64_t word, uint8_t limit)
+{
+    return (word - RC_WORD_ONES * limit) & ~word & RC_WORD_HIGHS;
+}
+
 static inline bool rc_word_has(uint64_t word, uint8_t byte)
 {
-    uint64_t zero = word ^ RC_WORD_ONES * byte; /* where that byte stands */
-    return ((zero - RC_WORD_ONES) & ~zero & RC_WORD_HIGHS) != 0;
+    return rc_word_below(word ^ RC_WORD_ONES * byte, 1) != 0; /* 0 where that byte stands */
 }
 
 static inline bool rc_word_is_ascii(uint64_t word)

@@ -34,9 +34,8 @@ bool rc_event_is_plain(struct rc_slice client_id)
 {
     for (size_t at = 0; at < client_id.len; at += RC_WORD) {
         uint64_t word = rc_word_at(client_id, at);
-        uint64_t below = (word - RC_WORD_ONES * (' ' + 1)) & ~word & RC_WORD_HIGHS;
-        if (below != 0 || !rc_word_is_ascii(word) || rc_word_has(word, 0x7f) || rc_word_has(word, '"') ||
-            rc_word_has(word, '\\') || rc_word_has(word, '%'))
+        if (rc_word_below(word, ' ' + 1) != 0 || !rc_word_is_ascii(word) || rc_word_has(word, 0x7f) ||
+            rc_word_has(word, '"') || rc_word_has(word, '\\') || rc_word_has(word, '%'))
             return false;
     }
     return true;

@@ -38,19 +38,11 @@ struct rc_slice rc_props_get(struct rc_slice props, const char *name)
     return found;
 }
 
-/*
- * The high bits of the bytes that are marks, VALUE_END or less. A byte above a mark may be taken for one when
- * it is VALUE_END + 1: who needs each of them looks again.
- */
-static inline uint64_t marks_in(uint64_t word)
-{
-    return (word - RC_WORD_ONES * (VALUE_END + 1)) & ~word & RC_WORD_HIGHS;
-}
-
+/* A mark is VALUE_END or less. */
 static bool holds_mark(struct rc_slice text)
 {
     for (size_t at = 0; at < text.len; at += RC_WORD)
-        if (marks_in(rc_word_at(text, at)) != 0)
+        if (rc_word_below(rc_word_at(text, at), VALUE_END + 1) != 0)
             return true;
     return false;
 }
@@ -73,7 +65,7 @@ bool rc_props_are_whole(struct rc_slice props)
     for (; props.len - at >= RC_WORD; at += RC_WORD) {
         uint64_t word;
         memcpy(&word, props.ptr + at, sizeof(word));
-        for (uint64_t marks = marks_in(le64toh(word)); marks != 0; marks &= marks - 1)
+        for (uint64_t marks = rc_word_below(le64toh(word), VALUE_END + 1); marks != 0; marks &= marks - 1)
             if (!take_byte(props.ptr[at + (size_t)__builtin_ctzll(marks) / 8], &has_name))
                 return false;
     }

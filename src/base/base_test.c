@@ -39,6 +39,46 @@ static void test_java_hash_agrees_with_java(void **state)
     assert_int_equal(rc_hash_java(rc_slice_str("\xf0\x9f\x98\x80")), 0xd83d * 31 + 0xde00);
 }
 
+/* What files hold: never another value for the same text, wherever it is read. */
+static void test_the_hash_for_files_stays_what_it_is(void **state)
+{
+    const struct {
+        const char *text;
+        uint64_t hash;
+    } kept[] = {
+        {"", 0xc8d48dc7a741a7b8u},
+        {"k", 0xb55fde5980d8f03cu},
+        {"keys", 0x359580b91ec157fbu},
+        {"sensors#", 0xc0f62a5d552cc448u},
+        {"GID_sample@@@dev2", 0x4b07fa56dcb7aba1u},
+        {"92467520804BFF5D5A7E907D92714208", 0x2a6b023d206a1b58u},
+    };
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+        assert_int_equal(rc_hash_kept(0, rc_slice_str(kept[i].text)), kept[i].hash);
+    assert_int_equal(rc_hash_kept(rc_hash_kept(0, rc_slice_str("sensors")), rc_slice_str("k1")),
+                     0x83616bedb5bd962cu);
+}
+
+/* Each byte counts, and each length: also of texts that a word does not hold, or of one byte again and again.
+ */
+static void test_the_hash_for_files_tells_texts_apart(void **state)
+{
+    enum { LONGEST = 40 };
+    uint32_t seen[LONGEST * 8 + LONGEST + 1], count = 0;
+    uint8_t text[LONGEST];
+    memset(text, 'x', sizeof(text));
+    for (size_t len = 0; len <= LONGEST; len++)
+        seen[count++] = (uint32_t)rc_hash_kept(7, rc_slice(text, len));
+    for (size_t bit = 0; bit < LONGEST * 8; bit++) {
+        text[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        seen[count++] = (uint32_t)rc_hash_kept(7, rc_slice(text, sizeof(text)));
+        text[bit / 8] = 'x';
+    }
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            assert_int_not_equal(seen[i], seen[k]);
+}
+
 struct item {
     char key[16];
 };
@@ -192,6 +232,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buf_never_passes_its_limit),
         cmocka_unit_test(test_java_hash_agrees_with_java),
+        cmocka_unit_test(test_the_hash_for_files_stays_what_it_is),
+        cmocka_unit_test(test_the_hash_for_files_tells_texts_apart),
         cmocka_unit_test(test_map_holds_what_was_put_in_and_not_removed),
         cmocka_unit_test(test_map_of_each_small_size),
         cmocka_unit_test(test_pages_of_a_map_that_changes_hold_each_lasting_item_once),

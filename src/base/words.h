@@ -5,12 +5,15 @@
  *         if (rc_word_has(rc_word_at(text, at), '+'))
  *
  * The last word of a text overlaps the one before, and one of less than eight bytes is filled with bytes of
- * its own and 'a': so no answer depends on what stands behind the text.
+ * its own and 'a': so no answer depends on what stands behind the text. A text's first byte is a word's
+ * lowest on every machine.
  */
 #ifndef RC_BASE_WORDS_H
 #define RC_BASE_WORDS_H
 
 #include "base/slice.h"
+
+#include <endian.h>
 
 enum { RC_WORD = sizeof(uint64_t) };
 
@@ -23,7 +26,7 @@ static inline uint64_t rc_word_of_short(struct rc_slice text)
     if (text.len >= sizeof(first)) {
         memcpy(&first, text.ptr, sizeof(first));
         memcpy(&last, text.ptr + text.len - sizeof(last), sizeof(last));
-        return first | (uint64_t)last << 32;
+        return le32toh(first) | (uint64_t)le32toh(last) << 32;
     }
     uint64_t word = RC_WORD_ONES * 'a' << 24;
     if (text.len == 0)
@@ -32,15 +35,21 @@ static inline uint64_t rc_word_of_short(struct rc_slice text)
            text.ptr[text.len - 1];
 }
 
+/* The eight bytes from `from` on, for who knows that they are there. */
+static inline uint64_t rc_word_from(const uint8_t *from)
+{
+    uint64_t word;
+    memcpy(&word, from, sizeof(word));
+    return le64toh(word);
+}
+
 /* Where fewer than eight bytes are left at `at`: the last eight. */
 static inline uint64_t rc_word_at(struct rc_slice text, size_t at)
 {
-    uint64_t word;
     if (text.len < RC_WORD)
         return rc_word_of_short(text);
     size_t last = text.len - RC_WORD;
-    memcpy(&word, text.ptr + (at < last ? at : last), sizeof(word));
-    return word;
+    return rc_word_from(text.ptr + (at < last ? at : last));
 }
 
 /*

@@ -20,6 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t at = 0; rc_props_next(message.props, &at, &name, &value);)
             if (value.ptr + value.len > copy + size)
                 abort();
+        if (message.keys.ptr != rc_props_get(message.props, RC_PROP_KEYS).ptr ||
+            message.unique_key.ptr != rc_props_get(message.props, RC_PROP_UNIQ_KEY).ptr)
+            abort();
     }
     free(copy);
     return 0;

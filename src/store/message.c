@@ -51,10 +51,13 @@ static uint8_t *put_host(uint8_t *p, const struct rc_host *host)
 
 static const uint8_t *get_host(const uint8_t *p, bool is_v6, struct rc_host *ret)
 {
-    size_t len = is_v6 ? 16 : 4;
-    *ret = (struct rc_host){.is_v6 = is_v6, .port = rc_load_u32(p + len)};
-    memcpy(ret->addr, p, len);
-    return p + len + 4;
+    *ret = (struct rc_host){.is_v6 = is_v6};
+    if (is_v6)
+        memcpy(ret->addr, p, 16);
+    else
+        memcpy(ret->addr, p, 4);
+    ret->port = rc_load_u32(p + host_len(is_v6) - 4);
+    return p + host_len(is_v6);
 }
 
 static uint8_t *put_bytes(uint8_t *p, struct rc_slice bytes)
@@ -136,7 +139,7 @@ static int decode_rest(const uint8_t *p, const uint8_t *end, bool is_v2, struct 
     if (props_len > RC_MESSAGE_PROPS_MAX || (size_t)(end - p) != props_len)
         return RC_ERR_CORRUPT;
     ret->props = rc_slice(p, props_len);
-    return rc_props_are_whole(ret->props) ? RC_OK : RC_ERR_CORRUPT;
+    return rc_props_read(ret->props, &ret->keys, &ret->unique_key) ? RC_OK : RC_ERR_CORRUPT;
 }
 
 int64_t rc_message_decode(struct rc_slice in, bool check_crc, struct rc_message *ret)
@@ -155,28 +158,27 @@ int64_t rc_message_decode(struct rc_slice in, bool check_crc, struct rc_message 
     if (in.len < size)
         return 0;
 
-    struct rc_message m = {
-        .queue_id = rc_load_u32(in.ptr + AT_QUEUE_ID),
-        .flag = rc_load_u32(in.ptr + AT_FLAG),
-        .queue_offset = rc_load_u64(in.ptr + RC_MESSAGE_AT_QUEUE_OFFSET),
-        .physical_offset = rc_load_u64(in.ptr + RC_MESSAGE_AT_PHYSICAL_OFFSET),
-        .sys_flag = rc_load_u32(in.ptr + AT_SYS_FLAG),
-        .born_ms = (int64_t)rc_load_u64(in.ptr + AT_BORN_MS),
-    };
-    bool born_v6 = (m.sys_flag & RC_SYSFLAG_BORN_HOST_V6) != 0;
-    bool store_v6 = (m.sys_flag & RC_SYSFLAG_STORE_HOST_V6) != 0;
+    ret->queue_id = rc_load_u32(in.ptr + AT_QUEUE_ID);
+    ret->flag = rc_load_u32(in.ptr + AT_FLAG);
+    ret->queue_offset = rc_load_u64(in.ptr + RC_MESSAGE_AT_QUEUE_OFFSET);
+    ret->physical_offset = rc_load_u64(in.ptr + RC_MESSAGE_AT_PHYSICAL_OFFSET);
+    ret->sys_flag = rc_load_u32(in.ptr + AT_SYS_FLAG);
+    ret->born_ms = (int64_t)rc_load_u64(in.ptr + AT_BORN_MS);
+    ret->props_are_sound = false;
+    ret->tags_code = 0;
+    bool born_v6 = (ret->sys_flag & RC_SYSFLAG_BORN_HOST_V6) != 0;
+    bool store_v6 = (ret->sys_flag & RC_SYSFLAG_STORE_HOST_V6) != 0;
     if (size < FIXED_LEN + host_len(born_v6) + host_len(store_v6))
         return RC_ERR_CORRUPT;
-    const uint8_t *p = get_host(in.ptr + AT_BORN_HOST, born_v6, &m.born_host);
-    m.store_ms = (int64_t)rc_load_u64(p);
-    p = get_host(p + 8, store_v6, &m.store_host);
-    int err = decode_rest(p, in.ptr + size, is_v2, &m);
+    const uint8_t *p = get_host(in.ptr + AT_BORN_HOST, born_v6, &ret->born_host);
+    ret->store_ms = (int64_t)rc_load_u64(p);
+    p = get_host(p + 8, store_v6, &ret->store_host);
+    int err = decode_rest(p, in.ptr + size, is_v2, ret);
     if (err != RC_OK)
         return err;
     /* a body of no bytes has nothing to check, and nobody checks it */
-    if (check_crc && m.body.len > 0 && rc_message_crc(m.body) != rc_load_u32(in.ptr + AT_BODY_CRC))
+    if (check_crc && ret->body.len > 0 && rc_message_crc(ret->body) != rc_load_u32(in.ptr + AT_BODY_CRC))
         return RC_ERR_CORRUPT;
-    *ret = m;
     return size;
 }
 

@@ -53,6 +53,8 @@ struct rc_message {
     /* For encoding, of who made the properties with rc_props_put_all: nobody looks through them again. */
     bool props_are_sound;
     int64_t tags_code; /* of their TAGS; counts only with props_are_sound */
+    /* Of decoding: the properties by which messages are looked for, as rc_props_get gives them. */
+    struct rc_slice keys, unique_key;
 };
 
 /*
@@ -65,7 +67,8 @@ size_t rc_message_encoded_len(const struct rc_message *message);
 
 /*
  * Decodes the record at the front of `in`: its size in bytes (> 0), 0 when `in` ends inside of it,
- * RC_ERR_CORRUPT when lengths, magic or properties are wrong or, with `check_crc`, the body's CRC is.
+ * RC_ERR_CORRUPT when lengths, magic or properties are wrong or, with `check_crc`, the body's CRC is. Only
+ * with a size is there anything in *ret.
  */
 int64_t rc_message_decode(struct rc_slice in, bool check_crc, struct rc_message *ret);
 
@@ -105,6 +108,8 @@ int rc_props_copy_without(struct rc_buf *out, struct rc_slice props, const char 
  * in zeroes, and its checksum covers the body alone.
  */
 bool rc_props_are_whole(struct rc_slice props);
+/* The same, and gives KEYS and UNIQ_KEY, as rc_props_get does, of those that are whole: one walk for all. */
+bool rc_props_read(struct rc_slice props, struct rc_slice *ret_keys, struct rc_slice *ret_unique_key);
 /* Java hash of TAGS as ConsumeQueues hold it, 0 when there is none. */
 int64_t rc_props_tags_code(struct rc_slice props);
 

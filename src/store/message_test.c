@@ -196,6 +196,45 @@ static void test_properties_are_whole_when_a_walk_reaches_their_end(void **state
     assert_in_range(whole, 10000, 190000);
 }
 
+/* One walk finds what two others do, in texts of few and of many words; a copy of a name further on counts.
+ */
+static void test_the_walk_that_decodes_finds_keys_as_rc_props_get_does(void **state)
+{
+    static const char *const pairs[] = {"KEYS\1",
+                                        "UNIQ_KEY\1",
+                                        "KEYS\1k",
+                                        "KEYS\1a\1longer key",
+                                        "UNIQ_KEY\1"
+                                        "0123456789ABCDEF",
+                                        "UNIQ_KEY\1u",
+                                        "TAGS\1KEYS",
+                                        "xKEYS\1no",
+                                        "UNIQ_KEYS\1no",
+                                        "\1",
+                                        "rcReason\1x"};
+    uint32_t draw = 1;
+    for (int round = 0; round < 20000; round++) {
+        char text[256] = "";
+        for (int i = round % 8; i >= 0; i--) {
+            draw = draw * 1664525u + 1013904223u;
+            strcat(text, pairs[(draw >> 16) % (sizeof(pairs) / sizeof(pairs[0]))]);
+            if (i > 0 || draw >> 31 != 0) /* the last pair need not have it */
+                strcat(text, "\2");
+        }
+        char *exact = rc_malloc(strlen(text)); /* its own block, so that reading on is caught */
+        memcpy(exact, text, strlen(text));
+        struct rc_slice props = rc_slice(exact, strlen(text)), keys, unique_key;
+        struct rc_slice right_keys = rc_props_get(props, RC_PROP_KEYS);
+        struct rc_slice right_unique = rc_props_get(props, RC_PROP_UNIQ_KEY);
+        assert_true(rc_props_read(props, &keys, &unique_key));
+        assert_ptr_equal(keys.ptr, right_keys.ptr);
+        assert_int_equal(keys.len, right_keys.len);
+        assert_ptr_equal(unique_key.ptr, right_unique.ptr);
+        assert_int_equal(unique_key.len, right_unique.len);
+        free(exact);
+    }
+}
+
 static void test_tags_code_of_a_negative_hash_is_sign_extended(void **state)
 {
     assert_true(rc_props_tags_code(rc_slice_str("TAGS\1offline\2")) == -1548612125);
@@ -230,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_apaches_own_records_decode_and_encode_to_the_same_bytes),
         cmocka_unit_test(test_properties_are_found_and_left_out),
         cmocka_unit_test(test_properties_are_whole_when_a_walk_reaches_their_end),
+        cmocka_unit_test(test_the_walk_that_decodes_finds_keys_as_rc_props_get_does),
         cmocka_unit_test(test_tags_code_of_a_negative_hash_is_sign_extended),
         cmocka_unit_test(test_message_ids_come_back),
     };

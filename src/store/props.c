@@ -5,8 +5,6 @@
 #include "base/hash.h"
 #include "base/words.h"
 
-#include <endian.h>
-
 enum { NAME_END = 1, VALUE_END = 2 };
 
 bool rc_props_next(struct rc_slice props, size_t *at, struct rc_slice *name, struct rc_slice *value)
@@ -47,32 +45,75 @@ static bool holds_mark(struct rc_slice text)
     return false;
 }
 
-/* False when properties may not hold this byte here. */
-static bool take_byte(uint8_t byte, bool *has_name)
+/* A walk from mark to mark. */
+struct reading {
+    const uint8_t *start;    /* of the pair it is in */
+    const uint8_t *name_end; /* of that; NULL before it has come */
+    struct rc_slice keys, unique_key;
+};
+
+/* The pair ends here: false when it has no name. */
+static inline bool take_pair(struct reading *reading, const uint8_t *end)
 {
-    bool had_name = *has_name;
-    if (byte == NAME_END)
-        *has_name = true;
-    if (byte == VALUE_END)
-        *has_name = false;
-    return byte == VALUE_END ? had_name : byte != 0;
+    const uint8_t *name_end = reading->name_end;
+    if (name_end == NULL)
+        return false;
+    struct rc_slice name = rc_slice(reading->start, (size_t)(name_end - reading->start));
+    struct rc_slice value = rc_slice(name_end + 1, (size_t)(end - name_end - 1));
+    if (rc_slice_eq_str(name, RC_PROP_KEYS))
+        reading->keys = value;
+    else if (rc_slice_eq_str(name, RC_PROP_UNIQ_KEY))
+        reading->unique_key = value;
+    reading->start = end + 1;
+    reading->name_end = NULL;
+    return true;
+}
+
+/* False when properties may not hold the byte that stands here. */
+static inline bool take_byte(struct reading *reading, const uint8_t *at)
+{
+    if (*at == VALUE_END)
+        return take_pair(reading, at);
+    if (*at == NAME_END && reading->name_end == NULL)
+        reading->name_end = at;
+    return *at != 0;
+}
+
+/* Those of the eight bytes from `at` on that may be marks. */
+static inline bool take_word(struct reading *reading, const uint8_t *at)
+{
+    uint64_t marks = rc_word_below(rc_word_from(at), VALUE_END + 1);
+    for (; marks != 0; marks &= marks - 1)
+        if (!take_byte(reading, at + ((uint32_t)__builtin_ctzll(marks) >> 3)))
+            return false;
+    return true;
+}
+
+static inline bool take_all(struct reading *reading, const uint8_t *at, const uint8_t *end)
+{
+    for (; end - at >= RC_WORD; at += RC_WORD)
+        if (!take_word(reading, at))
+            return false;
+    for (; at < end; at++)
+        if (!take_byte(reading, at))
+            return false;
+    return reading->start == end || take_pair(reading, end);
+}
+
+bool rc_props_read(struct rc_slice props, struct rc_slice *ret_keys, struct rc_slice *ret_unique_key)
+{
+    struct reading reading = {.start = props.ptr};
+    if (props.len > 0 && !take_all(&reading, props.ptr, props.ptr + props.len))
+        return false;
+    *ret_keys = reading.keys;
+    *ret_unique_key = reading.unique_key;
+    return true;
 }
 
 bool rc_props_are_whole(struct rc_slice props)
 {
-    bool has_name = false;
-    size_t at = 0;
-    for (; props.len - at >= RC_WORD; at += RC_WORD) {
-        uint64_t word;
-        memcpy(&word, props.ptr + at, sizeof(word));
-        for (uint64_t marks = rc_word_below(le64toh(word), VALUE_END + 1); marks != 0; marks &= marks - 1)
-            if (!take_byte(props.ptr[at + (size_t)__builtin_ctzll(marks) / 8], &has_name))
-                return false;
-    }
-    for (; at < props.len; at++)
-        if (!take_byte(props.ptr[at], &has_name))
-            return false;
-    return props.len == 0 || props.ptr[props.len - 1] == VALUE_END || has_name;
+    struct rc_slice keys, unique_key;
+    return rc_props_read(props, &keys, &unique_key);
 }
 
 static uint8_t *write_pair(uint8_t *p, struct rc_slice name, struct rc_slice value)

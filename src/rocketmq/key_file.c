@@ -13,7 +13,7 @@
 /* The header: mark, base, upto, last, check, count. */
 enum { AT_BASE = 8, AT_UPTO = 16, AT_LAST = 24, AT_CHECK = 32, AT_COUNT = 36, HEADER = 40 };
 enum { CHUNK_ENTRIES = 8192 };
-static const char mark[AT_BASE] = {'R', 'C', 'K', 'E', 'Y', 'S', '0', '1'};
+static const char mark[AT_BASE] = {'R', 'C', 'K', 'E', 'Y', 'S', '0', '2'};
 
 static int write_header(const struct rc_key_file *file)
 {

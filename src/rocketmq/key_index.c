@@ -10,6 +10,7 @@
 #include "rocketmq/key_index.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "rocketmq/key_file.h"
 #include "rocketmq/lookup.h"
@@ -35,21 +36,10 @@ struct rc_key_index {
     uint8_t chunk[CHUNK_ENTRIES * RC_KEY_ENTRY_LEN]; /* while searching */
 };
 
-/* FNV-1a: the hash is stored, so it may not be the seeded one; who makes keys collide makes only his own
- * queries slower. */
-static uint32_t hash_more(uint32_t hash, const void *bytes, size_t len)
+/* `topic` is its name's rc_hash_kept. */
+static uint32_t hash_of(uint64_t topic, struct rc_slice key)
 {
-    const uint8_t *at = bytes;
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ at[i]) * 16777619u;
-    return hash;
-}
-
-static uint32_t hash_of(struct rc_slice topic, struct rc_slice key)
-{
-    uint32_t hash = hash_more(2166136261u, topic.ptr, topic.len);
-    hash = hash_more(hash, "#", 1);
-    return hash_more(hash, key.ptr, key.len);
+    return (uint32_t)rc_hash_kept(topic, key);
 }
 
 /* Another message at the same place has another time, offset or length. */
@@ -57,7 +47,7 @@ static uint32_t check_of(const struct rc_message *message)
 {
     uint64_t what[] = {message->physical_offset, message->queue_offset,      (uint64_t)message->store_ms,
                        message->queue_id,        (uint64_t)message->born_ms, message->body.len};
-    return hash_more(2166136261u, what, sizeof(what));
+    return (uint32_t)rc_hash_kept(0, rc_slice(what, sizeof(what)));
 }
 
 static uint64_t segment_of(const struct rc_key_index *index, uint64_t physical)
@@ -169,11 +159,11 @@ void rc_key_index_close(struct rc_key_index *index)
 
 /* ---- following the log ---- */
 
-static void add_key(struct rc_key_index *index, const struct rc_message *message, struct rc_slice key)
+static void add_key(struct rc_key_index *index, uint64_t topic, struct rc_slice key, uint32_t place)
 {
     uint8_t *entry = index->entries + (size_t)index->pending * RC_KEY_ENTRY_LEN;
-    rc_store_u32(entry, hash_of(message->topic, key));
-    rc_store_u32(entry + 4, (uint32_t)(message->physical_offset - index->file.base));
+    rc_store_u32(entry, hash_of(topic, key));
+    rc_store_u32(entry + 4, place);
     index->pending++;
 }
 
@@ -190,31 +180,17 @@ static bool next_key(struct rc_slice *keys, struct rc_slice *ret)
     return false;
 }
 
-/* Both with one walk: it is done for each message of the log. */
-static void find_keys(const struct rc_message *message, struct rc_slice *ret_unique,
-                      struct rc_slice *ret_keys)
-{
-    struct rc_slice name, value;
-    size_t at = 0;
-    *ret_unique = *ret_keys = rc_slice(NULL, 0);
-    while (rc_props_next(message->props, &at, &name, &value)) {
-        if (rc_slice_eq_str(name, RC_PROP_UNIQ_KEY))
-            *ret_unique = value;
-        else if (rc_slice_eq_str(name, RC_PROP_KEYS))
-            *ret_keys = value;
-    }
-}
-
 static void add_keys(struct rc_key_index *index, const struct rc_message *message)
 {
-    struct rc_slice unique, keys, key;
-    find_keys(message, &unique, &keys);
+    struct rc_slice keys = message->keys, key;
+    uint32_t place = (uint32_t)(message->physical_offset - index->file.base);
     if (rc_slice_eq_str(message->topic, RC_DELAY_TOPIC))
         return; /* it will be there again under its own topic */
-    if (unique.len > 0)
-        add_key(index, message, unique);
+    uint64_t topic = rc_hash_kept(0, message->topic);
+    if (message->unique_key.len > 0)
+        add_key(index, topic, message->unique_key, place);
     for (int i = 1; i < RC_KEY_INDEX_KEYS_MAX && next_key(&keys, &key); i++)
-        add_key(index, message, key);
+        add_key(index, topic, key, place);
 }
 
 struct reading {
@@ -229,7 +205,7 @@ static bool read_message(const struct rc_message *message, uint32_t size, void *
     struct reading *reading = arg;
     struct rc_key_index *index = reading->index;
     uint64_t place = message->physical_offset;
-    if (place >= reading->stop || segment_of(index, place) != index->file.base ||
+    if (place >= reading->stop || place - index->file.base >= index->segment_bytes ||
         index->pending + RC_KEY_INDEX_KEYS_MAX > PENDING_MAX)
         return false;
     add_keys(index, message);
@@ -342,8 +318,8 @@ struct search {
 
 static bool has_key(const struct rc_key_query *query, const struct rc_message *message)
 {
-    struct rc_slice keys = rc_props_get(message->props, RC_PROP_KEYS), key;
-    if (rc_slice_eq(rc_props_get(message->props, RC_PROP_UNIQ_KEY), query->key))
+    struct rc_slice keys = message->keys, key;
+    if (rc_slice_eq(message->unique_key, query->key))
         return true;
     while (!query->only_unique && next_key(&keys, &key))
         if (rc_slice_eq(key, query->key))
@@ -428,9 +404,9 @@ void rc_key_index_find(struct rc_key_index *index, const struct rc_key_query *qu
                        void *arg)
 {
     struct search search = {.index = index, .query = query, .visit = visit, .arg = arg, .shown = UINT64_MAX};
-    search.hashes[search.hashes_count++] = hash_of(query->topic, query->key);
+    search.hashes[search.hashes_count++] = hash_of(rc_hash_kept(0, query->topic), query->key);
     for (uint32_t i = 0; i < query->others_count && i < RC_KEY_INDEX_OTHERS_MAX; i++)
-        search.hashes[search.hashes_count++] = hash_of(query->others[i], query->key);
+        search.hashes[search.hashes_count++] = hash_of(rc_hash_kept(0, query->others[i]), query->key);
     uint64_t base = segment_of(index, index->at);
     for (; !search.is_done && base >= index->first; base -= index->segment_bytes) {
         struct rc_key_file file;

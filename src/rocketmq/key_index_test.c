@@ -49,9 +49,9 @@ static uint64_t append_to(struct fixture *f, struct rc_queue *queue, const char 
     rc_buf_init(&props, 1024);
     rc_buf_init(&record, RC_MESSAGE_MAX);
     if (keys != NULL)
-        rc_props_put(&props, RC_PROP_KEYS, rc_slice_str(keys));
+        rc_buf_printf(&props, "KEYS\1%s\2", keys);
     if (unique != NULL)
-        rc_props_put(&props, RC_PROP_UNIQ_KEY, rc_slice_str(unique));
+        rc_buf_printf(&props, "UNIQ_KEY\1%s\2", unique);
     struct rc_message message = {
         .topic = rc_topic_name(rc_queue_topic(queue)),
         .queue_id = rc_queue_id(queue),
@@ -120,6 +120,17 @@ static void test_messages_are_found_by_each_of_their_keys_newest_first(void **st
     assert_string_equal(find(f, "U2"), "two ");
     assert_string_equal(find(f, "c"), "");
     assert_string_equal(find(f, ""), "");
+}
+
+/* As Java's consumers take it. */
+static void test_of_keys_that_come_twice_the_last_count(void **state)
+{
+    struct fixture *f = *state;
+    append(f, "a\2UNIQ_KEY\1U\2KEYS\1b", NULL, "one");
+    advance(f);
+    assert_string_equal(find(f, "a"), "");
+    assert_string_equal(find(f, "b"), "one ");
+    assert_string_equal(find(f, "U"), "one ");
 }
 
 static void test_a_unique_key_is_not_mistaken_for_a_key(void **state)
@@ -231,7 +242,7 @@ static void test_what_is_missing_or_damaged_is_made_again(void **state)
     struct fixture *f = *state;
     fill(f, 0, 500);
     advance(f);
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < 5; kind++) {
         rc_key_index_close(f->index);
         int fd = test_open_file(&f->dir, "rollcall/index/00000000000000065536");
         switch (kind) {
@@ -244,6 +255,9 @@ static void test_what_is_missing_or_damaged_is_made_again(void **state)
         case 2: /* another file's mark */
             assert_int_equal(pwrite(fd, "x", 1, 0), 1);
             break;
+        case 3: /* of a version with another hash */
+            assert_int_equal(pwrite(fd, "01", 2, 6), 2);
+            break;
         default: /* the check of the last message */
             assert_int_equal(pwrite(fd, "\0\0\0\0", 4, 32), 4);
         }
@@ -253,6 +267,30 @@ static void test_what_is_missing_or_damaged_is_made_again(void **state)
         advance(f);
         assert_hundreds(f, 0, 500);
     }
+}
+
+/* All files of it: they hold other hashes, so nothing of them would be found. */
+static void test_an_index_of_the_version_before_is_made_anew(void **state)
+{
+    struct fixture *f = *state;
+    fill(f, 0, 500);
+    advance(f);
+    rc_key_index_close(f->index);
+    for (uint64_t base = 0; base < rc_store_max_physical(f->store); base += f->dir.options.segment_bytes) {
+        char name[64];
+        snprintf(name, sizeof(name), "rollcall/index/%020llu", (unsigned long long)base);
+        int fd = test_open_file(&f->dir, name);
+        assert_int_equal(pwrite(fd, "RCKEYS01", 8, 0), 8);
+        for (off_t at = 40; at < lseek(fd, 0, SEEK_END); at += RC_KEY_ENTRY_LEN)
+            assert_int_equal(pwrite(fd, "\1\2\3\4", 4, at), 4);
+        close(fd);
+    }
+    open_index(f);
+    assert_int_equal(rc_key_index_upto(f->index), 0);
+    assert_string_equal(find(f, "k7"), "");
+    assert_false(test_exists(&f->dir, "rollcall/index/00000000000000065536"));
+    advance(f);
+    assert_hundreds(f, 0, 500);
 }
 
 static void test_an_entry_that_lost_its_order_makes_the_unfinished_file_anew(void **state)
@@ -387,12 +425,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(test_messages_are_found_by_each_of_their_keys_newest_first),
+        TEST(test_of_keys_that_come_twice_the_last_count),
         TEST(test_a_unique_key_is_not_mistaken_for_a_key),
         TEST(test_a_query_stops_at_its_count_and_keeps_to_its_time),
         TEST(test_all_segments_are_searched),
         TEST(test_small_steps_lead_to_the_same),
         TEST(test_a_restart_goes_on_where_it_was),
         TEST(test_what_is_missing_or_damaged_is_made_again),
+        TEST(test_an_index_of_the_version_before_is_made_anew),
         TEST(test_an_entry_that_lost_its_order_makes_the_unfinished_file_anew),
         TEST(test_a_log_that_lost_its_end_and_went_on_differently_is_read_again),
         TEST(test_files_go_with_their_segments),

@@ -55,6 +55,8 @@ static int open_one(struct rc_listeners *listeners, const struct rc_config_liste
     err = err ? err : rc_listen_open(address, fds, listeners->shards, error);
     if (err != RC_OK)
         return err;
+    if (config->transport == RC_TRANSPORT_TCP) /* the only one that is read with the accept */
+        rc_listen_for_data(fds, listeners->shards);
     for (uint32_t shard = 0; shard < listeners->shards; shard++)
         door_of(listeners, shard, i)->fd = fds[shard];
     listeners->kinds[i] = (enum rc_transport_kind)config->transport;

@@ -132,6 +132,14 @@ int rc_listen_open(struct rc_address *address, int *ret_fds, uint32_t count, str
                                      : open_unix(address, ret_fds, count, error);
 }
 
+/* It saves time alone, so a kernel without it is no fault. */
+void rc_listen_for_data(const int *fds, uint32_t count)
+{
+    int seconds = RC_LISTEN_SILENCE_S;
+    for (uint32_t i = 0; i < count; i++)
+        (void)setsockopt(fds[i], IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
+}
+
 static void on_pause_over(struct rc_timer *timer)
 {
     struct rc_listener *listener = rc_container_of(timer, struct rc_listener, pause);

@@ -14,6 +14,7 @@ enum {
     RC_LISTEN_BACKLOG = 4096,
     RC_LISTEN_ACCEPTS_PER_TURN = 64,
     RC_LISTEN_PAUSE_MS = 100, /* how long accepting rests when the process is out of file descriptors */
+    RC_LISTEN_SILENCE_S = 1,  /* rc_listen_for_data */
 };
 
 /*
@@ -23,6 +24,13 @@ enum {
  * On failure nothing stays open: RC_ERR_BUSY when somebody listens there already.
  */
 int rc_listen_open(struct rc_address *address, int *ret_fds, uint32_t count, struct rc_error *error);
+
+/*
+ * For protocols in which the peer speaks first: its connection is told when its first bytes are there to be
+ * read, and one that stays silent about RC_LISTEN_SILENCE_S later. So most are read with the accept, before
+ * they have to be waited for. Without effect on unix sockets.
+ */
+void rc_listen_for_data(const int *fds, uint32_t count);
 
 struct rc_listener {
     struct rc_watch watch;

@@ -94,19 +94,32 @@ static void test_a_stranger_that_shares_its_port_is_not_joined(void **state)
     close(fd);
 }
 
-/* A process that waits for `start`, tries, and says in its exit code whether it was let in. */
-static pid_t start_rival(struct rc_address address, const int start[2])
+/* Ends of two pipes: the rivals hold [0] of both and wait for their ends, the parent closes [1]. */
+struct gates {
+    int start[2], over[2], tried[2];
+};
+
+static void wait_for_gate(int fd)
+{
+    char byte;
+    if (read(fd, &byte, 1) != 0)
+        _exit(2);
+}
+
+/* A process that waits for the start, tries, and says in its exit code whether it was let in. */
+static pid_t start_rival(struct rc_address address, const struct gates *gates)
 {
     pid_t pid = fork();
     if (pid != 0)
         return pid;
     int fds[2];
-    char byte;
-    close(start[1]); /* so that the parent's close is the last one, and ends all reads at once */
-    if (read(start[0], &byte, 1) != 0)
-        _exit(2);
+    close(gates->start[1]); /* so that the parent's close is the last one, and ends all reads at once */
+    close(gates->over[1]);
+    wait_for_gate(gates->start[0]);
     int err = rc_listen_open(&address, fds, 2, NULL);
-    usleep(100 * 1000); /* keep it until all have tried */
+    if (write(gates->tried[1], "x", 1) != 1)
+        _exit(2);
+    wait_for_gate(gates->over[0]); /* keeps it until all have tried */
     _exit(err == 0 ? 1 : err == RC_ERR_BUSY ? 0 : 3);
 }
 
@@ -116,19 +129,23 @@ static void test_of_many_processes_that_start_at_once_at_most_one_gets_the_port(
     int won = 0;
     for (int round = 0; round < ROUNDS; round++) {
         struct rc_address address;
-        int fd, start[2], winners = 0;
+        struct gates gates;
+        char byte;
+        int fd, winners = 0;
         pid_t rivals[RIVALS];
         open_listeners("127.0.0.1:0", &address, &fd, 1);
         close(fd);
-        assert_int_equal(pipe(start), 0);
+        assert_true(pipe(gates.start) == 0 && pipe(gates.over) == 0 && pipe(gates.tried) == 0);
         fflush(NULL);
         for (int i = 0; i < RIVALS; i++) {
-            rivals[i] = start_rival(address, start);
+            rivals[i] = start_rival(address, &gates);
             assert_true(rivals[i] > 0);
         }
-        close(start[0]);
         usleep(5000);
-        close(start[1]);
+        close(gates.start[1]);
+        for (int i = 0; i < RIVALS; i++)
+            assert_int_equal(read(gates.tried[0], &byte, 1), 1);
+        close(gates.over[1]);
         for (int i = 0; i < RIVALS; i++) {
             int status;
             assert_int_equal(waitpid(rivals[i], &status, 0), rivals[i]);
@@ -137,6 +154,8 @@ static void test_of_many_processes_that_start_at_once_at_most_one_gets_the_port(
         }
         assert_in_range(winners, 0, 1);
         won += winners;
+        int left[] = {gates.start[0], gates.over[0], gates.tried[0], gates.tried[1]};
+        close_all(left, 4);
     }
     assert_true(won > 0);
 }
@@ -261,6 +280,31 @@ static void test_what_is_accepted_is_ready_for_use(void **state)
     counter_free(counter);
 }
 
+static void test_who_speaks_is_told_at_once_and_who_is_silent_a_little_later(void **state)
+{
+    struct rc_address address;
+    int fd;
+    char byte;
+    open_listeners("127.0.0.1:0", &address, &fd, 1);
+    rc_listen_for_data(&fd, 1);
+    struct counter *counter = counter_create(fd);
+    int silent = connect_to(&address);
+    run_for(counter->loop, 100);
+    assert_int_equal(counter->count, 0);
+    int speaker = connect_to(&address);
+    assert_int_equal(send(speaker, "x", 1, 0), 1);
+    run_for(counter->loop, 100);
+    assert_int_equal(counter->count, 1);
+    assert_int_equal(recv(counter->fds[0], &byte, 1, 0), 1);
+    for (int i = 0; i < 100 && counter->count < 2; i++)
+        run_for(counter->loop, 100 * RC_LISTEN_SILENCE_S);
+    assert_int_equal(counter->count, 2);
+    assert_int_equal(recv(counter->fds[1], &byte, 1, 0), -1);
+    close(silent);
+    close(speaker);
+    counter_free(counter);
+}
+
 static void test_stopping_while_accepting_leaves_the_rest_alone(void **state)
 {
     struct rc_address address;
@@ -371,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_a_port_can_be_opened_again_while_old_connections_linger),
         cmocka_unit_test(test_a_stale_unix_socket_is_replaced_a_live_one_and_a_file_are_not),
         cmocka_unit_test(test_what_is_accepted_is_ready_for_use),
+        cmocka_unit_test(test_who_speaks_is_told_at_once_and_who_is_silent_a_little_later),
         cmocka_unit_test(test_stopping_while_accepting_leaves_the_rest_alone),
         cmocka_unit_test(test_without_free_descriptors_connections_wait_and_the_loop_does_not_spin),
         cmocka_unit_test(test_all_loops_get_their_part_of_the_connections),

@@ -27,7 +27,12 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { RC_LOOP_SLEEP_MAX_MS = 1000, RC_LOOP_DRAIN_ROUNDS_MAX = 1000 };
+enum {
+    RC_LOOP_SLEEP_MAX_MS = 1000,
+    RC_LOOP_DRAIN_ROUNDS_MAX = 1000,
+    NS_PER_MS = 1000000,
+    NS_PER_S = 1000000000
+};
 
 struct rc_loop {
     int epoll_fd;
@@ -35,7 +40,8 @@ struct rc_loop {
     struct rc_mailbox mailbox;
     struct rc_timer_wheel wheel;
     struct rc_list hooks;
-    uint64_t now_ms;
+    uint64_t now_ns;
+    uint64_t wake_by_ns; /* of the next poll; UINT64_MAX: no earlier than a timer */
     struct epoll_event events[RC_LOOP_EVENTS_MAX];
     int events_count; /* > 0 while events are being handled */
     int events_at;
@@ -179,7 +185,7 @@ void rc_timer_stop(struct rc_timer *timer)
 
 static void fire_timers(struct rc_loop *loop)
 {
-    rc_timer_wheel_advance(&loop->wheel, tick_of(loop->now_ms));
+    rc_timer_wheel_advance(&loop->wheel, tick_of(rc_loop_now_ms(loop)));
     for (int fired = 0; fired < RC_LOOP_TIMERS_MAX; fired++) {
         struct rc_list *node = rc_list_pop_front(&loop->wheel.due);
         if (node == NULL)
@@ -230,10 +236,37 @@ static int poll_timeout(struct rc_loop *loop)
     return due > now ? (int)(due - now) : 0;
 }
 
+void rc_loop_wake_by(struct rc_loop *loop, uint64_t mono_ns)
+{
+    if (mono_ns < loop->wake_by_ns)
+        loop->wake_by_ns = mono_ns;
+}
+
+/* Finer than timers are; where the kernel (before 5.11) cannot, the next millisecond. */
+static int poll_until(struct rc_loop *loop, uint64_t mono_ns)
+{
+    uint64_t now = rc_clock_mono_ns(), wait_ns = mono_ns > now ? mono_ns - now : 0;
+    struct timespec wait = {.tv_sec = (time_t)(wait_ns / NS_PER_S), .tv_nsec = (long)(wait_ns % NS_PER_S)};
+    int count = epoll_pwait2(loop->epoll_fd, loop->events, RC_LOOP_EVENTS_MAX, &wait, NULL);
+    if (count == -1 && errno == ENOSYS)
+        count = epoll_wait(loop->epoll_fd, loop->events, RC_LOOP_EVENTS_MAX, (int)(wait_ns / NS_PER_MS) + 1);
+    return count;
+}
+
+static int poll_events(struct rc_loop *loop)
+{
+    int timeout_ms = poll_timeout(loop);
+    uint64_t wake_by_ns = loop->wake_by_ns;
+    loop->wake_by_ns = UINT64_MAX;
+    if (wake_by_ns < loop->now_ns + (uint64_t)timeout_ms * NS_PER_MS)
+        return poll_until(loop, wake_by_ns);
+    return epoll_wait(loop->epoll_fd, loop->events, RC_LOOP_EVENTS_MAX, timeout_ms);
+}
+
 static void turn(struct rc_loop *loop)
 {
-    int count = epoll_wait(loop->epoll_fd, loop->events, RC_LOOP_EVENTS_MAX, poll_timeout(loop));
-    loop->now_ms = rc_clock_mono_ms();
+    int count = poll_events(loop);
+    loop->now_ns = rc_clock_mono_ns();
     if (count > 0)
         handle_events(loop, count);
     deliver_mail(loop);
@@ -244,7 +277,7 @@ static void turn(struct rc_loop *loop)
 void rc_loop_run(struct rc_loop *loop)
 {
     loop->owner = pthread_self();
-    loop->now_ms = rc_clock_mono_ms(); /* no turn has read it yet */
+    loop->now_ns = rc_clock_mono_ns(); /* no turn has read it yet */
     atomic_store(&loop->has_owner, true);
     current_loop = loop;
     while (!atomic_load_explicit(&loop->is_stopping, memory_order_acquire))
@@ -269,8 +302,9 @@ int rc_loop_create(const char *name, struct rc_loop **ret)
     struct rc_loop *loop = rc_new(struct rc_loop);
     snprintf(loop->name, sizeof(loop->name), "%s", name);
     rc_list_init(&loop->hooks);
-    loop->now_ms = rc_clock_mono_ms();
-    rc_timer_wheel_init(&loop->wheel, tick_of(loop->now_ms));
+    loop->now_ns = rc_clock_mono_ns();
+    loop->wake_by_ns = UINT64_MAX;
+    rc_timer_wheel_init(&loop->wheel, tick_of(loop->now_ns / NS_PER_MS));
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll_fd == -1) {
         int err = rc_err_from_errno(errno);
@@ -350,9 +384,14 @@ struct rc_loop *rc_loop_current(void)
     return current_loop;
 }
 
+uint64_t rc_loop_now_ns(const struct rc_loop *loop)
+{
+    return atomic_load_explicit(&loop->has_owner, memory_order_relaxed) ? loop->now_ns : rc_clock_mono_ns();
+}
+
 uint64_t rc_loop_now_ms(const struct rc_loop *loop)
 {
-    return atomic_load_explicit(&loop->has_owner, memory_order_relaxed) ? loop->now_ms : rc_clock_mono_ms();
+    return rc_loop_now_ns(loop) / NS_PER_MS;
 }
 
 void rc_loop_assert_owner(const struct rc_loop *loop)

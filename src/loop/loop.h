@@ -92,6 +92,10 @@ struct rc_hook {
 void rc_loop_add_hook(struct rc_loop *loop, struct rc_hook *hook);
 void rc_loop_remove_hook(struct rc_hook *hook);
 
+/* For a hook that leaves something for later: the next poll ends then (monotonic), if nothing ends it before.
+ */
+void rc_loop_wake_by(struct rc_loop *loop, uint64_t mono_ns);
+
 /* ---- life ---- */
 /* `name` (a literal, at most 15 characters) names the thread that runs it. */
 int rc_loop_create(const char *name, struct rc_loop **ret);
@@ -115,8 +119,9 @@ void rc_loop_join_thread(struct rc_loop *loop);
 
 /* The loop that runs on this thread, NULL outside of any. */
 struct rc_loop *rc_loop_current(void);
-/* Monotonic milliseconds, read once a turn (outside of a run: now). */
+/* The monotonic clock, read once a turn (outside of a run: now). */
 uint64_t rc_loop_now_ms(const struct rc_loop *loop);
+uint64_t rc_loop_now_ns(const struct rc_loop *loop);
 /* Aborts when called from another thread than the loop's (a cheap check, always on). */
 void rc_loop_assert_owner(const struct rc_loop *loop);
 

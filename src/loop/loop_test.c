@@ -294,6 +294,45 @@ static void test_hooks_run_in_order_and_may_remove_and_add_each_other(void **sta
     rc_loop_destroy(loop);
 }
 
+static void on_nothing(struct rc_mail *mail, struct rc_loop *loop)
+{
+}
+
+struct waking_hook {
+    struct rc_hook hook;
+    struct rc_loop *loop;
+    uint64_t until_ns, woken_ns;
+};
+
+static void wake_or_stop(struct rc_hook *hook)
+{
+    struct waking_hook *waking = rc_container_of(hook, struct waking_hook, hook);
+    waking->woken_ns = rc_loop_now_ns(waking->loop);
+    if (waking->until_ns == 0)
+        waking->until_ns = waking->woken_ns + 300 * 1000;
+    if (waking->woken_ns >= waking->until_ns) {
+        rc_loop_stop(waking->loop);
+        return;
+    }
+    rc_loop_wake_by(waking->loop, waking->until_ns + 1000 * 1000);
+    rc_loop_wake_by(waking->loop, waking->until_ns); /* the earlier one counts */
+}
+
+static void test_a_hook_may_ask_for_a_wake_that_is_finer_than_timers(void **state)
+{
+    struct rc_loop *loop;
+    assert_int_equal(rc_loop_create("test", &loop), 0);
+    struct waking_hook waking = {.hook.run = wake_or_stop, .loop = loop};
+    rc_loop_add_hook(loop, &waking.hook);
+    uint64_t begun_ns = rc_clock_mono_ns();
+    struct rc_mail first = {.deliver = on_nothing};
+    rc_loop_post(loop, &first); /* the first turn does not sleep */
+    rc_loop_run(loop);
+    assert_true(waking.woken_ns >= waking.until_ns);
+    assert_in_range(rc_clock_mono_ns() - begun_ns, 300 * 1000, 500 * 1000 * 1000);
+    rc_loop_destroy(loop);
+}
+
 /* ---- mail ---- */
 
 struct chain {
@@ -494,6 +533,7 @@ int main(void)
         cmocka_unit_test(test_a_paused_watch_is_silent_even_when_the_peer_hangs_up),
         cmocka_unit_test(test_watches_may_be_freed_while_their_events_wait),
         cmocka_unit_test(test_hooks_run_in_order_and_may_remove_and_add_each_other),
+        cmocka_unit_test(test_a_hook_may_ask_for_a_wake_that_is_finer_than_timers),
         cmocka_unit_test(test_destroy_delivers_mail_and_the_mail_that_it_causes),
         cmocka_unit_test(test_two_loops_that_answer_each_other_never_miss_a_wake),
         cmocka_unit_test(test_a_thread_bears_its_loops_name_and_leaves_signals_to_others),

@@ -13,6 +13,12 @@ enum { RC_LOG_SPARE_MS = 1000, FIRST_ENTRIES = 16 };
  * until a report comes back: under load batches grow instead of multiplying, and wakes with them stay few. */
 enum { EAGER_BATCHES = 1 };
 
+/*
+ * Behind a batch of so many records the next one gathers for so long: each costs about ten system calls and
+ * wakes, whatever it holds. Under less load none waits.
+ */
+enum { GATHER_RECORDS = 16, GATHER_NS = 500 * 1000 };
+
 struct rc_log_sender {
     struct rc_log_writer *writer;
     struct rc_loop *loop;
@@ -20,7 +26,9 @@ struct rc_log_sender {
     struct rc_timer spare_timer;
     struct rc_log_batch *open;
     struct rc_list spares;
-    uint32_t batches; /* open, or with the writer */
+    uint32_t batches;    /* open, or with the writer */
+    uint32_t last_count; /* records of the batch that left last */
+    uint64_t opened_ns;  /* the turn in which the open batch was opened */
     uint32_t under_way;
     uint64_t staged, reported; /* records, ever */
     /* Where the log ended when each batch was opened: what the batch holds comes behind that. A ring. */
@@ -53,6 +61,7 @@ static struct rc_log_batch *take_batch(struct rc_log_sender *sender)
     if (sender->batches == RC_LOG_BATCHES_PER_SENDER)
         return NULL;
     sender->batches++;
+    sender->opened_ns = rc_loop_now_ns(sender->loop);
     sender->was_used = true;
     sender->floors[(sender->oldest_floor + sender->floors_count++) % RC_LOG_BATCHES_PER_SENDER] =
         rc_log_writer_end(sender->writer);
@@ -97,6 +106,7 @@ static void seal_and_send(struct rc_log_sender *sender)
     uint8_t *base = batch->bytes.data + batch->bytes.start;
     uint32_t at = 0;
     sender->open = NULL;
+    sender->last_count = batch->count;
     for (uint32_t i = 0; i < batch->count; i++) {
         batch->entries[i].append.record = base + at;
         at += batch->entries[i].append.len;
@@ -104,10 +114,19 @@ static void seal_and_send(struct rc_log_sender *sender)
     rc_log_writer_post(sender->writer, batch);
 }
 
+static bool is_gathering(struct rc_log_sender *sender)
+{
+    uint64_t until = sender->opened_ns + GATHER_NS;
+    if (sender->last_count < GATHER_RECORDS || rc_loop_now_ns(sender->loop) >= until)
+        return false;
+    rc_loop_wake_by(sender->loop, until);
+    return true;
+}
+
 static void on_turn_end(struct rc_hook *hook)
 {
     struct rc_log_sender *sender = rc_container_of(hook, struct rc_log_sender, hook);
-    if (sender->open != NULL && sender->batches <= EAGER_BATCHES)
+    if (sender->open != NULL && sender->batches <= EAGER_BATCHES && !is_gathering(sender))
         seal_and_send(sender);
 }
 

@@ -1,5 +1,6 @@
 #include "store/test_store.h"
 
+#include "base/clock.h"
 #include "base/semaphore.h"
 #include "store/log_writer.h"
 
@@ -191,6 +192,43 @@ static void test_records_of_several_threads_are_written_in_order_and_readers_hea
     }
     assert_int_equal(rc_queue_end(rc_topic_queue(topic, 0)), 2 * GOAL);
     assert_int_equal(rc_queue_end(rc_topic_queue(topic, 1)), GOAL);
+    rc_store_close(store);
+    test_dir_remove(&dir);
+}
+
+/* Stages `count` records at once and waits until they are reported: how long that took. */
+static uint64_t stage_and_wait(struct client *client, uint32_t count)
+{
+    client->goal += count;
+    client->per_turn = count;
+    uint64_t begun_ns = rc_clock_mono_ns();
+    rc_loop_post(client->loop, &client->start);
+    assert_true(wait_for(&client->done, 60));
+    return rc_clock_mono_ns() - begun_ns;
+}
+
+static void test_records_gather_behind_a_large_batch_and_leave_at_once_behind_a_small_one(void **state)
+{
+    enum { ROUNDS = 50, GATHER_NS = 500 * 1000 };
+    struct test_dir dir;
+    test_dir_make(&dir);
+    struct rc_store *store = test_open(&dir);
+    struct rc_log_writer *writer = start_writer(store, NULL);
+    struct client client;
+    uint64_t shortest_ns = UINT64_MAX;
+    make_client(&client, writer, rc_topic_queue(test_topic(store, TEST_TOPIC, 4), 0), 0, 0);
+    assert_int_equal(rc_loop_start_thread(client.loop), RC_OK);
+    for (int i = 0; i < ROUNDS; i++) {
+        stage_and_wait(&client, 64);
+        assert_true(stage_and_wait(&client, 1) >= GATHER_NS);
+        uint64_t behind_small_ns = stage_and_wait(&client, 1);
+        if (behind_small_ns < shortest_ns)
+            shortest_ns = behind_small_ns;
+    }
+    assert_true(shortest_ns < GATHER_NS);
+    stop_client(&client);
+    assert_int_equal(rc_log_writer_stop(writer), RC_OK);
+    free_client(&client);
     rc_store_close(store);
     test_dir_remove(&dir);
 }
@@ -422,6 +460,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_records_of_several_threads_are_written_in_order_and_readers_hear_of_all),
+        cmocka_unit_test(test_records_gather_behind_a_large_batch_and_leave_at_once_behind_a_small_one),
         cmocka_unit_test(test_a_sender_is_told_when_its_batches_are_all_under_way_and_when_there_is_room),
         cmocka_unit_test(test_a_full_log_waits_in_order_and_goes_on_when_retention_has_made_room),
         cmocka_unit_test(test_stopping_with_a_full_log_gives_the_records_back),

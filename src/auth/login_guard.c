@@ -3,15 +3,25 @@
 /* A slot: 24 bits of the minute, 24 of the key's tag, 16 of the count. */
 enum { COUNT_BITS = 16, COUNT_MAX = (1 << COUNT_BITS) - 1, WINDOW_MS = 60000 };
 
+static uint64_t minute_of(uint64_t now_ms)
+{
+    return now_ms / WINDOW_MS & 0xffffff;
+}
+
 static uint64_t head_of(uint64_t key, uint64_t now_ms)
 {
-    uint64_t minute = now_ms / WINDOW_MS & 0xffffff, tag = key >> 40;
+    uint64_t minute = minute_of(now_ms), tag = key >> 40;
     return (minute << 24 | tag) << COUNT_BITS;
 }
 
 static atomic_uint_fast64_t *slot_of(struct rc_login_guard *guard, uint64_t key)
 {
     return &guard->slots[key % RC_LOGIN_GUARD_SLOTS];
+}
+
+bool rc_login_guard_is_on(const struct rc_login_guard *guard, uint64_t now_ms)
+{
+    return atomic_load_explicit(&guard->last_minute, memory_order_relaxed) == minute_of(now_ms) + 1;
 }
 
 bool rc_login_guard_allows(struct rc_login_guard *guard, uint64_t key, uint32_t limit, uint64_t now_ms)
@@ -26,6 +36,7 @@ void rc_login_guard_failed(struct rc_login_guard *guard, uint64_t key, uint64_t 
     atomic_uint_fast64_t *at = slot_of(guard, key);
     uint64_t head = head_of(key, now_ms);
     uint_fast64_t slot = atomic_load_explicit(at, memory_order_relaxed), next;
+    atomic_store_explicit(&guard->last_minute, minute_of(now_ms) + 1, memory_order_relaxed);
     do {
         bool is_ours = (slot & ~(uint64_t)COUNT_MAX) == head;
         next = !is_ours ? head + 1 : (slot & COUNT_MAX) < COUNT_MAX ? slot + 1 : slot;

@@ -17,11 +17,19 @@ void *rc_malloc(size_t size)
     return checked(malloc(size ? size : 1), size ? size : 1);
 }
 
+/*
+ * glibc's calloc passes by the thread's cache of small pieces (until 2.41) and takes the arena's lock: for
+ * what comes and goes with each connection, malloc and clearing it are several times faster.
+ */
+enum { CACHED_MAX = 1024 };
+
 void *rc_calloc(size_t count, size_t size)
 {
     if (count == 0 || size == 0)
         count = size = 1;
-    return checked(calloc(count, size), size);
+    if (count > CACHED_MAX || size > CACHED_MAX || count * size > CACHED_MAX)
+        return checked(calloc(count, size), size);
+    return memset(rc_malloc(count * size), 0, count * size);
 }
 
 void *rc_realloc(void *ptr, size_t size)

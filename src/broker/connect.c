@@ -18,6 +18,8 @@ enum { TELL_REFUSALS_MS = 10000 };
 
 uint32_t rc_broker_shard_of(struct rc_slice instance, struct rc_slice client_id, uint32_t shards)
 {
+    if (shards == 1)
+        return 0;
     /* Any mix of the two hashes will do: both are seeded, and the answer lives only in this process. */
     return (uint32_t)((rc_hash(instance) * 0x9e3779b97f4a7c15ull ^ rc_hash(client_id)) >> 32) % shards;
 }

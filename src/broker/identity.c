@@ -86,12 +86,29 @@ static uint32_t owner_of(enum rc_identity_kind kind, struct rc_slice name)
     return owner > RC_IDENTITY_USER ? owner : owner + RC_IDENTITY_USER + 1;
 }
 
-/* Looks its name up in the broker's catalog. */
-static void refresh(const struct rc_broker *broker, struct rc_identity *identity)
+static bool has_same_secret(const struct rc_identity *identity)
 {
-    if (identity->generation == broker->catalog_generation)
-        return;
-    identity->generation = broker->catalog_generation;
+    const struct rc_auth_client now = {.key = identity->key,
+                                       .user = identity->user,
+                                       .credential = identity->credential,
+                                       .custom = identity->custom};
+    bool exists = now.key != NULL || now.user != NULL || now.credential != NULL || now.custom != NULL;
+    return exists && identity->secret_mark == secret_mark(identity->kind, &now);
+}
+
+/* By the catalog that it was looked up in. */
+static bool may_stay(const struct rc_identity *identity)
+{
+    if (identity->instance == NULL || identity->secret_mark == 0)
+        return false;
+    if (identity->kind == RC_IDENTITY_ANONYMOUS)
+        return identity->instance->profile == RC_PROFILE_STANDARD && identity->instance->takes_anonymous;
+    return identity->kind == RC_IDENTITY_CERTIFICATE || has_same_secret(identity);
+}
+
+/* Its name, in the broker's catalog. */
+static void look_up(const struct rc_broker *broker, struct rc_identity *identity)
+{
     identity->key = NULL;
     identity->user = NULL;
     identity->credential = NULL;
@@ -109,6 +126,23 @@ static void refresh(const struct rc_broker *broker, struct rc_identity *identity
         identity->credential = rc_instance_credential(identity->instance, name);
     else if (identity->kind == RC_IDENTITY_CUSTOM)
         identity->custom = rc_trie_find(&identity->instance->identities, name);
+}
+
+static void refresh(const struct rc_broker *broker, struct rc_identity *identity)
+{
+    if (identity->generation == broker->catalog_generation)
+        return;
+    identity->generation = broker->catalog_generation;
+    look_up(broker, identity);
+    identity->is_valid = may_stay(identity);
+}
+
+/* Nearly always the client came by the very items that are known to be right: no secret is looked at. */
+static bool has_secret_of(const struct rc_identity *identity, const struct rc_auth_client *client)
+{
+    bool is_same = identity->key == client->key && identity->user == client->user &&
+                   identity->credential == client->credential && identity->custom == client->custom;
+    return (identity->is_valid && is_same) || identity->secret_mark == secret_mark(kind_of(client), client);
 }
 
 static struct rc_identity *create(struct rc_broker *broker, const struct rc_auth_client *client,
@@ -138,10 +172,13 @@ struct rc_identity *rc_identity_open(struct rc_broker *broker, const struct rc_a
         memcpy(bytes + instance.len + 2, name.ptr, name.len);
     struct rc_slice key = rc_slice(bytes, instance.len + 2 + name.len);
     struct rc_identity *identity = rc_map_find(&broker->identities, key);
+    if (identity != NULL)
+        refresh(broker, identity);
     /* Those who came by the old secret are being shown out; the new one must not make them right again. */
-    if (identity != NULL && identity->secret_mark != secret_mark(kind_of(client), client)) {
+    if (identity != NULL && !has_secret_of(identity, client)) {
         rc_map_remove(&broker->identities, key);
         identity->secret_mark = 0;
+        identity->is_valid = false;
         identity->is_listed = false;
         identity = NULL;
     }
@@ -170,18 +207,7 @@ const struct rc_identity *rc_conn_identity(const struct rc_conn *conn)
 
 bool rc_identity_is_valid(const struct rc_identity *identity)
 {
-    if (identity->instance == NULL)
-        return false;
-    if (identity->kind == RC_IDENTITY_ANONYMOUS)
-        return identity->instance->profile == RC_PROFILE_STANDARD && identity->instance->takes_anonymous;
-    if (identity->kind == RC_IDENTITY_CERTIFICATE)
-        return identity->secret_mark != 0;
-    const struct rc_auth_client now = {.key = identity->key,
-                                       .user = identity->user,
-                                       .credential = identity->credential,
-                                       .custom = identity->custom};
-    bool exists = now.key != NULL || now.user != NULL || now.credential != NULL || now.custom != NULL;
-    return exists && identity->secret_mark == secret_mark(identity->kind, &now);
+    return identity->is_valid;
 }
 
 struct rc_slice rc_identity_user_name(const struct rc_identity *identity)

@@ -34,6 +34,7 @@ struct rc_identity {
     uint32_t refs;
     enum rc_identity_kind kind;
     bool is_listed; /* new clients of that name share it */
+    bool is_valid;  /* in that catalog, with the same secret */
     uint32_t
         owner; /* of sessions: the same for all that may take one over from each other, in any run; not 0 */
     uint64_t secret_mark; /* of the secret it came with: another secret is another identity */

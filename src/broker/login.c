@@ -57,6 +57,18 @@ static bool guard_allows(const struct rc_broker *broker, uint64_t key, uint32_t 
                                  rc_loop_now_ms(broker->options.loop));
 }
 
+static void ask_guard(const struct rc_conn *conn, const struct rc_auth_login *login,
+                      bool *ret_client_is_stopped, bool *ret_address_is_stopped)
+{
+    const struct rc_broker *broker = conn->broker;
+    if (!rc_login_guard_is_on(rc_password_pool_guard(broker->options.passwords),
+                              rc_loop_now_ms(broker->options.loop)))
+        return;
+    uint64_t address = address_key(conn), client = client_key(address, login);
+    *ret_client_is_stopped = !guard_allows(broker, client, broker->options.login_failures_per_client);
+    *ret_address_is_stopped = !guard_allows(broker, address, broker->options.login_failures_per_address);
+}
+
 static void count_failure(const struct rc_broker *broker, uint64_t address, uint64_t client)
 {
     struct rc_login_guard *guard = rc_password_pool_guard(broker->options.passwords);
@@ -165,12 +177,9 @@ enum rc_auth_result rc_login_check(struct rc_conn *conn, const struct rc_auth_lo
     struct rc_broker *broker = conn->broker;
     bool is_answered = conn->arrival->login != NULL && conn->arrival->login->is_answered;
     bool is_guarded = broker->options.passwords != NULL && login->has_user;
-    uint64_t address = address_key(conn), who = client_key(address, login);
-    bool is_first = is_guarded && !is_answered;
-    bool client_is_stopped =
-        is_first && !guard_allows(broker, who, broker->options.login_failures_per_client);
-    bool address_is_stopped =
-        is_first && !guard_allows(broker, address, broker->options.login_failures_per_address);
+    bool client_is_stopped = false, address_is_stopped = false;
+    if (is_guarded && !is_answered)
+        ask_guard(conn, login, &client_is_stopped, &address_is_stopped);
     enum rc_auth_result result = rc_auth_mqtt(broker->catalog, login, ret_client);
     if (client_is_stopped || (address_is_stopped && may_be_guessed(result, ret_client))) {
         RC_COUNT(&broker->counters, refused_guard);
@@ -180,7 +189,7 @@ enum rc_auth_result rc_login_check(struct rc_conn *conn, const struct rc_auth_lo
         return take_answer(conn, ret_client);
     rc_login_abandon(conn);
     if (is_guarded && is_guess(result))
-        count_failure(broker, address, who);
+        count_failure(broker, address_key(conn), client_key(address_key(conn), login));
     if (result != RC_AUTH_NEEDS_PASSWORD)
         return result;
     return broker->options.passwords != NULL ? ask(conn, login, ret_client, in) : RC_AUTH_BUSY;

@@ -19,7 +19,7 @@ REPETITIONS = 2048
 MARGIN = 0.05
 # The C library chooses its copy and compare loops by the processor; these are the ones that all of them have.
 TUNABLES = "glibc.cpu.hwcaps=-AVX2,-AVX,-AVX512F,-AVX512VL,-AVX512BW,-ERMS,-FSRM"
-WORKLOADS = ("mqtt-connect", "mqtt-publish", "rocketmq-pull", "routing", "routing-again", "append")
+WORKLOADS = ("mqtt-connect", "mqtt-publish", "rocketmq-pull", "routing", "routing-again", "append", "key-index")
 
 
 def count(binary, workload, home):

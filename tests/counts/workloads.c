@@ -8,6 +8,7 @@
 #include "mqtt/packet.h"
 #include "mqtt/topic.h"
 #include "presence/event.h"
+#include "rocketmq/key_index.h"
 #include "rocketmq/remoting.h"
 #include "store/store.h"
 
@@ -199,6 +200,13 @@ static void prepare_append(void)
     queue = rc_topic_queue(topic, 0);
 }
 
+/* What a whole event has beside its TAGS. */
+static const char more_props[] = "KEYS\1GID_counts@@@device-000001\2"
+                                 "UNIQ_KEY\00192467520804BFF5D5A7E907D92714208\2"
+                                 "rcNode\1rollcall-1\2rcInstance\1rc-counts\2"
+                                 "rcSequence\0011\2rcProtocol\1mqtt-3.1.1\2";
+static bool events_are_whole;
+
 static void put_event(struct rc_buf *out, struct rc_buf *body, struct rc_buf *props, uint32_t number)
 {
     struct rc_event event = {
@@ -212,6 +220,8 @@ static void put_event(struct rc_buf *out, struct rc_buf *body, struct rc_buf *pr
         .node = rc_slice_str("rollcall-1"),
         .protocol = rc_slice_str("mqtt-3.1.1"),
     };
+    if (events_are_whole)
+        must(rc_buf_put_slice(props, rc_slice_str(more_props)) == RC_OK, "properties");
     must(rc_event_put_body(body, &event) == RC_OK &&
              rc_props_put(props, RC_PROP_TAGS, rc_slice_str("connect")) == RC_OK,
          "an event");
@@ -252,6 +262,27 @@ static void run_append(uint32_t repetitions)
     rc_buf_free(&props);
 }
 
+/* ---- the index by key ---- */
+
+enum { INDEXED = 2048 };
+
+static struct rc_key_index *key_index;
+
+static void prepare_key_index(void)
+{
+    events_are_whole = true;
+    prepare_append();
+    run_append(INDEXED);
+    must(rc_key_index_open(store, &key_index) == RC_OK, "opening the index");
+}
+
+static void run_key_index(uint32_t repetitions)
+{
+    must(repetitions == INDEXED && !rc_key_index_advance(key_index, RC_KEY_INDEX_SLICE_BYTES) &&
+             rc_key_index_upto(key_index) == rc_store_max_physical(store),
+         "indexing all records, one a repetition,");
+}
+
 /* ---- which ---- */
 
 static const struct workload {
@@ -265,6 +296,7 @@ static const struct workload {
     {"routing", prepare_routing, run_routing},
     {"routing-again", prepare_routing, run_routing_again},
     {"append", prepare_append, run_append},
+    {"key-index", prepare_key_index, run_key_index},
 };
 
 /* callgrind collects in here alone, so it must be a function of its own. */
@@ -282,6 +314,7 @@ int main(int argc, char **argv)
         workloads[i].prepare();
         rc_counted(&workloads[i], (uint32_t)strtoul(argv[2], NULL, 10));
         if (store != NULL) {
+            rc_key_index_close(key_index);
             rc_store_close(store);
             puts(store_dir); /* for the caller to remove */
         }

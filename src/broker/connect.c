@@ -2,7 +2,6 @@
 #include "broker/private.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/hex.h"
@@ -172,7 +171,7 @@ static struct rc_auth_login login_of(const struct rc_conn *conn, const struct rc
         .has_password = connect->has_password,
         .user = connect->user,
         .password = connect->password,
-        .now_ms = rc_clock_wall_ms(),
+        .now_ms = rc_loop_wall_ms(conn->broker->options.loop),
     };
     if (rc_conn_certificate(conn) != NULL) {
         login.certificate_key = rc_slice_str(rc_conn_certificate(conn));

@@ -8,7 +8,6 @@
 #include "broker/private.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/poison.h"
@@ -118,8 +117,8 @@ void rc_conn_close(struct rc_conn *conn, bool client_said_so, const char *reason
         rc_sys_disconnected(conn, reason);
     }
     /* By the wall clock of now, less the silence: readers compare it with the event's own time. */
-    conn->channel.last_active_ms =
-        rc_clock_wall_ms() - (int64_t)(rc_loop_now_ms(broker->options.loop) - rc_conn_active_ms(conn));
+    conn->channel.last_active_ms = rc_loop_wall_ms(broker->options.loop) -
+                                   (int64_t)(rc_loop_now_ms(broker->options.loop) - rc_conn_active_ms(conn));
     if (conn->session != NULL && conn->session->conn == conn) {
         /* Who was never let in leaves no will, nor who has lost the right to say it. */
         if (conn->channel.state == RC_CHANNEL_OPENING || !rc_will_is_allowed(conn))

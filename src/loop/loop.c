@@ -41,6 +41,7 @@ struct rc_loop {
     struct rc_timer_wheel wheel;
     struct rc_list hooks;
     uint64_t now_ns;
+    int64_t wall_ms;     /* 0: not yet asked for in this turn */
     uint64_t wake_by_ns; /* of the next poll; UINT64_MAX: no earlier than a timer */
     struct epoll_event events[RC_LOOP_EVENTS_MAX];
     int events_count; /* > 0 while events are being handled */
@@ -267,6 +268,7 @@ static void turn(struct rc_loop *loop)
 {
     int count = poll_events(loop);
     loop->now_ns = rc_clock_mono_ns();
+    loop->wall_ms = 0;
     if (count > 0)
         handle_events(loop, count);
     deliver_mail(loop);
@@ -278,6 +280,7 @@ void rc_loop_run(struct rc_loop *loop)
 {
     loop->owner = pthread_self();
     loop->now_ns = rc_clock_mono_ns(); /* no turn has read it yet */
+    loop->wall_ms = 0;
     atomic_store(&loop->has_owner, true);
     current_loop = loop;
     while (!atomic_load_explicit(&loop->is_stopping, memory_order_acquire))
@@ -392,6 +395,15 @@ uint64_t rc_loop_now_ns(const struct rc_loop *loop)
 uint64_t rc_loop_now_ms(const struct rc_loop *loop)
 {
     return rc_loop_now_ns(loop) / NS_PER_MS;
+}
+
+int64_t rc_loop_wall_ms(struct rc_loop *loop)
+{
+    if (!atomic_load_explicit(&loop->has_owner, memory_order_relaxed))
+        return rc_clock_wall_ms();
+    if (loop->wall_ms == 0)
+        loop->wall_ms = rc_clock_wall_ms();
+    return loop->wall_ms;
 }
 
 void rc_loop_assert_owner(const struct rc_loop *loop)

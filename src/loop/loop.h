@@ -122,6 +122,8 @@ struct rc_loop *rc_loop_current(void);
 /* The monotonic clock, read once a turn (outside of a run: now). */
 uint64_t rc_loop_now_ms(const struct rc_loop *loop);
 uint64_t rc_loop_now_ns(const struct rc_loop *loop);
+/* The wall clock of the turn, read when it is first asked for (outside of a run: now). */
+int64_t rc_loop_wall_ms(struct rc_loop *loop);
 /* Aborts when called from another thread than the loop's (a cheap check, always on). */
 void rc_loop_assert_owner(const struct rc_loop *loop);
 

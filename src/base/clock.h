@@ -6,12 +6,7 @@
 #include <stdint.h>
 #include <time.h>
 
-static inline uint64_t rc_clock_mono_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
+uint64_t rc_clock_mono_ns(void);
 
 static inline uint64_t rc_clock_mono_ms(void)
 {

@@ -66,6 +66,34 @@ static inline bool rc_word_has(uint64_t word, uint8_t byte)
     return rc_word_below(word ^ RC_WORD_ONES * byte, 1) != 0; /* 0 where that byte stands */
 }
 
+/* As rc_slice_eq, without a call: for short texts that are mostly equal. */
+static inline bool rc_word_eq(struct rc_slice a, struct rc_slice b)
+{
+    if (a.len != b.len)
+        return false;
+    if (a.len < RC_WORD)
+        return rc_word_of_short(a) == rc_word_of_short(b);
+    size_t last = a.len - RC_WORD;
+    uint64_t differs = rc_word_from(a.ptr + last) ^ rc_word_from(b.ptr + last);
+    for (size_t at = 0; at < last; at += RC_WORD)
+        differs |= rc_word_from(a.ptr + at) ^ rc_word_from(b.ptr + at);
+    return differs == 0;
+}
+
+/* Where the first such byte stands; text.len: nowhere. Without a call: for what stands near the front. */
+static inline size_t rc_word_find(struct rc_slice text, uint8_t byte)
+{
+    size_t at = 0;
+    for (; at + RC_WORD <= text.len; at += RC_WORD) {
+        uint64_t found = rc_word_below(rc_word_from(text.ptr + at) ^ RC_WORD_ONES * byte, 1);
+        if (found != 0)
+            return at + (size_t)__builtin_ctzll(found) / 8;
+    }
+    while (at < text.len && text.ptr[at] != byte)
+        at++;
+    return at;
+}
+
 static inline bool rc_word_is_ascii(uint64_t word)
 {
     return (word & RC_WORD_HIGHS) == 0;

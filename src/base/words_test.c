@@ -72,10 +72,45 @@ static void test_texts_that_differ_in_their_ends_have_places_of_their_own(void *
     rc_word_place(rc_slice(NULL, 0), 64);
 }
 
+static void test_the_first_of_a_byte_is_found_and_none_behind_the_text(void **state)
+{
+    uint8_t bytes[LONGEST + 1];
+    for (size_t len = 0; len <= LONGEST; len++) {
+        memset(bytes, 'x', len);
+        bytes[len] = '/';
+        assert_int_equal(rc_word_find(rc_slice(bytes, len), '/'), len);
+        for (size_t place = len; place-- > 0;) {
+            bytes[place] = '/'; /* and all behind it */
+            assert_int_equal(rc_word_find(rc_slice(bytes, len), '/'), place);
+        }
+    }
+    assert_int_equal(rc_word_find(rc_slice(NULL, 0), '/'), 0);
+}
+
+static void test_texts_are_equal_when_no_byte_differs(void **state)
+{
+    uint8_t one[LONGEST + 2], other[LONGEST + 2];
+    for (size_t len = 0; len <= LONGEST; len++) {
+        memset(one, 'b', sizeof(one));
+        memset(other, 'c', sizeof(other)); /* what stands before and behind differs */
+        memset(other + 1, 'b', len);
+        struct rc_slice a = rc_slice(one + 1, len), b = rc_slice(other + 1, len);
+        assert_true(rc_word_eq(a, b));
+        assert_false(rc_word_eq(a, rc_slice(one + 1, len + 1)));
+        for (size_t place = 0; place < len; place++) {
+            other[1 + place] = 'a';
+            assert_false(rc_word_eq(a, b));
+            other[1 + place] = 'b';
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_byte_is_found_wherever_it_stands_and_nowhere_else),
+        cmocka_unit_test(test_the_first_of_a_byte_is_found_and_none_behind_the_text),
+        cmocka_unit_test(test_texts_are_equal_when_no_byte_differs),
         cmocka_unit_test(test_what_is_not_ascii_is_seen_wherever_it_stands),
         cmocka_unit_test(test_texts_that_differ_in_their_ends_have_places_of_their_own),
     };

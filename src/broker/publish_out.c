@@ -2,6 +2,7 @@
 #include "broker/private.h"
 
 #include "base/alloc.h"
+#include "base/apart.h"
 #include "base/error.h"
 
 enum { EXPIRY_BYTES = 5, ALIAS_BYTES = 3 };
@@ -63,19 +64,31 @@ static bool fits(const struct rc_conn *conn, const struct rc_mqtt_publish *publi
 }
 
 /* A small payload is copied behind the head, a large one is sent from where it is. */
-static void put(struct rc_conn *conn, struct rc_publication *publication,
-                const struct rc_mqtt_publish *publish, struct rc_slice props)
+static inline void put(struct rc_conn *conn, struct rc_publication *publication,
+                       const struct rc_mqtt_publish *publish, struct rc_slice props)
 {
     size_t payload_len = publish->payload.len;
     size_t head_len = (size_t)rc_mqtt_publish_size(conn->version, publish, props.len) - payload_len;
     bool is_copied = payload_len <= RC_OUTPUT_COPY_MAX;
     uint8_t *at = rc_output_reserve(&conn->output, head_len + (is_copied ? payload_len : 0));
-    struct rc_buf head = {.data = at, .cap = (uint32_t)head_len, .max = (uint32_t)head_len};
-    rc_mqtt_put_publish_head(&head, conn->version, publish, props); /* has the room that it asked for */
+    at = rc_mqtt_write_publish_head(at, conn->version, publish, props);
     if (!is_copied)
         rc_output_put_ref(&conn->output, publish->payload, unref, rc_publication_ref(publication));
     else if (payload_len > 0)
-        memcpy(at + head_len, publish->payload.ptr, payload_len);
+        memcpy(at, publish->payload.ptr, payload_len);
+}
+
+/* With properties that the publication does not have. */
+static RC_APART void put_with_own_props(struct rc_conn *conn, const struct rc_copy *copy,
+                                        struct rc_mqtt_publish *publish, size_t props_len, bool has_alias)
+{
+    struct rc_buf own;
+    rc_buf_init(&own, (uint32_t)props_len + ALIAS_BYTES);
+    put_props(conn, copy, &own);
+    if (has_alias)
+        put_alias(conn, publish, &own);
+    put(conn, copy->publication, publish, rc_buf_slice(&own));
+    rc_buf_free(&own);
 }
 
 bool rc_publish_out(struct rc_conn *conn, const struct rc_copy *copy, uint16_t packet_id, bool dup)
@@ -97,17 +110,10 @@ bool rc_publish_out(struct rc_conn *conn, const struct rc_copy *copy, uint16_t p
     }
     /* Whether an alias is known is not known beforehand: it is left out where it might be too much. */
     bool has_alias = conn->alias_max_out > 0 && fits(conn, &publish, props_len + ALIAS_BYTES);
-    if (has_alias || props_len > props.len) {
-        struct rc_buf own;
-        rc_buf_init(&own, (uint32_t)props_len + ALIAS_BYTES);
-        put_props(conn, copy, &own);
-        if (has_alias)
-            put_alias(conn, &publish, &own);
-        put(conn, publication, &publish, rc_buf_slice(&own));
-        rc_buf_free(&own);
-    } else {
+    if (has_alias || props_len > props.len)
+        put_with_own_props(conn, copy, &publish, props_len, has_alias);
+    else
         put(conn, publication, &publish, props);
-    }
     RC_COUNT(&conn->broker->counters, publishes_sent);
     RC_COUNT(&conn->broker->counters, packets_sent);
     RC_COUNT_ADD(&conn->broker->counters, publish_bytes_sent, publication->payload_len);

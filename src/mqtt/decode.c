@@ -1,3 +1,4 @@
+#include "base/apart.h"
 #include "base/error.h"
 #include "mqtt/packet.h"
 #include "mqtt/topic.h"
@@ -68,13 +69,8 @@ static int take_packet_id(struct reader *in, uint16_t *ret)
     return RC_OK;
 }
 
-/* The properties of this packet; none before version 5. Sets the reason on failure. */
-static int take_props(struct reader *in, uint8_t packet_type, struct rc_mqtt_props *ret)
+static RC_APART int take_props_5(struct reader *in, uint8_t packet_type, struct rc_mqtt_props *ret)
 {
-    ret->present = 0;
-    ret->raw = rc_slice(NULL, 0);
-    if (in->version < RC_MQTT_V5)
-        return RC_OK;
     uint32_t len;
     int used = rc_mqtt_varint_decode(rc_slice(in->at, left(in)), &len);
     if (used <= 0 || left(in) - (size_t)used < len)
@@ -82,6 +78,14 @@ static int take_props(struct reader *in, uint8_t packet_type, struct rc_mqtt_pro
     struct rc_slice raw = rc_slice(in->at + used, len);
     in->at += (size_t)used + len;
     return rc_mqtt_props_decode(raw, packet_type, ret, in->reason);
+}
+
+/* The properties of this packet; none before version 5. Sets the reason on failure. */
+static int take_props(struct reader *in, uint8_t packet_type, struct rc_mqtt_props *ret)
+{
+    ret->present = 0;
+    ret->raw = rc_slice(NULL, 0);
+    return in->version < RC_MQTT_V5 ? RC_OK : take_props_5(in, packet_type, ret);
 }
 
 /* ---- CONNECT ---- */
@@ -222,7 +226,10 @@ static int decode_publish(struct reader *in, uint8_t flags, struct rc_mqtt_publi
     ret->packet_id = 0;
     if (ret->qos == 3 || (ret->dup && ret->qos == 0))
         return malformed(in);
-    if (!take_text(in, &ret->topic))
+    if (!take_bytes(in, &ret->topic))
+        return malformed(in);
+    bool is_plain = rc_topic_name_is_plain(ret->topic);
+    if (!is_plain && !rc_mqtt_is_text(ret->topic))
         return malformed(in);
     int err = ret->qos > 0 ? take_packet_id(in, &ret->packet_id) : RC_OK;
     if (err == RC_OK)
@@ -234,7 +241,7 @@ static int decode_publish(struct reader *in, uint8_t flags, struct rc_mqtt_publi
         ; /* the alias names the topic */
     else if (ret->topic.len == 0 && in->version >= RC_MQTT_V5)
         return refused(in, RC_MQTT_PROTOCOL_ERROR);
-    else if (!rc_topic_name_is_valid(ret->topic))
+    else if (!is_plain && !rc_topic_name_is_valid(ret->topic))
         return refused(in, RC_MQTT_TOPIC_NAME_INVALID);
     if (in->version >= RC_MQTT_V5 && rc_mqtt_props_has(&ret->props, RC_MQTT_PROP_RESPONSE_TOPIC) &&
         !rc_topic_name_is_valid(ret->props.strings[RC_MQTT_PROP_RESPONSE_TOPIC]))
@@ -388,7 +395,9 @@ static bool first_byte_is_legal(uint8_t byte, uint8_t version)
     return flags == (wants_two ? 2 : 0);
 }
 
-int64_t rc_mqtt_frame_size(struct rc_slice in, uint8_t version, uint32_t max_size, uint8_t *ret_reason)
+/* As rc_mqtt_frame_size; *ret_header: the bytes of the fixed header, where there is a size. */
+static inline int64_t frame_size(struct rc_slice in, uint8_t version, uint32_t max_size, uint8_t *ret_reason,
+                                 int *ret_header)
 {
     *ret_reason = RC_MQTT_MALFORMED_PACKET;
     if (in.len == 0)
@@ -399,7 +408,8 @@ int64_t rc_mqtt_frame_size(struct rc_slice in, uint8_t version, uint32_t max_siz
     int used = rc_mqtt_varint_decode(rc_slice_from(in, 1), &remaining);
     if (used <= 0)
         return used;
-    int64_t size = 1 + used + (int64_t)remaining;
+    *ret_header = 1 + used;
+    int64_t size = *ret_header + (int64_t)remaining;
     if (size > max_size) {
         *ret_reason = RC_MQTT_PACKET_TOO_LARGE;
         return RC_ERR_TOO_LARGE;
@@ -407,19 +417,23 @@ int64_t rc_mqtt_frame_size(struct rc_slice in, uint8_t version, uint32_t max_siz
     return size;
 }
 
+int64_t rc_mqtt_frame_size(struct rc_slice in, uint8_t version, uint32_t max_size, uint8_t *ret_reason)
+{
+    int header;
+    return frame_size(in, version, max_size, ret_reason, &header);
+}
+
 int64_t rc_mqtt_decode(struct rc_slice in, uint8_t version, uint32_t max_size, struct rc_mqtt_packet *ret)
 {
     ret->type = in.len > 0 ? in.ptr[0] >> 4 : 0;
     if (ret->type == RC_MQTT_CONNECT)
         ret->connect.version = 0;
-    int64_t size = rc_mqtt_frame_size(in, version, max_size, &ret->reason);
+    int header;
+    int64_t size = frame_size(in, version, max_size, &ret->reason, &header);
     if (size <= 0 || (size_t)size > in.len)
         return size <= 0 ? size : 0;
-    int header = 1;
-    while (in.ptr[header] & 0x80)
-        header++;
     struct reader reader = {
-        .at = in.ptr + header + 1, .end = in.ptr + size, .version = version, .reason = &ret->reason};
+        .at = in.ptr + header, .end = in.ptr + size, .version = version, .reason = &ret->reason};
     int err = decode_body(&reader, in.ptr[0] & 15, ret);
     if (err != RC_OK)
         return err;

@@ -142,21 +142,11 @@ uint64_t rc_mqtt_publish_size(uint8_t version, const struct rc_mqtt_publish *pub
     return 1 + (uint64_t)rc_mqtt_varint_size((uint32_t)remaining) + remaining;
 }
 
-/* Its sizes are known beforehand, so it is written in one go: it stands before each message of each receiver.
- */
-int rc_mqtt_put_publish_head(struct rc_buf *out, uint8_t version, const struct rc_mqtt_publish *publish,
-                             struct rc_slice props)
+uint8_t *rc_mqtt_write_publish_head(uint8_t *at, uint8_t version, const struct rc_mqtt_publish *publish,
+                                    struct rc_slice props)
 {
-    uint64_t remaining = publish_remaining(version, publish, props.len);
-    if (remaining > RC_MQTT_REMAINING_MAX || publish->topic.len > RC_MQTT_STRING_MAX)
-        return RC_ERR_TOO_LARGE;
-    size_t size = (size_t)rc_mqtt_publish_size(version, publish, props.len) - publish->payload.len;
-    uint8_t *at = rc_buf_reserve(out, size);
-    if (at == NULL)
-        return RC_ERR_FULL;
-    rc_buf_commit(out, size);
     *at++ = (uint8_t)(RC_MQTT_PUBLISH << 4 | publish->dup << 3 | publish->qos << 1 | publish->retain);
-    at = rc_mqtt_varint_write(at, (uint32_t)remaining);
+    at = rc_mqtt_varint_write(at, (uint32_t)publish_remaining(version, publish, props.len));
     rc_store_u16(at, (uint16_t)publish->topic.len);
     at += 2;
     if (publish->topic.len > 0)
@@ -167,23 +157,28 @@ int rc_mqtt_put_publish_head(struct rc_buf *out, uint8_t version, const struct r
         at += 2;
     }
     if (version < RC_MQTT_V5)
-        return RC_OK;
+        return at;
     at = rc_mqtt_varint_write(at, (uint32_t)props.len);
     if (props.len > 0)
         memcpy(at, props.ptr, props.len);
-    return RC_OK;
+    return at + props.len;
 }
 
 int rc_mqtt_put_publish(struct rc_buf *out, uint8_t version, const struct rc_mqtt_publish *publish,
                         struct rc_slice props)
 {
-    uint32_t before = (uint32_t)rc_buf_len(out);
-    int err = rc_mqtt_put_publish_head(out, version, publish, props);
-    if (err == RC_OK)
-        err = rc_buf_put_slice(out, publish->payload);
-    if (err != RC_OK)
-        out->end = out->start + before;
-    return err;
+    if (publish->topic.len > RC_MQTT_STRING_MAX ||
+        publish_remaining(version, publish, props.len) > RC_MQTT_REMAINING_MAX)
+        return RC_ERR_TOO_LARGE;
+    size_t size = (size_t)rc_mqtt_publish_size(version, publish, props.len);
+    uint8_t *at = rc_buf_reserve(out, size);
+    if (at == NULL)
+        return RC_ERR_FULL;
+    at = rc_mqtt_write_publish_head(at, version, publish, props);
+    if (publish->payload.len > 0)
+        memcpy(at, publish->payload.ptr, publish->payload.len);
+    rc_buf_commit(out, size);
+    return RC_OK;
 }
 
 int rc_mqtt_put_ack(struct rc_buf *out, uint8_t version, uint8_t type, uint16_t packet_id, uint8_t reason,

@@ -239,9 +239,34 @@ static void test_filters_match_as_the_standard_says(void **state)
     assert_false(rc_topic_name_is_valid(rc_slice(deep, sizeof(deep)))); /* work and stack stay bounded */
 }
 
+/* Each byte at each place of texts of each length. */
+static void test_a_plain_name_is_what_a_close_look_finds_right_and_plain(void **state)
+{
+    enum { LONGEST = 26 };
+    char text[LONGEST];
+    for (size_t len = 0; len <= LONGEST; len++) {
+        memset(text, 'e', sizeof(text));
+        assert_int_equal(rc_topic_name_is_plain(rc_slice(text, len)), len > 0);
+        for (size_t place = 0; place < len; place++) {
+            for (int byte = 0; byte < 256; byte++) {
+                struct rc_slice name = rc_slice(text, len);
+                text[place] = (char)byte;
+                bool is_right = rc_mqtt_is_text(name) && rc_topic_name_is_valid(name);
+                if (rc_topic_name_is_plain(name) != (is_right && byte < 0x80))
+                    fail_msg("byte %d at %zu of %zu", byte, place, len);
+            }
+            text[place] = 'e';
+        }
+    }
+    char deep[RC_TOPIC_LEVELS_MAX + 1];
+    memset(deep, '/', sizeof(deep));
+    assert_false(rc_topic_name_is_plain(rc_slice(deep, sizeof(deep))));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_plain_name_is_what_a_close_look_finds_right_and_plain),
         cmocka_unit_test(test_each_packet_is_taken_or_refused_for_its_reason),
         cmocka_unit_test(test_a_packet_cut_short_needs_more_and_reads_no_further),
         cmocka_unit_test(test_an_oversized_packet_is_refused_by_its_header_alone),

@@ -118,11 +118,15 @@ int rc_mqtt_put_connack(struct rc_buf *out, uint8_t version, bool session_presen
                         struct rc_slice props);
 int rc_mqtt_put_publish(struct rc_buf *out, uint8_t version, const struct rc_mqtt_publish *publish,
                         struct rc_slice props);
-/* The same without the payload's bytes, which must follow: for payloads that many receivers share. */
-int rc_mqtt_put_publish_head(struct rc_buf *out, uint8_t version, const struct rc_mqtt_publish *publish,
-                             struct rc_slice props);
 /* The whole packet's size in bytes. */
 uint64_t rc_mqtt_publish_size(uint8_t version, const struct rc_mqtt_publish *publish, size_t props_len);
+/*
+ * The same packet but for the payload's bytes, which must follow: for payloads that many receivers share. The
+ * caller has the room, rc_mqtt_publish_size less the payload, and knows topic and packet to be within MQTT's
+ * limits; returns the place behind it.
+ */
+uint8_t *rc_mqtt_write_publish_head(uint8_t *at, uint8_t version, const struct rc_mqtt_publish *publish,
+                                    struct rc_slice props);
 /* PUBACK, PUBREC, PUBREL, PUBCOMP by `type`; version 3.x carries no reason. */
 int rc_mqtt_put_ack(struct rc_buf *out, uint8_t version, uint8_t type, uint16_t packet_id, uint8_t reason,
                     struct rc_slice props);

@@ -61,7 +61,7 @@ bool rc_mqtt_is_text(struct rc_slice text)
     return true;
 }
 
-int rc_mqtt_varint_decode(struct rc_slice in, uint32_t *ret)
+int rc_mqtt_varint_decode_any(struct rc_slice in, uint32_t *ret)
 {
     uint32_t value = 0;
     for (int i = 0; i < 4; i++) {
@@ -76,11 +76,6 @@ int rc_mqtt_varint_decode(struct rc_slice in, uint32_t *ret)
         return i + 1;
     }
     return RC_ERR_PROTOCOL;
-}
-
-int rc_mqtt_varint_size(uint32_t value)
-{
-    return value < 128 ? 1 : value < 16384 ? 2 : value < 2097152 ? 3 : 4;
 }
 
 uint8_t *rc_mqtt_varint_write(uint8_t *at, uint32_t value)

@@ -84,8 +84,19 @@ int rc_mqtt_props_copy_forwarded(struct rc_buf *out, struct rc_slice raw);
 
 /* Variable byte integers. Decode: bytes used (1..4), 0 needs more, RC_ERR_PROTOCOL for a fifth byte or a
  * longer form than needed. */
-int rc_mqtt_varint_decode(struct rc_slice in, uint32_t *ret);
-int rc_mqtt_varint_size(uint32_t value);
+int rc_mqtt_varint_decode_any(struct rc_slice in, uint32_t *ret);
+/* The same, quick for one of one byte, as most are. */
+static inline int rc_mqtt_varint_decode(struct rc_slice in, uint32_t *ret)
+{
+    if (in.len == 0 || in.ptr[0] >= 0x80)
+        return rc_mqtt_varint_decode_any(in, ret);
+    *ret = in.ptr[0];
+    return 1;
+}
+static inline int rc_mqtt_varint_size(uint32_t value)
+{
+    return value < 128 ? 1 : value < 16384 ? 2 : value < 2097152 ? 3 : 4;
+}
 int rc_mqtt_varint_put(struct rc_buf *out, uint32_t value);
 /* The same where the caller has the room (rc_mqtt_varint_size) and knows the value to be within the limit;
  * returns the place behind it. */

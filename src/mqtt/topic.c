@@ -24,19 +24,36 @@ static bool is_not_too_deep(struct rc_slice topic)
     return levels <= RC_TOPIC_LEVELS_MAX;
 }
 
+/* Where a wildcard stands, as rc_word_below has it. '+' is '#' with one bit more: both are found at once. */
+static uint64_t word_wildcards(uint64_t word)
+{
+    enum { BIT = '+' ^ '#' };
+    return rc_word_below((word | RC_WORD_ONES * BIT) ^ RC_WORD_ONES * '+', 1);
+}
+
 static bool has_wildcard(struct rc_slice text)
 {
-    for (size_t at = 0; at < text.len; at += RC_WORD) {
-        uint64_t word = rc_word_at(text, at);
-        if (rc_word_has(word, '+') || rc_word_has(word, '#'))
+    for (size_t at = 0; at < text.len; at += RC_WORD)
+        if (word_wildcards(rc_word_at(text, at)) != 0)
             return true;
-    }
     return false;
 }
 
 bool rc_topic_name_is_valid(struct rc_slice name)
 {
     return name.len > 0 && !has_wildcard(name) && is_not_too_deep(name);
+}
+
+bool rc_topic_name_is_plain(struct rc_slice name)
+{
+    uint64_t found = 0;
+    if (name.len == 0 || name.len >= RC_TOPIC_LEVELS_MAX)
+        return false;
+    for (size_t at = 0; at < name.len; at += RC_WORD) {
+        uint64_t word = rc_word_at(name, at);
+        found |= word_wildcards(word) | rc_word_below(word, 1) | (word & RC_WORD_HIGHS);
+    }
+    return found == 0;
 }
 
 static const char share_prefix[] = "$share/";

@@ -8,6 +8,11 @@ enum { RC_TOPIC_LEVELS_MAX = 200 }; /* deeper ones are refused: work per message
 
 /* Not empty, no wildcards, not too deep. */
 bool rc_topic_name_is_valid(struct rc_slice name);
+/*
+ * Of bytes that nobody has looked at: short, of ASCII alone, without NUL and wildcards. Then it is text and a
+ * valid name, as nearly all are; of the others nothing is said.
+ */
+bool rc_topic_name_is_plain(struct rc_slice name);
 /* Not empty, wildcards only as whole levels, `#` only last; `$share/...` checked in its parts. */
 bool rc_topic_filter_is_valid(struct rc_slice filter);
 bool rc_topic_filter_has_wildcard(struct rc_slice filter);

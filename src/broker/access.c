@@ -1,6 +1,7 @@
 #include "broker/access.h"
 
 #include "auth/acl.h"
+#include "base/apart.h"
 #include "base/words.h"
 #include "broker/private.h"
 #include "mqtt/topic.h"
@@ -29,10 +30,9 @@ struct p2p {
 
 static bool split_p2p(struct rc_slice topic, struct p2p *ret)
 {
-    const uint8_t *slash = topic.len > 0 ? memchr(topic.ptr, '/', topic.len) : NULL;
-    if (slash == NULL)
+    struct rc_slice parent = rc_slice(topic.ptr, rc_word_find(topic, '/'));
+    if (parent.len == topic.len)
         return false;
-    struct rc_slice parent = rc_slice(topic.ptr, (size_t)(slash - topic.ptr));
     struct rc_slice rest = rc_slice_from(topic, parent.len + 1);
     if (!rc_slice_starts_with(rest, rc_slice("p2p/", 4)))
         return false;
@@ -81,8 +81,8 @@ static bool is_sys(struct rc_slice topic)
     return rc_slice_eq_str(level, "$SYS");
 }
 
-static enum rc_acl_answer ask_rules(const struct rc_conn *conn, const struct rc_identity *identity,
-                                    uint8_t action, struct rc_slice topic)
+static RC_APART enum rc_acl_answer ask_rules(const struct rc_conn *conn, const struct rc_identity *identity,
+                                             uint8_t action, struct rc_slice topic)
 {
     struct rc_acl_who who = {
         .user = rc_identity_user_name(identity),
@@ -92,8 +92,8 @@ static enum rc_acl_answer ask_rules(const struct rc_conn *conn, const struct rc_
 }
 
 /* Nobody writes $SYS but the server. Administrators read it, and those whom a rule names for it. */
-static bool may_use_sys(const struct rc_conn *conn, const struct rc_identity *identity, uint8_t action,
-                        struct rc_slice topic)
+static RC_APART bool may_use_sys(const struct rc_conn *conn, const struct rc_identity *identity,
+                                 uint8_t action, struct rc_slice topic)
 {
     if (action != RC_ACL_READ)
         return false;
@@ -104,8 +104,8 @@ static bool may_use_sys(const struct rc_conn *conn, const struct rc_identity *id
 /* ---- the product's way: what is not allowed ends the connection ---- */
 
 /* The first level must be a parent topic; P2P topics are a client's own to read, and anybody's to write. */
-static bool product_decides(const struct rc_conn *conn, const struct rc_identity *identity, uint8_t action,
-                            struct rc_slice topic)
+static RC_APART bool product_decides(const struct rc_conn *conn, const struct rc_identity *identity,
+                                     uint8_t action, struct rc_slice topic)
 {
     struct rc_slice parent;
     struct p2p p2p;
@@ -120,15 +120,26 @@ static bool product_decides(const struct rc_conn *conn, const struct rc_identity
 
 /* To write is a question of the instance and the topic alone, and devices write the same topics again and
  * again: the answer is remembered until another catalog comes. */
+static struct rc_access_memo *memo_of(struct rc_broker *broker, struct rc_slice topic)
+{
+    return &broker->access_memos[rc_word_place(topic, RC_ACCESS_MEMOS)];
+}
+
+static bool is_of(const struct rc_access_memo *memo, const struct rc_broker *broker,
+                  const struct rc_instance *instance, struct rc_slice topic)
+{
+    return memo->instance == instance && memo->generation == broker->catalog_generation &&
+           rc_word_eq(rc_slice(memo->topic, memo->topic_len), topic);
+}
+
 static bool product_allows(const struct rc_conn *conn, const struct rc_identity *identity, uint8_t action,
                            struct rc_slice topic)
 {
     struct rc_broker *broker = conn->broker;
-    struct rc_access_memo *memo = &broker->access_memos[rc_word_place(topic, RC_ACCESS_MEMOS)];
-    if (action != RC_ACL_WRITE || topic.len > sizeof(memo->topic))
+    if (action != RC_ACL_WRITE || topic.len > RC_ACCESS_MEMO_TOPIC)
         return product_decides(conn, identity, action, topic);
-    if (memo->instance == identity->instance && memo->generation == broker->catalog_generation &&
-        rc_slice_eq(rc_slice(memo->topic, memo->topic_len), topic))
+    struct rc_access_memo *memo = memo_of(broker, topic);
+    if (is_of(memo, broker, identity->instance, topic))
         return memo->is_allowed;
     memo->instance = identity->instance;
     memo->generation = broker->catalog_generation;
@@ -140,22 +151,33 @@ static bool product_allows(const struct rc_conn *conn, const struct rc_identity 
 
 /* ---- what the way in has given ---- */
 
+static RC_APART bool custom_allows(const struct rc_conn *conn, const struct rc_identity *identity,
+                                   uint8_t action, struct rc_slice topic)
+{
+    struct rc_acl_who who = {.user = rc_identity_user_name(identity), .client_id = client_id_of(conn)};
+    return rc_acl_custom_allows(identity->instance, &who, action, topic);
+}
+
 /* Tokens, custom identities and key pairs may be narrower than their instance. */
+static bool is_narrowed(const struct rc_identity *identity)
+{
+    return identity->kind == RC_IDENTITY_TOKEN || identity->kind == RC_IDENTITY_CUSTOM ||
+           (identity->key != NULL && identity->key->role == RC_KEY_READ_ONLY);
+}
+
 static bool way_allows(const struct rc_conn *conn, const struct rc_identity *identity, uint8_t action,
                        struct rc_slice topic)
 {
     if (identity->kind == RC_IDENTITY_TOKEN)
         return rc_tokens_allow(conn, action, topic);
-    if (identity->kind == RC_IDENTITY_CUSTOM) {
-        struct rc_acl_who who = {.user = rc_identity_user_name(identity), .client_id = client_id_of(conn)};
-        return rc_acl_custom_allows(identity->instance, &who, action, topic);
-    }
-    return identity->key == NULL || identity->key->role != RC_KEY_READ_ONLY || action == RC_ACL_READ;
+    if (identity->kind == RC_IDENTITY_CUSTOM)
+        return custom_allows(conn, identity, action, topic);
+    return action == RC_ACL_READ || !is_narrowed(identity);
 }
 
-static enum rc_access_result decide(const struct rc_conn *conn, uint8_t action, struct rc_slice topic)
+static RC_APART enum rc_access_result decide(const struct rc_conn *conn, const struct rc_identity *identity,
+                                             uint8_t action, struct rc_slice topic)
 {
-    const struct rc_identity *identity = rc_conn_identity(conn);
     if (identity == NULL || identity->instance == NULL)
         return RC_ACCESS_CLOSE;
     bool is_product = identity->instance->profile == RC_PROFILE_PRODUCT, is_allowed;
@@ -174,29 +196,47 @@ static enum rc_access_result decide(const struct rc_conn *conn, uint8_t action, 
     return rules == RC_ACL_ALLOWED ? RC_ACCESS_ALLOWED : RC_ACCESS_PARTLY;
 }
 
-enum rc_access_result rc_access_publish(struct rc_conn *conn, struct rc_slice topic, uint8_t qos, bool retain)
+/* Whether it goes to the server itself. */
+static bool is_for_server(const struct rc_conn *conn, const struct rc_identity *identity,
+                          struct rc_slice topic)
 {
-    const struct rc_identity *identity = rc_conn_identity(conn);
     bool is_product =
         identity != NULL && identity->instance != NULL && identity->instance->profile == RC_PROFILE_PRODUCT;
     /* Clients ask the cloud product so for their messages in order, which they have here anyway. */
     if (is_product && rc_slice_eq_str(topic, "$SYS/enableOrderMsg"))
+        return true;
+    return rc_tokens_has(conn) && rc_slice_eq_str(topic, RC_TOKEN_UPLOAD_TOPIC);
+}
+
+/* As decide would find again. Only the product's way has what is remembered. */
+static bool is_known_to_be_allowed(const struct rc_conn *conn, const struct rc_identity *identity,
+                                   struct rc_slice topic)
+{
+    const struct rc_access_memo *memo = memo_of(conn->broker, topic);
+    return identity != NULL && identity->instance != NULL && !is_narrowed(identity) &&
+           is_of(memo, conn->broker, identity->instance, topic) && memo->is_allowed;
+}
+
+enum rc_access_result rc_access_publish(struct rc_conn *conn, struct rc_slice topic, uint8_t qos, bool retain)
+{
+    const struct rc_identity *identity = rc_conn_identity(conn);
+    if (topic.len > 0 && topic.ptr[0] == '$' && is_for_server(conn, identity, topic))
         return RC_ACCESS_TAKEN;
-    if (rc_tokens_has(conn) && rc_slice_eq_str(topic, RC_TOKEN_UPLOAD_TOPIC))
-        return RC_ACCESS_TAKEN;
-    return decide(conn, RC_ACL_WRITE, topic);
+    if (is_known_to_be_allowed(conn, identity, topic))
+        return RC_ACCESS_ALLOWED;
+    return decide(conn, identity, RC_ACL_WRITE, topic);
 }
 
 enum rc_access_result rc_access_subscribe(struct rc_conn *conn, struct rc_slice filter, uint8_t qos)
 {
     struct rc_slice group, inner = filter;
     bool is_shared = rc_topic_filter_split_shared(filter, &group, &inner);
-    enum rc_access_result result = decide(conn, RC_ACL_READ, inner);
+    enum rc_access_result result = decide(conn, rc_conn_identity(conn), RC_ACL_READ, inner);
     /* What one member of a group may not read another may: which one gets it is not decided by that. */
     return is_shared && result == RC_ACCESS_PARTLY ? RC_ACCESS_DENIED : result;
 }
 
 bool rc_access_reads(struct rc_conn *conn, struct rc_slice topic)
 {
-    return decide(conn, RC_ACL_READ, topic) == RC_ACCESS_ALLOWED;
+    return decide(conn, rc_conn_identity(conn), RC_ACL_READ, topic) == RC_ACCESS_ALLOWED;
 }

@@ -29,6 +29,8 @@ static int set_up(void **state)
     rc_catalog_add_key(catalog, world->product, rc_slice_str("AK"), rc_slice_str("SK"));
     rc_catalog_add_key(catalog, world->product, rc_slice_str("ADMIN"), rc_slice_str("SK"));
     rc_catalog_make_key_admin(catalog, rc_slice_str("ADMIN"));
+    rc_catalog_add_role_key(catalog, rc_slice_str("product"), rc_slice_str("READER"), rc_slice_str("SK"),
+                            RC_KEY_READ_ONLY);
     rc_catalog_add_parent_topic(world->product, rc_slice_str("news"));
     rc_catalog_add_group(world->product, rc_slice_str("GID_x"), &group);
     rc_catalog_add_instance(catalog, rc_slice_str("standard"), &world->standard);
@@ -99,6 +101,18 @@ static void test_what_was_allowed_is_so_until_the_catalog_changes(void **state)
         assert_int_equal(publish(world, "else/a"), RC_ACCESS_ALLOWED);
     }
     log_in(world, world->standard, NULL, "root", "d"); /* another instance, the same topic */
+    assert_int_equal(publish(world, "news/a"), RC_ACCESS_ALLOWED);
+}
+
+static void test_what_others_may_a_narrower_key_may_not(void **state)
+{
+    struct world *world = *state;
+    log_in(world, world->product, "AK", NULL, "GID_x@@@d");
+    assert_int_equal(publish(world, "news/a"), RC_ACCESS_ALLOWED);
+    log_in(world, world->product, "READER", NULL, "GID_x@@@e");
+    assert_int_equal(publish(world, "news/a"), RC_ACCESS_CLOSE);
+    assert_int_equal(subscribe(world, "news/a"), RC_ACCESS_ALLOWED);
+    log_in(world, world->product, "AK", NULL, "GID_x@@@d");
     assert_int_equal(publish(world, "news/a"), RC_ACCESS_ALLOWED);
 }
 
@@ -243,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_what_was_allowed_is_so_until_the_catalog_changes, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_what_others_may_a_narrower_key_may_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_products_clients_keep_to_parent_topics_and_their_own_p2p,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_p2p_topics_are_those_of_the_product_alone, set_up, tear_down),

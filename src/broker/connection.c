@@ -8,6 +8,7 @@
 #include "broker/private.h"
 
 #include "base/alloc.h"
+#include "base/apart.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/poison.h"
@@ -178,7 +179,7 @@ static bool keep(struct rc_conn *conn, struct rc_slice rest)
     return false;
 }
 
-static void refuse_packet(struct rc_conn *conn, const struct rc_mqtt_packet *packet)
+static RC_APART void refuse_packet(struct rc_conn *conn, const struct rc_mqtt_packet *packet)
 {
     char client[128];
     RC_COUNT(&conn->broker->counters, protocol_errors);

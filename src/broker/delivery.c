@@ -1,6 +1,7 @@
 #include "broker/delivery.h"
 
 #include "base/alloc.h"
+#include "base/apart.h"
 #include "base/error.h"
 #include "broker/packet_ids.h"
 #include "broker/private.h"
@@ -61,6 +62,13 @@ static const struct rc_limits *limits_of(struct rc_broker *broker, const struct 
 static bool is_online(const struct rc_session *session)
 {
     return session->conn != NULL && session->conn->channel.state == RC_CHANNEL_ONLINE;
+}
+
+/* The clock is asked only for those that can. */
+static bool is_expired(const struct rc_broker *broker, const struct rc_publication *publication)
+{
+    return publication->expires_ms != 0 &&
+           rc_publication_is_expired(publication, rc_loop_now_ms(broker->options.loop));
 }
 
 /* ---- what is held ---- */
@@ -291,7 +299,7 @@ static void pump(struct rc_session *session)
     while (delivery->first != NULL && delivery->inflight_count < window &&
            !id_is_used(delivery, delivery->first->packet_id)) {
         struct outgoing *out = take_first(delivery);
-        if (rc_publication_is_expired(out->publication, rc_loop_now_ms(broker->options.loop))) {
+        if (is_expired(broker, out->publication)) {
             RC_COUNT(&broker->counters, dropped_expired);
             outgoing_end(delivery, out);
             continue;
@@ -376,16 +384,10 @@ static bool has_room(struct rc_delivery *delivery, size_t cost)
     return false;
 }
 
-void rc_delivery_send(struct rc_broker *broker, struct rc_session *session, const struct rc_copy *copy)
+/* QoS 1 and 2. */
+static RC_APART void send_or_hold(struct rc_broker *broker, struct rc_session *session,
+                                  const struct rc_copy *copy)
 {
-    if (rc_publication_is_expired(copy->publication, rc_loop_now_ms(broker->options.loop))) {
-        RC_COUNT(&broker->counters, dropped_expired);
-        return;
-    }
-    if (copy->qos == 0) {
-        send_qos0(broker, session, copy);
-        return;
-    }
     struct rc_delivery *delivery = delivery_of(broker, session);
     /* What can go out at once always may: the absent do not starve those who are there. */
     bool goes_at_once = is_online(session) && delivery->waiting_count == 0 &&
@@ -400,6 +402,16 @@ void rc_delivery_send(struct rc_broker *broker, struct rc_session *session, cons
         pump(session);
     }
     free_if_idle(session);
+}
+
+void rc_delivery_send(struct rc_broker *broker, struct rc_session *session, const struct rc_copy *copy)
+{
+    if (is_expired(broker, copy->publication))
+        RC_COUNT(&broker->counters, dropped_expired);
+    else if (copy->qos == 0)
+        send_qos0(broker, session, copy);
+    else
+        send_or_hold(broker, session, copy);
 }
 
 void rc_delivery_resume(struct rc_session *session)

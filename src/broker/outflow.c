@@ -8,6 +8,7 @@
  */
 #include "broker/outflow.h"
 
+#include "base/apart.h"
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/error.h"
@@ -179,14 +180,10 @@ static void count(struct rc_rule_tally *tally, int err, bool was_refused, uint8_
         count_one(&tally->dropped[was_refused ? RC_RULE_DROP_LOG_FULL : RC_RULE_DROP_UNFIT]);
 }
 
-enum rc_outflow_result rc_outflow_take(struct rc_broker *broker, const struct rc_instance *instance,
-                                       const struct rc_mqtt_publish *publish, const struct rc_session *from,
-                                       const uint8_t *id)
+static RC_APART enum rc_outflow_result take(struct rc_broker *broker, const struct rc_flow_rule *rule,
+                                            const struct rc_mqtt_publish *publish,
+                                            const struct rc_session *from, const uint8_t *id)
 {
-    const struct rc_flow_rule *rule = rc_instance_outflow(instance, publish->topic);
-    broker->outflow.was_refused = false;
-    if (rule == NULL || rule->topic == NULL)
-        return RC_OUTFLOW_NONE;
     int err = rc_log_writer_is_blocked(broker->options.writer) ? RC_ERR_NO_SPACE
                                                                : stage(broker, rule, publish, from, id);
     broker->outflow.was_refused = err != RC_OK && err != RC_ERR_TOO_LARGE && err != RC_ERR_INVALID;
@@ -200,4 +197,13 @@ enum rc_outflow_result rc_outflow_take(struct rc_broker *broker, const struct rc
         rc_log_warn("rules", "%.*s: a message is refused: %s", RC_SLICE_FMT(rule->id), rc_err_text(err));
     }
     return broker->outflow.was_refused ? RC_OUTFLOW_REFUSED : RC_OUTFLOW_NONE;
+}
+
+enum rc_outflow_result rc_outflow_take(struct rc_broker *broker, const struct rc_instance *instance,
+                                       const struct rc_mqtt_publish *publish, const struct rc_session *from,
+                                       const uint8_t *id)
+{
+    const struct rc_flow_rule *rule = rc_instance_outflow(instance, publish->topic);
+    broker->outflow.was_refused = false;
+    return rule != NULL && rule->topic != NULL ? take(broker, rule, publish, from, id) : RC_OUTFLOW_NONE;
 }

@@ -1,6 +1,7 @@
 /* What a client that is online may say. */
 #include "broker/private.h"
 
+#include "base/apart.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/utf8.h"
@@ -152,8 +153,8 @@ static bool acknowledge(struct rc_conn *conn, uint8_t type, uint16_t packet_id, 
 
 /* QoS 2: published when it comes, once, however often it comes before PUBREL. False when the connection was
  * closed. */
-static bool take_qos2(struct rc_conn *conn, enum rc_access_result access,
-                      const struct rc_mqtt_publish *publish)
+static RC_APART bool take_qos2(struct rc_conn *conn, enum rc_access_result access,
+                               const struct rc_mqtt_publish *publish)
 {
     uint8_t reason = RC_MQTT_SUCCESS;
     uint64_t marks = conn->broker->persist.marks;

@@ -1,6 +1,7 @@
 #include "broker/publication.h"
 
 #include "base/alloc.h"
+#include "base/apart.h"
 #include "broker/trace.h"
 
 static uint64_t expiry_of(const struct rc_mqtt_props *props, uint64_t now_ms)
@@ -60,6 +61,14 @@ void rc_publication_pool_free(struct rc_publication_pool *pool)
 
 /* ---- publications ---- */
 
+/* Those that are passed on: never longer than all of them. Their length. */
+static RC_APART uint32_t copy_props(uint8_t *to, struct rc_slice raw)
+{
+    struct rc_buf passed_on = {.data = to, .cap = (uint32_t)raw.len, .max = (uint32_t)raw.len};
+    rc_mqtt_props_copy_forwarded(&passed_on, raw);
+    return (uint32_t)rc_buf_len(&passed_on);
+}
+
 static struct rc_publication *create(struct rc_publication_pool *pool, const struct rc_mqtt_publish *publish,
                                      uint64_t from, uint64_t now_ms, size_t id_len)
 {
@@ -67,8 +76,6 @@ static struct rc_publication *create(struct rc_publication_pool *pool, const str
     size_t size = sizeof(struct rc_publication) + topic_len + payload_len + raw + id_len;
     bool is_small = size <= RC_PUBLICATION_SMALL_BYTES;
     struct rc_publication *publication = is_small ? take_small(pool) : rc_malloc(size);
-    uint8_t *props = publication->bytes + topic_len + payload_len;
-    struct rc_buf passed_on = {.data = props, .cap = (uint32_t)raw, .max = (uint32_t)raw};
     atomic_init(&publication->refs, 1);
     publication->topic_len = (uint32_t)topic_len;
     publication->payload_len = (uint32_t)payload_len;
@@ -84,9 +91,8 @@ static struct rc_publication *create(struct rc_publication_pool *pool, const str
     memcpy(publication->bytes, publish->topic.ptr, topic_len);
     if (payload_len > 0)
         memcpy(publication->bytes + topic_len, publish->payload.ptr, payload_len);
-    if (raw > 0)
-        rc_mqtt_props_copy_forwarded(&passed_on, publish->props.raw); /* never longer than all of them */
-    publication->props_len = (uint32_t)rc_buf_len(&passed_on);
+    publication->props_len =
+        raw > 0 ? copy_props(publication->bytes + topic_len + payload_len, publish->props.raw) : 0;
     return publication;
 }
 

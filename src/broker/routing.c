@@ -5,6 +5,7 @@
 #include "broker/routing.h"
 
 #include "base/alloc.h"
+#include "base/apart.h"
 #include "base/clock.h"
 #include "broker/forward.h"
 #include "broker/private.h"
@@ -26,12 +27,11 @@ struct id_link {
     uint32_t id, next; /* next: place + 1 */
 };
 
-/* Scratch, used again for each message. */
+/* Scratch, used again for each message that more than one subscription matches. */
 struct rc_matches {
     struct match *list;
     struct id_link *ids;
     uint32_t count, cap, ids_count, ids_cap;
-    bool was_own; /* a subscriber was left out because the message is its own (No Local) */
 };
 
 void rc_matches_free(struct rc_matches *matches)
@@ -43,7 +43,7 @@ void rc_matches_free(struct rc_matches *matches)
     free(matches);
 }
 
-static struct match *add_match(struct rc_broker *broker, struct rc_session *session)
+static struct match *match_of(struct rc_broker *broker, struct rc_session *session)
 {
     struct rc_matches *matches = broker->matches;
     if (session->stamp == broker->publish_stamp)
@@ -72,9 +72,31 @@ static void add_id(struct rc_matches *matches, struct match *match, uint32_t id)
     match->ids_count++;
 }
 
+static void begin_list(struct rc_broker *broker)
+{
+    if (broker->matches == NULL)
+        broker->matches = rc_new(struct rc_matches);
+    broker->publish_stamp++;
+    broker->matches->count = broker->matches->ids_count = 0;
+}
+
+static void add_to_list(struct rc_broker *broker, const struct rc_subscription *subscription)
+{
+    struct match *match = match_of(broker, subscription->session);
+    uint8_t qos = subscription->options & RC_MQTT_SUB_QOS;
+    if (qos > match->qos)
+        match->qos = qos;
+    if (subscription->options & RC_MQTT_SUB_RETAIN_AS_PUBLISHED)
+        match->retain_as_published = true;
+    add_id(broker->matches, match, subscription->id);
+}
+
 struct matching {
     struct rc_broker *broker;
-    const struct rc_publication *publication;
+    struct rc_publication *publication;
+    uint32_t count;                      /* of subscriptions */
+    const struct rc_subscription *first; /* mostly the only one: it needs no list */
+    bool was_own; /* a subscriber was left out because the message is its own (No Local) */
 };
 
 /* What comes for an absent client is asked for when it returns (rc_review_return). */
@@ -87,22 +109,42 @@ static bool may_bring(const struct rc_subscription *subscription, const struct r
 
 static void on_match(struct rc_subscription *subscription, void *arg)
 {
-    const struct matching *matching = arg;
+    struct matching *matching = arg;
     const struct rc_publication *publication = matching->publication;
-    struct rc_session *session = subscription->session;
-    if ((subscription->options & RC_MQTT_SUB_NO_LOCAL) && session->number == publication->from) {
-        matching->broker->matches->was_own = true;
+    if ((subscription->options & RC_MQTT_SUB_NO_LOCAL) &&
+        subscription->session->number == publication->from) {
+        matching->was_own = true;
         return;
     }
     if (!may_bring(subscription, publication))
         return;
-    struct match *match = add_match(matching->broker, session);
-    uint8_t qos = subscription->options & RC_MQTT_SUB_QOS;
-    if (qos > match->qos)
-        match->qos = qos;
-    if (subscription->options & RC_MQTT_SUB_RETAIN_AS_PUBLISHED)
-        match->retain_as_published = true;
-    add_id(matching->broker->matches, match, subscription->id);
+    if (matching->count++ == 0) {
+        matching->first = subscription;
+        return;
+    }
+    if (matching->count == 2) {
+        begin_list(matching->broker);
+        add_to_list(matching->broker, matching->first);
+    }
+    add_to_list(matching->broker, subscription);
+}
+
+static uint8_t lesser(uint8_t a, uint8_t b)
+{
+    return a < b ? a : b;
+}
+
+/* As one subscription alone brings it. */
+static struct rc_copy copy_for(const struct rc_subscription *subscription, struct rc_publication *publication,
+                               bool retain)
+{
+    return (struct rc_copy){
+        .publication = publication,
+        .qos = lesser(subscription->options & RC_MQTT_SUB_QOS, publication->qos),
+        .retain = retain,
+        .ids = &subscription->id,
+        .ids_count = subscription->id != 0 ? 1 : 0,
+    };
 }
 
 static void deliver_match(struct rc_broker *broker, const struct match *match,
@@ -111,7 +153,7 @@ static void deliver_match(struct rc_broker *broker, const struct match *match,
     uint32_t ids[RC_COPY_IDS_MAX];
     struct rc_copy copy = {
         .publication = publication,
-        .qos = match->qos < publication->qos ? match->qos : publication->qos,
+        .qos = lesser(match->qos, publication->qos),
         .retain = match->retain_as_published && publication->retain,
         .ids = ids,
     };
@@ -120,28 +162,39 @@ static void deliver_match(struct rc_broker *broker, const struct match *match,
     rc_delivery_send(broker, match->session, &copy);
 }
 
+static RC_APART void deliver_list(struct rc_broker *broker, struct rc_publication *publication)
+{
+    for (uint32_t i = 0; i < broker->matches->count; i++)
+        deliver_match(broker, &broker->matches->list[i], publication);
+}
+
+static void deliver_alone(struct rc_broker *broker, const struct rc_subscription *subscription,
+                          struct rc_publication *publication)
+{
+    bool retain = publication->retain && (subscription->options & RC_MQTT_SUB_RETAIN_AS_PUBLISHED);
+    struct rc_copy copy = copy_for(subscription, publication, retain);
+    rc_delivery_send(broker, subscription->session, &copy);
+}
+
 /* True when somebody has subscribed to it, although it may be its publisher who wants none of his own.
  * Nothing that delivery does ends a session or changes a subscription: those wait for the end of the turn, or
  * for their own packets. */
 static bool deliver_to_subscribers(struct rc_broker *broker, struct rc_slice instance,
                                    struct rc_publication *publication)
 {
-    struct matching matching = {broker, publication};
-    if (broker->matches == NULL)
-        broker->matches = rc_new(struct rc_matches);
-    broker->publish_stamp++;
-    broker->matches->count = broker->matches->ids_count = 0;
-    broker->matches->was_own = false;
+    struct matching matching = {.broker = broker, .publication = publication};
     rc_subscriptions_match(&broker->subscriptions, instance, rc_publication_topic(publication), on_match,
                            &matching);
-    for (uint32_t i = 0; i < broker->matches->count; i++)
-        deliver_match(broker, &broker->matches->list[i], publication);
-    return broker->matches->count > 0 || broker->matches->was_own;
+    if (matching.count > 1)
+        deliver_list(broker, publication);
+    else if (matching.count == 1)
+        deliver_alone(broker, matching.first, publication);
+    return matching.count > 0 || matching.was_own;
 }
 
 /* <parent>/p2p/<client id>: that client, subscribed or not, and nobody else. */
-static bool deliver_p2p(struct rc_broker *broker, struct rc_slice instance,
-                        struct rc_publication *publication)
+static RC_APART bool deliver_p2p(struct rc_broker *broker, struct rc_slice instance,
+                                 struct rc_publication *publication)
 {
     struct rc_slice client_id;
     rc_access_split_p2p(rc_publication_topic(publication), &client_id);
@@ -185,7 +238,8 @@ static bool may_concern(const struct rc_broker *to, const struct rc_publication 
            atomic_load_explicit(&to->counters.shared_groups, memory_order_relaxed) > 0;
 }
 
-static bool route_p2p(struct rc_broker *broker, struct rc_slice instance, struct rc_publication *publication)
+static RC_APART bool route_p2p(struct rc_broker *broker, struct rc_slice instance,
+                               struct rc_publication *publication)
 {
     struct rc_slice client_id;
     rc_access_split_p2p(rc_publication_topic(publication), &client_id);
@@ -213,8 +267,8 @@ static bool route_to_all(struct rc_broker *broker, struct rc_slice instance,
 /* ---- publishing ---- */
 
 /* Whether all shards that it concerns keep up. What is retained goes to each of them in any case. */
-static bool can_arrive(const struct rc_broker *broker, struct rc_slice instance,
-                       const struct rc_publication *publication)
+static RC_APART bool can_arrive(const struct rc_broker *broker, struct rc_slice instance,
+                                const struct rc_publication *publication)
 {
     struct rc_slice client_id;
     uint32_t only = UINT32_MAX;
@@ -321,14 +375,7 @@ static void send_retained(struct rc_publication *publication, void *arg)
     const struct rc_subscription *subscription = catching_up->subscription;
     if (!may_bring(subscription, publication))
         return;
-    uint8_t qos = subscription->options & RC_MQTT_SUB_QOS;
-    struct rc_copy copy = {
-        .publication = publication,
-        .qos = qos < publication->qos ? qos : publication->qos,
-        .retain = true,
-        .ids = &subscription->id,
-        .ids_count = subscription->id != 0 ? 1 : 0,
-    };
+    struct rc_copy copy = copy_for(subscription, publication, true);
     rc_delivery_send(catching_up->broker, subscription->session, &copy);
 }
 

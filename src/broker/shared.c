@@ -1,6 +1,7 @@
 #include "broker/shared.h"
 
 #include "base/alloc.h"
+#include "base/apart.h"
 #include "broker/private.h"
 #include "mqtt/topic.h"
 
@@ -386,13 +387,18 @@ static void on_group(struct rc_subscription *inner, void *arg)
     offer(routing->broker, rc_container_of(inner, struct group, inner), routing->publication, 0);
 }
 
-bool rc_share_route(struct rc_broker *broker, struct rc_slice instance, struct rc_publication *publication)
+static RC_APART bool route(struct rc_broker *broker, struct rc_slice instance,
+                           struct rc_publication *publication)
 {
     struct routing routing = {broker, publication, false};
-    if (broker->shares.groups.count > 0)
-        rc_subscriptions_match(&broker->shares.tree, instance, rc_publication_topic(publication), on_group,
-                               &routing);
+    rc_subscriptions_match(&broker->shares.tree, instance, rc_publication_topic(publication), on_group,
+                           &routing);
     return routing.had_any;
+}
+
+bool rc_share_route(struct rc_broker *broker, struct rc_slice instance, struct rc_publication *publication)
+{
+    return broker->shares.groups.count > 0 && route(broker, instance, publication);
 }
 
 static void bounce(struct rc_broker *broker, const struct letter *offered, bool is_gone)

@@ -8,6 +8,7 @@
 #include "broker/subscriptions.h"
 
 #include "base/alloc.h"
+#include "base/apart.h"
 #include "base/words.h"
 #include "mqtt/topic.h"
 
@@ -175,37 +176,41 @@ static struct rc_match_memo *memo_of(struct rc_subscriptions *tree, struct rc_sl
 
 static bool is_of(const struct rc_match_memo *memo, struct rc_slice instance, struct rc_slice name)
 {
-    return memo->name_len == name.len && memo->instance_len == instance.len &&
-           memcmp(memo->bytes, name.ptr, name.len) == 0 &&
-           memcmp(memo->bytes + name.len, instance.ptr, instance.len) == 0;
+    return rc_word_eq(rc_slice(memo->bytes, memo->name_len), name) &&
+           rc_word_eq(rc_slice(memo->bytes + memo->name_len, memo->instance_len), instance);
 }
 
-static void walk(struct rc_subscriptions *tree, struct rc_slice instance, const struct match *match)
+static void remember(struct rc_match_memo *memo, uint64_t changes, struct rc_slice instance,
+                     struct rc_slice name)
 {
-    struct rc_match_memo *memo = match->memo;
-    struct rc_topic_node *root = rc_map_find(&tree->root->children, instance);
-    memo->count = 0;
-    if (root != NULL)
-        match_level(root, 0, true, match);
-    if (memo->count > MEMO_SUBSCRIPTIONS || match->name.len + instance.len > MEMO_BYTES) {
+    if (memo->count > MEMO_SUBSCRIPTIONS || name.len + instance.len > MEMO_BYTES) {
         memo->changes = 0;
         return;
     }
-    memo->changes = tree->changes;
-    memo->name_len = (uint16_t)match->name.len;
+    memo->changes = changes;
+    memo->name_len = (uint16_t)name.len;
     memo->instance_len = (uint16_t)instance.len;
-    memcpy(memo->bytes, match->name.ptr, match->name.len);
-    memcpy(memo->bytes + match->name.len, instance.ptr, instance.len);
+    memcpy(memo->bytes, name.ptr, name.len);
+    memcpy(memo->bytes + name.len, instance.ptr, instance.len);
+}
+
+static RC_APART void walk(struct rc_subscriptions *tree, struct rc_slice instance, struct match match)
+{
+    struct rc_topic_node *root = rc_map_find(&tree->root->children, instance);
+    match.memo->count = 0;
+    if (root != NULL)
+        match_level(root, 0, true, &match);
+    remember(match.memo, tree->changes, instance, match.name);
 }
 
 void rc_subscriptions_match(struct rc_subscriptions *tree, struct rc_slice instance, struct rc_slice name,
                             void (*visit)(struct rc_subscription *subscription, void *arg), void *arg)
 {
-    struct match match = {.name = name, .memo = memo_of(tree, name), .visit = visit, .arg = arg};
-    if (match.memo->changes != tree->changes || !is_of(match.memo, instance, name)) {
-        walk(tree, instance, &match);
+    struct rc_match_memo *memo = memo_of(tree, name);
+    if (memo->changes != tree->changes || !is_of(memo, instance, name)) {
+        walk(tree, instance, (struct match){name, memo, visit, arg});
         return;
     }
-    for (uint16_t i = 0; i < match.memo->count; i++)
-        visit(match.memo->found[i], arg);
+    for (uint16_t i = 0; i < memo->count; i++)
+        visit(memo->found[i], arg);
 }

@@ -6,6 +6,7 @@
  */
 #include "broker/trace.h"
 
+#include "base/apart.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hex.h"
@@ -97,17 +98,24 @@ static void keep_message(struct rc_broker *broker, struct rc_slice instance,
     keep(broker, instance, rc_slice(hex, sizeof(hex)), client_id, step);
 }
 
+static RC_APART struct rc_publication *create_traced(struct rc_broker *broker,
+                                                     const struct rc_mqtt_publish *publish, uint64_t from,
+                                                     const uint8_t *id)
+{
+    uint8_t own[RC_TRACE_ID_LEN];
+    uint64_t now_ms = rc_loop_now_ms(broker->options.loop);
+    if (id == NULL && rc_outflow_next_id(&broker->outflow, rc_clock_wall_ms(), own) != RC_OK)
+        return rc_publication_create(&broker->publications, publish, from, now_ms);
+    return rc_publication_create_traced(&broker->publications, publish, from, now_ms, id != NULL ? id : own);
+}
+
 struct rc_publication *rc_trace_publication(struct rc_broker *broker, const struct rc_instance *instance,
                                             const struct rc_mqtt_publish *publish, uint64_t from,
                                             const uint8_t *id)
 {
-    uint8_t own[RC_TRACE_ID_LEN];
-    uint64_t now_ms = rc_loop_now_ms(broker->options.loop);
-    bool is_traced = instance->is_traced && !rc_slice_starts_with(publish->topic, rc_slice_str("$")) &&
-                     (id != NULL || rc_outflow_next_id(&broker->outflow, rc_clock_wall_ms(), own) == RC_OK);
-    return is_traced ? rc_publication_create_traced(&broker->publications, publish, from, now_ms,
-                                                    id != NULL ? id : own)
-                     : rc_publication_create(&broker->publications, publish, from, now_ms);
+    if (instance->is_traced && !rc_slice_starts_with(publish->topic, rc_slice_str("$")))
+        return create_traced(broker, publish, from, id);
+    return rc_publication_create(&broker->publications, publish, from, rc_loop_now_ms(broker->options.loop));
 }
 
 void rc_trace_published(struct rc_broker *broker, struct rc_slice instance,
@@ -118,12 +126,11 @@ void rc_trace_published(struct rc_broker *broker, struct rc_slice instance,
                  from != NULL ? RC_TRACE_PUB_MQTT : RC_TRACE_PUB_MQ);
 }
 
-void rc_trace_step(struct rc_broker *broker, const struct rc_session *session,
-                   const struct rc_publication *publication, enum rc_trace_step step)
+void rc_trace_keep_step(struct rc_broker *broker, const struct rc_session *session,
+                        const struct rc_publication *publication, enum rc_trace_step step)
 {
-    if (publication != NULL && publication->is_traced)
-        keep_message(broker, rc_session_instance(session), publication,
-                     rc_slice_str(rc_session_client_id(session)), step);
+    keep_message(broker, rc_session_instance(session), publication,
+                 rc_slice_str(rc_session_client_id(session)), step);
 }
 
 void rc_trace_refused(struct rc_broker *broker, const struct rc_instance *instance, struct rc_slice client_id)

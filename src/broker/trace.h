@@ -12,11 +12,10 @@
 #define RC_BROKER_TRACE_H
 
 #include "base/buf.h"
+#include "broker/publication.h"
 
 struct rc_broker;
 struct rc_instance;
-struct rc_mqtt_publish;
-struct rc_publication;
 struct rc_session;
 
 #define RC_PROP_TRACE "rcTrace"
@@ -56,9 +55,16 @@ struct rc_publication *rc_trace_publication(struct rc_broker *broker, const stru
 /* A message was taken: `from` NULL for one that no client published. Only for a traced publication. */
 void rc_trace_published(struct rc_broker *broker, struct rc_slice instance,
                         const struct rc_publication *publication, const struct rc_session *from);
-/* It has reached a client. Any publication. */
-void rc_trace_step(struct rc_broker *broker, const struct rc_session *session,
-                   const struct rc_publication *publication, enum rc_trace_step step);
+/* It has reached a client. */
+void rc_trace_keep_step(struct rc_broker *broker, const struct rc_session *session,
+                        const struct rc_publication *publication, enum rc_trace_step step);
+/* The same, of any publication: few are traced. */
+static inline void rc_trace_step(struct rc_broker *broker, const struct rc_session *session,
+                                 const struct rc_publication *publication, enum rc_trace_step step)
+{
+    if (publication != NULL && publication->is_traced)
+        rc_trace_keep_step(broker, session, publication, step);
+}
 /* A login at that instance was refused; NULL, or an instance without traces: nothing is kept. */
 void rc_trace_refused(struct rc_broker *broker, const struct rc_instance *instance,
                       struct rc_slice client_id);

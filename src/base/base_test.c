@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/decimal.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/hex.h"
@@ -13,6 +14,7 @@
 #include "base/map.h"
 #include "base/utf8.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 static void test_buf_never_passes_its_limit(void **state)
@@ -77,6 +79,34 @@ static void test_the_hash_for_files_tells_texts_apart(void **state)
     for (uint32_t i = 0; i < count; i++)
         for (uint32_t k = 0; k < i; k++)
             assert_int_not_equal(seen[i], seen[k]);
+}
+
+/* As Java defines it, of text whose characters are its bytes. */
+static int32_t java_hash_of_ascii(struct rc_slice text)
+{
+    uint32_t hash = 0;
+    for (size_t i = 0; i < text.len; i++)
+        hash = 31 * hash + text.ptr[i];
+    return (int32_t)hash;
+}
+
+static void test_java_hash_of_any_length_is_javas(void **state)
+{
+    char text[67];
+    uint32_t draw = 7;
+    for (size_t len = 0; len < sizeof(text); len++)
+        for (int round = 0; round < 50; round++) {
+            for (size_t i = 0; i < len; i++)
+                text[i] = (char)((draw = draw * 1664525u + 1013904223u) >> 25);
+            assert_int_equal(rc_hash_java(rc_slice(text, len)), java_hash_of_ascii(rc_slice(text, len)));
+        }
+    /* behind a whole word, and across its end */
+    int32_t first = java_hash_of_ascii(rc_slice_str("GID_test"));
+    assert_int_equal(rc_hash_java(rc_slice_str("GID_test\xe8\xae\xbe")),
+                     (int32_t)(31u * (uint32_t)first + 0x8bbe));
+    first = java_hash_of_ascii(rc_slice_str("GID_tes"));
+    assert_int_equal(rc_hash_java(rc_slice_str("GID_tes\xe8\xae\xbe")),
+                     (int32_t)(31u * (uint32_t)first + 0x8bbe));
 }
 
 struct item {
@@ -227,6 +257,30 @@ static void test_hex_round_trip(void **state)
     assert_false(rc_hex_decode(back, 4, rc_slice("00ab10fg", 8)));
 }
 
+static void assert_decimal(uint64_t value)
+{
+    char want[RC_DECIMAL_MAX + 1], got[RC_DECIMAL_MAX + 2];
+    memset(got, '#', sizeof(got));
+    size_t len = (size_t)snprintf(want, sizeof(want), "%" PRIu64, value);
+    assert_int_equal(rc_decimal(got, value), len);
+    assert_memory_equal(got, want, len);
+    assert_int_equal(got[len], '#'); /* nothing behind its digits */
+}
+
+static void test_decimal_digits_of_every_length(void **state)
+{
+    for (uint64_t value = 0; value <= 12345; value++)
+        assert_decimal(value);
+    for (uint64_t power = 10; power <= UINT64_MAX / 10; power *= 10) {
+        assert_decimal(power * 10 - 1);
+        assert_decimal(power * 10);
+        assert_decimal(power * 10 + 1);
+    }
+    for (int bit = 0; bit < 64; bit++)
+        assert_decimal((uint64_t)1 << bit);
+    assert_decimal(UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,12 +288,14 @@ int main(void)
         cmocka_unit_test(test_java_hash_agrees_with_java),
         cmocka_unit_test(test_the_hash_for_files_stays_what_it_is),
         cmocka_unit_test(test_the_hash_for_files_tells_texts_apart),
+        cmocka_unit_test(test_java_hash_of_any_length_is_javas),
         cmocka_unit_test(test_map_holds_what_was_put_in_and_not_removed),
         cmocka_unit_test(test_map_of_each_small_size),
         cmocka_unit_test(test_pages_of_a_map_that_changes_hold_each_lasting_item_once),
         cmocka_unit_test(test_json_writes_commas_and_escapes),
         cmocka_unit_test(test_utf8_refuses_what_rfc3629_forbids),
         cmocka_unit_test(test_hex_round_trip),
+        cmocka_unit_test(test_decimal_digits_of_every_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

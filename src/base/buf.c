@@ -24,13 +24,10 @@ static void compact(struct rc_buf *buf)
     buf->end = (uint32_t)len;
 }
 
-uint8_t *rc_buf_reserve(struct rc_buf *buf, size_t len)
+/* Kept out of rc_buf_reserve, which hardly ever needs it and is short without. */
+static __attribute__((noinline)) uint8_t *make_room(struct rc_buf *buf, size_t len)
 {
     size_t used = rc_buf_len(buf);
-    if (len > buf->max || used > buf->max - len)
-        return NULL;
-    if (buf->cap - buf->end >= len && buf->data != NULL)
-        return buf->data + buf->end;
     if (buf->data != NULL)
         compact(buf);
     if (buf->cap - buf->end < len || buf->data == NULL) {
@@ -43,6 +40,15 @@ uint8_t *rc_buf_reserve(struct rc_buf *buf, size_t len)
         buf->cap = (uint32_t)cap;
     }
     return buf->data + buf->end;
+}
+
+uint8_t *rc_buf_reserve(struct rc_buf *buf, size_t len)
+{
+    if (len > buf->max || rc_buf_len(buf) > buf->max - len)
+        return NULL;
+    if (buf->cap - buf->end >= len && buf->data != NULL)
+        return buf->data + buf->end;
+    return make_room(buf, len);
 }
 
 void rc_buf_consume(struct rc_buf *buf, size_t len)

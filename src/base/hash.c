@@ -37,6 +37,17 @@ static inline void sip_round(uint64_t v[4])
     v[2] = ROTL(v[2], 32);
 }
 
+/* The last `len` bytes, fewer than eight, the first in the lowest. */
+static inline uint64_t rest_of(struct rc_slice data, size_t len)
+{
+    uint64_t word = 0;
+    if (len > 0 && data.len >= RC_WORD)
+        return rc_word_from(data.ptr + data.len - RC_WORD) >> (64 - 8 * len);
+    for (size_t i = 0; i < len; i++)
+        word |= (uint64_t)data.ptr[i] << (8 * i);
+    return word;
+}
+
 uint64_t rc_hash(struct rc_slice data)
 {
     pthread_once(&seed_once, seed_init);
@@ -50,9 +61,7 @@ uint64_t rc_hash(struct rc_slice data)
         sip_round(v);
         v[0] ^= m;
     }
-    uint64_t last = (uint64_t)data.len << 56;
-    for (size_t i = whole; i < data.len; i++)
-        last |= (uint64_t)data.ptr[i] << (8 * (i - whole));
+    uint64_t last = (uint64_t)data.len << 56 | rest_of(data, data.len - whole);
     v[3] ^= last;
     sip_round(v);
     v[0] ^= last;
@@ -103,10 +112,33 @@ static uint32_t next_code_point(struct rc_slice s, size_t *at)
     return cp;
 }
 
+/* The hash of eight ASCII characters, the first in the lowest byte: neighbours are put together, as pairs,
+ * then as fours, in lanes of the word that are wide enough for them. */
+static uint32_t java_of_word(uint64_t word)
+{
+    uint64_t pairs = 31 * (word & 0x00ff00ff00ff00ffu) + (word >> 8 & 0x00ff00ff00ff00ffu);
+    uint64_t fours = 31 * 31 * (pairs & 0x0000ffff0000ffffu) + (pairs >> 16 & 0x0000ffff0000ffffu);
+    return 31u * 31 * 31 * 31 * (uint32_t)fours + (uint32_t)(fours >> 32);
+}
+
+/* Goes on with a text that is ASCII in its whole words from `at` on; leaves `at` where that ends. */
+static uint32_t java_of_ascii(uint32_t hash, struct rc_slice text, size_t *at)
+{
+    const uint32_t four = 31u * 31 * 31 * 31;
+    for (; text.len - *at >= RC_WORD; *at += RC_WORD) {
+        uint64_t word = rc_word_from(text.ptr + *at);
+        if (!rc_word_is_ascii(word))
+            break;
+        hash = four * four * hash + java_of_word(word);
+    }
+    return hash;
+}
+
 int32_t rc_hash_java(struct rc_slice utf8)
 {
-    uint32_t hash = 0;
-    for (size_t at = 0; at < utf8.len;) {
+    size_t at = 0;
+    uint32_t hash = java_of_ascii(0, utf8, &at);
+    while (at < utf8.len) {
         uint32_t cp = next_code_point(utf8, &at);
         if (cp >= 0x10000) {
             hash = 31 * hash + (0xd800 + ((cp - 0x10000) >> 10));

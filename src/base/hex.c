@@ -13,10 +13,21 @@ static const char lower[] = ROWS_OF_DIGITS(ROW_LOWER) ROW_LOWER("a") ROW_LOWER("
 static const char upper[] = ROWS_OF_DIGITS(ROW_UPPER) ROW_UPPER("A") ROW_UPPER("B") ROW_UPPER("C")
     ROW_UPPER("D") ROW_UPPER("E") ROW_UPPER("F");
 
+static inline void put(char *out, uint8_t byte, const char *pairs)
+{
+    memcpy(out, pairs + 2 * (size_t)byte, 2);
+}
+
 static void encode(char *out, const uint8_t *bytes, size_t len, const char *pairs)
 {
-    for (size_t i = 0; i < len; i++)
-        memcpy(out + 2 * i, pairs + 2 * bytes[i], 2);
+    for (; len >= 4; len -= 4, bytes += 4, out += 8) { /* ids are 12 or 16 bytes */
+        put(out, bytes[0], pairs);
+        put(out + 2, bytes[1], pairs);
+        put(out + 4, bytes[2], pairs);
+        put(out + 6, bytes[3], pairs);
+    }
+    for (; len > 0; len--, bytes++, out += 2)
+        put(out, *bytes, pairs);
 }
 
 void rc_hex_lower(char *out, const void *bytes, size_t len)

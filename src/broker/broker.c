@@ -154,6 +154,7 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
         return err;
     }
     struct rc_presence_options presence = {
+        .loop = options->loop,
         .sender = broker->sender,
         .node = options->node,
         .store_host = options->store_host,

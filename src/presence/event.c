@@ -10,20 +10,21 @@
 #include <pthread.h>
 #include <time.h>
 
+static const struct rc_slice type_texts[] = {
+#define X(name, text) {(const uint8_t *)(text), sizeof(text) - 1},
+    RC_EVENT_TYPE_MAP(X)
+#undef X
+};
+
 const char *rc_event_type_text(enum rc_event_type type)
 {
-    static const char *const texts[] = {
-#define X(name, text) text,
-        RC_EVENT_TYPE_MAP(X)
-#undef X
-    };
-    return texts[type];
+    return (const char *)type_texts[type].ptr;
 }
 
 int rc_event_type_parse(struct rc_slice text, enum rc_event_type *ret)
 {
     for (int type = RC_EVENT_CONNECT; type <= RC_EVENT_TCPCLEAN; type++)
-        if (rc_slice_eq_str(text, rc_event_type_text(type))) {
+        if (rc_slice_eq(text, type_texts[type])) {
             *ret = type;
             return RC_OK;
         }
@@ -73,83 +74,99 @@ int rc_event_put_keys(struct rc_buf *out, struct rc_slice client_id)
     return err;
 }
 
-static struct rc_slice number(char digits[RC_DECIMAL_MAX], int64_t value)
+/*
+ * Body and properties are written piece behind piece into room that was made for all of it before. Literals
+ * have lengths that the compiler knows, so they are a few moves each.
+ */
+static inline uint8_t *put_text(uint8_t *at, const char *literal)
 {
-    return rc_slice(digits, rc_decimal(digits, value > 0 ? (uint64_t)value : 0));
+    return mempcpy(at, literal, strlen(literal));
 }
 
-/* All of them, with one look at the buffer. */
-static int put_pieces(struct rc_buf *out, const struct rc_slice *pieces, size_t count)
+static inline uint8_t *put_slice(uint8_t *at, struct rc_slice text)
 {
-    size_t len = 0;
-    for (size_t i = 0; i < count; i++)
-        len += pieces[i].len;
-    uint8_t *at = rc_buf_reserve(out, len);
-    if (at == NULL)
-        return RC_ERR_FULL;
-    for (size_t i = 0; i < count; i++) {
-        if (pieces[i].len > 0)
-            memcpy(at, pieces[i].ptr, pieces[i].len);
-        at += pieces[i].len;
-    }
-    rc_buf_commit(out, len);
-    return RC_OK;
+    return text.len > 0 ? mempcpy(at, text.ptr, text.len) : at;
+}
+
+static uint8_t *put_number(uint8_t *at, int64_t value)
+{
+    return at + rc_decimal((char *)at, value > 0 ? (uint64_t)value : 0);
 }
 
 /* Between the address and its value, where a client has a certificate; as the product's own SDK reads it. */
 #define CERTIFICATE_KEY "\",\"certificateChainSn\":\""
 
-int rc_event_put_body(struct rc_buf *out, const struct rc_event *event)
+static uint8_t *write_body(uint8_t *at, const struct rc_event *event)
 {
-    char hex[RC_CHANNEL_HEX_LEN], time[RC_DECIMAL_MAX];
-    rc_hex_lower(hex, event->channel_id, RC_CHANNEL_ID_LEN);
-    const struct rc_slice pieces[] = {
-        rc_slice_str("{\"clientId\":\""),
-        event->client_id_json,
-        rc_slice_str("\",\"time\":"),
-        number(time, event->time_ms),
-        rc_slice_str(",\"eventType\":\""),
-        rc_slice_str(rc_event_type_text(event->type)),
-        rc_slice_str("\",\"channelId\":\""),
-        rc_slice(hex, sizeof(hex)),
-        rc_slice_str("\",\"clientIp\":\""),
-        event->client_ip,
-        rc_slice_str(event->certificate_sn.len > 0 ? CERTIFICATE_KEY : ""),
-        event->certificate_sn,
-        rc_slice_str("\"}"),
-    };
-    return put_pieces(out, pieces, sizeof(pieces) / sizeof(pieces[0]));
+    at = put_text(at, "{\"clientId\":\"");
+    at = put_slice(at, event->client_id_json);
+    at = put_text(at, "\",\"time\":");
+    at = put_number(at, event->time_ms);
+    at = put_text(at, ",\"eventType\":\"");
+    at = put_slice(at, type_texts[event->type]);
+    at = put_text(at, "\",\"channelId\":\"");
+    rc_hex_lower((char *)at, event->channel_id, RC_CHANNEL_ID_LEN);
+    at = put_text(at + RC_CHANNEL_HEX_LEN, "\",\"clientIp\":\"");
+    at = put_slice(at, event->client_ip);
+    if (event->certificate_sn.len > 0)
+        at = put_slice(put_text(at, CERTIFICATE_KEY), event->certificate_sn);
+    return put_text(at, "\"}");
 }
 
 /* ---- properties ---- */
 
-enum { PROPS_MAX = 10 };
+#define FIRST(name) name RC_PROP_NAME_END
+#define NEXT(name) RC_PROP_VALUE_END name RC_PROP_NAME_END
 
-int rc_event_put_props(struct rc_buf *out, const struct rc_event *event)
+/* What tells of the time since the channel's connect. */
+static uint8_t *write_span(uint8_t *at, const struct rc_event *event)
 {
-    char uniq_key[RC_UNIQ_KEY_LEN], sequence[RC_DECIMAL_MAX], duration[RC_DECIMAL_MAX],
-        active[RC_DECIMAL_MAX];
-    struct rc_prop props[PROPS_MAX];
-    size_t count = 0;
-#define PUT(of_name, of_value) props[count++] = (struct rc_prop){rc_slice_str(of_name), of_value}
-    rc_event_uniq_key(event, uniq_key);
-    PUT(RC_PROP_KEYS, event->keys);
-    PUT(RC_PROP_UNIQ_KEY, rc_slice(uniq_key, sizeof(uniq_key)));
-    PUT(RC_PROP_TAGS, rc_slice_str(rc_event_type_text(event->type)));
-    PUT(RC_PROP_NODE, event->node);
+    if (event->connect_ms > 0)
+        at = put_number(put_text(at, NEXT(RC_PROP_DURATION)), event->time_ms - event->connect_ms);
+    if (event->last_active_ms > 0)
+        at = put_number(put_text(at, NEXT(RC_PROP_LAST_ACTIVE)), event->last_active_ms);
+    return at;
+}
+
+static uint8_t *write_props(uint8_t *at, const struct rc_event *event)
+{
+    at = put_text(at, FIRST(RC_PROP_KEYS));
+    at = put_slice(at, event->keys);
+    at = put_text(at, NEXT(RC_PROP_UNIQ_KEY));
+    rc_event_uniq_key(event, (char *)at);
+    at = put_text(at + RC_UNIQ_KEY_LEN, NEXT(RC_PROP_TAGS));
+    at = put_slice(at, type_texts[event->type]);
+    at = put_text(at, NEXT(RC_PROP_NODE));
+    at = put_slice(at, event->node);
     if (event->instance.len > 0)
-        PUT(RC_PROP_INSTANCE, event->instance);
-    PUT(RC_PROP_SEQUENCE, number(sequence, event->sequence));
+        at = put_slice(put_text(at, NEXT(RC_PROP_INSTANCE)), event->instance);
+    at = put_text(at, NEXT(RC_PROP_SEQUENCE));
+    at = put_number(at, event->sequence);
     if (event->protocol.len > 0)
-        PUT(RC_PROP_PROTOCOL, event->protocol);
+        at = put_slice(put_text(at, NEXT(RC_PROP_PROTOCOL)), event->protocol);
     if (event->reason.len > 0)
-        PUT(RC_PROP_REASON, event->reason);
-    if (event->type != RC_EVENT_CONNECT && event->connect_ms > 0)
-        PUT(RC_PROP_DURATION, number(duration, event->time_ms - event->connect_ms));
-    if (event->type != RC_EVENT_CONNECT && event->last_active_ms > 0)
-        PUT(RC_PROP_LAST_ACTIVE, number(active, event->last_active_ms));
-#undef PUT
-    return rc_props_put_all(out, props, count);
+        at = put_slice(put_text(at, NEXT(RC_PROP_REASON)), event->reason);
+    if (event->type != RC_EVENT_CONNECT)
+        at = write_span(at, event);
+    if (event->is_replay)
+        at = put_text(at, NEXT(RC_PROP_REPLAY) "1");
+    return put_text(at, RC_PROP_VALUE_END);
+}
+
+int rc_event_put(struct rc_buf *out, const struct rc_event *event, struct rc_slice *ret_body,
+                 struct rc_slice *ret_props)
+{
+    uint8_t *start = rc_buf_reserve(out, RC_EVENT_MORE + event->client_id_json.len + event->client_ip.len +
+                                             event->certificate_sn.len + event->keys.len + event->node.len +
+                                             event->instance.len + event->protocol.len + event->reason.len);
+    if (start == NULL)
+        return RC_ERR_FULL;
+    uint8_t *props = write_body(start, event);
+    uint8_t *end = write_props(props, event);
+    *ret_body = rc_slice(start, (size_t)(props - start));
+    *ret_props = rc_slice(props, (size_t)(end - props));
+    rc_buf_commit(out, (size_t)(end - start));
+    return RC_OK;
 }
 
 /*

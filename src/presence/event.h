@@ -35,6 +35,7 @@ int rc_event_type_parse(struct rc_slice text, enum rc_event_type *ret);
     "rcReplay" /* "1": an event that was told before, told again (rc_presence_announce)                      \
                 */
 
+/* Its texts hold no control characters: nobody looks for them in what this writes. */
 struct rc_event {
     enum rc_event_type type;
     int64_t time_ms;
@@ -50,6 +51,7 @@ struct rc_event {
     struct rc_slice protocol; /* empty: unknown */
     int64_t connect_ms;       /* time of the channel's connect, 0 when unknown */
     int64_t last_active_ms;   /* 0 when unknown */
+    bool is_replay;           /* rcReplay */
 };
 
 /* Nearly all client ids are such: nothing in them has to be escaped, in JSON or in KEYS. */
@@ -58,8 +60,15 @@ bool rc_event_is_plain(struct rc_slice client_id);
 int rc_event_put_client_id_json(struct rc_buf *out, struct rc_slice client_id);
 int rc_event_put_keys(struct rc_buf *out, struct rc_slice client_id);
 
-int rc_event_put_body(struct rc_buf *out, const struct rc_event *event);
-int rc_event_put_props(struct rc_buf *out, const struct rc_event *event);
+/* What body and properties may need above the event's texts. */
+enum { RC_EVENT_MORE = 384 };
+
+/*
+ * Appends body and properties, and tells where they are for as long as `out` is left alone. 0; or RC_ERR_FULL
+ * when there is no room for the event's texts and RC_EVENT_MORE.
+ */
+int rc_event_put(struct rc_buf *out, const struct rc_event *event, struct rc_slice *ret_body,
+                 struct rc_slice *ret_props);
 
 /*
  * Milliseconds since the local month of `ms` began: bytes 10 to 13 of a UNIQ_KEY, from which RocketMQ's
@@ -69,7 +78,7 @@ uint32_t rc_event_month_ms(int64_t ms);
 /* RC_UNIQ_KEY_LEN upper-case hex digits, no NUL. */
 void rc_event_uniq_key(const struct rc_event *event, char *out);
 
-/* Takes a body apart again; strict: exactly what rc_event_put_body writes. 0 or RC_ERR_CORRUPT. */
+/* Takes a body apart again; strict: exactly what rc_event_put writes. 0 or RC_ERR_CORRUPT. */
 int rc_event_parse_body(struct rc_slice body, struct rc_event *ret);
 
 #endif

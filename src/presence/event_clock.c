@@ -16,6 +16,8 @@ void rc_event_clock_init(struct rc_event_clock *clock, int64_t floor_ms)
 
 int64_t rc_event_clock_advance(struct rc_event_clock *clock, int64_t wall_ms, int64_t mono_ms)
 {
+    if (mono_ms < clock->last_mono_ms) /* from before the clock was made: the caller's is a turn old */
+        mono_ms = clock->last_mono_ms;
     int64_t steady = clock->last_ms + (mono_ms - clock->last_mono_ms);
     clock->last_ms = wall_ms > steady ? wall_ms : steady;
     clock->last_mono_ms = mono_ms;
@@ -27,27 +29,23 @@ int64_t rc_event_clock_advance(struct rc_event_clock *clock, int64_t wall_ms, in
     return clock->last_ms;
 }
 
-int64_t rc_event_clock_now(struct rc_event_clock *clock)
+int64_t rc_event_clock_now(struct rc_event_clock *clock, int64_t mono_ms)
 {
-    return rc_event_clock_advance(clock, rc_clock_wall_ms(), (int64_t)rc_clock_mono_ms());
+    return rc_event_clock_advance(clock, rc_clock_wall_ms(), mono_ms);
 }
 
-static int64_t *slot_of(struct rc_event_clock *clock, struct rc_slice client)
+uint16_t rc_event_clock_slot(struct rc_slice client)
 {
-    return &clock->departed[rc_hash(client) % RC_DEPARTED_SLOTS];
+    return rc_hash(client) % RC_DEPARTED_SLOTS;
 }
 
-int64_t rc_event_clock_next(struct rc_event_clock *clock, struct rc_slice client, int64_t last_ms)
+void rc_event_clock_depart(struct rc_event_clock *clock, uint16_t slot, int64_t last_ms)
 {
-    int64_t now = rc_event_clock_now(clock);
-    if (last_ms == 0)
-        last_ms = *slot_of(clock, client);
-    return now > last_ms ? now : last_ms + 1;
+    if (clock->departed[slot] < last_ms)
+        clock->departed[slot] = last_ms;
 }
 
-void rc_event_clock_depart(struct rc_event_clock *clock, struct rc_slice client, int64_t last_ms)
+int64_t rc_event_clock_departed(const struct rc_event_clock *clock, uint16_t slot)
 {
-    int64_t *slot = slot_of(clock, client);
-    if (*slot < last_ms)
-        *slot = last_ms;
+    return clock->departed[slot];
 }

@@ -25,14 +25,23 @@ struct rc_event_clock {
 
 /* `floor_ms`: the greatest time in the log. */
 void rc_event_clock_init(struct rc_event_clock *clock, int64_t floor_ms);
-/* The time now, not below any that was returned before. */
-int64_t rc_event_clock_now(struct rc_event_clock *clock);
-/* The same with the clocks given, for tests. */
+/* The time now, not below any that was returned before. `mono_ms`: the monotonic clock, a turn old at most.
+ */
+int64_t rc_event_clock_now(struct rc_event_clock *clock, int64_t mono_ms);
+/* The same with both clocks given, for tests. */
 int64_t rc_event_clock_advance(struct rc_event_clock *clock, int64_t wall_ms, int64_t mono_ms);
 
-/* The time for a client's next event: later than `last_ms` (0: it has none) and than when it last left. */
-int64_t rc_event_clock_next(struct rc_event_clock *clock, struct rc_slice client, int64_t last_ms);
-/* The client has left; its last event had this time. */
-void rc_event_clock_depart(struct rc_event_clock *clock, struct rc_slice client, int64_t last_ms);
+/* The time at `now_ms` for the next event of a client whose last had `last_ms` (0: it has none). */
+static inline int64_t rc_event_clock_next(int64_t now_ms, int64_t last_ms)
+{
+    return now_ms > last_ms ? now_ms : last_ms + 1;
+}
+
+/* Where it is remembered when a client left: below RC_DEPARTED_SLOTS. */
+uint16_t rc_event_clock_slot(struct rc_slice client);
+/* The client of this slot has left; its last event had this time. */
+void rc_event_clock_depart(struct rc_event_clock *clock, uint16_t slot, int64_t last_ms);
+/* One comes: the time of its last event when it last left, or a later one; 0: none is known. */
+int64_t rc_event_clock_departed(const struct rc_event_clock *clock, uint16_t slot);
 
 #endif

@@ -57,48 +57,112 @@ static void assert_buf(struct rc_buf *buf, const char *want)
     rc_buf_free(buf);
 }
 
+/* What an event is written as; it lies in `out`. */
+struct written {
+    struct rc_buf out;
+    struct rc_slice body, props;
+};
+
+static void write_event(struct written *written, const struct rc_event *event)
+{
+    rc_buf_init(&written->out, MAX);
+    assert_int_equal(rc_event_put(&written->out, event, &written->body, &written->props), RC_OK);
+}
+
 static void test_a_body_has_exactly_the_documented_keys(void **state)
 {
     struct parts parts;
     struct rc_event event = event_of(&parts, "GID_XXX@@@YYYYY");
-    struct rc_buf out;
-    rc_buf_init(&out, MAX);
+    struct written written;
     event.type = RC_EVENT_CONNECT;
-    assert_int_equal(rc_event_put_body(&out, &event), RC_OK);
-    assert_buf(&out,
-               "{\"clientId\":\"GID_XXX@@@YYYYY\",\"time\":1700000000123,\"eventType\":\"connect\","
-               "\"channelId\":\"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf\",\"clientIp\":\"203.0.113.9:13301\"}");
+    write_event(&written, &event);
+    assert_true(rc_slice_eq_str(
+        written.body,
+        "{\"clientId\":\"GID_XXX@@@YYYYY\",\"time\":1700000000123,\"eventType\":\"connect\","
+        "\"channelId\":\"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf\",\"clientIp\":\"203.0.113.9:13301\"}"));
+    rc_buf_free(&written.out);
+    event.certificate_sn = rc_slice_str("0A1B");
+    write_event(&written, &event);
+    assert_true(rc_slice_eq_str(
+        written.body, "{\"clientId\":\"GID_XXX@@@YYYYY\",\"time\":1700000000123,\"eventType\":\"connect\","
+                      "\"channelId\":\"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf\",\"clientIp\":\"203.0.113.9:13301\","
+                      "\"certificateChainSn\":\"0A1B\"}"));
+    rc_buf_free(&written.out);
     free_parts(&parts);
-}
-
-static struct rc_slice prop(const struct rc_buf *props, const char *name)
-{
-    return rc_props_get(rc_buf_slice(props), name);
 }
 
 static void test_properties_say_what_the_body_does_not(void **state)
 {
     struct parts parts;
     struct rc_event event = event_of(&parts, "GID_XXX@@@YYYYY");
-    struct rc_buf out;
-    rc_buf_init(&out, MAX);
-    assert_int_equal(rc_event_put_props(&out, &event), RC_OK);
-    assert_true(rc_slice_eq_str(prop(&out, "KEYS"), "GID_XXX@@@YYYYY"));
-    assert_true(rc_slice_eq_str(prop(&out, "TAGS"), "tcpclean"));
-    assert_true(rc_slice_eq_str(prop(&out, "rcNode"), "node-1"));
-    assert_true(rc_slice_eq_str(prop(&out, "rcInstance"), "mqtt-cn-1"));
-    assert_true(rc_slice_eq_str(prop(&out, "rcSequence"), "3"));
-    assert_true(rc_slice_eq_str(prop(&out, "rcProtocol"), "mqtt-3.1.1"));
-    assert_true(rc_slice_eq_str(prop(&out, "rcReason"), "keepalive-timeout"));
-    assert_true(rc_slice_eq_str(prop(&out, "rcDurationMs"), "123"));
-    assert_true(rc_slice_eq_str(prop(&out, "rcLastActiveMs"), "1699999999000"));
-    rc_buf_consume(&out, rc_buf_len(&out));
+    struct written written;
+    write_event(&written, &event);
+    assert_true(rc_slice_eq_str(
+        written.props, "KEYS\1GID_XXX@@@YYYYY\2UNIQ_KEY\1A0A1A2A3A4A5A6A7A8A900000000AAA9\2TAGS\1tcpclean\2"
+                       "rcNode\1node-1\2rcInstance\1mqtt-cn-1\2rcSequence\1"
+                       "3\2rcProtocol\1mqtt-3.1.1\2"
+                       "rcReason\1keepalive-timeout\2rcDurationMs\1"
+                       "123\2rcLastActiveMs\1"
+                       "1699999999000\2"));
+    rc_buf_free(&written.out);
+    free_parts(&parts);
+}
+
+static void test_a_connect_has_no_duration_and_what_is_unknown_is_left_out(void **state)
+{
+    struct parts parts;
+    struct rc_event event = event_of(&parts, "GID_XXX@@@YYYYY");
+    struct written written;
     event.type = RC_EVENT_CONNECT;
-    event.reason = rc_slice(NULL, 0);
-    assert_int_equal(rc_event_put_props(&out, &event), RC_OK);
-    assert_null(prop(&out, "rcDurationMs").ptr);
-    assert_null(prop(&out, "rcLastActiveMs").ptr);
-    assert_null(prop(&out, "rcReason").ptr);
+    event.instance = event.protocol = event.reason = rc_slice(NULL, 0);
+    event.is_replay = true;
+    write_event(&written, &event);
+    assert_true(rc_slice_eq_str(written.props,
+                                "KEYS\1GID_XXX@@@YYYYY\2UNIQ_KEY\1A0A1A2A3A4A5A6A7A8A900000000AAAB\2TAGS\1"
+                                "connect\2"
+                                "rcNode\1node-1\2rcSequence\1"
+                                "3\2rcReplay\1"
+                                "1\2"));
+    rc_buf_free(&written.out);
+    event.type = RC_EVENT_DISCONNECT;
+    event.connect_ms = event.last_active_ms = 0;
+    event.is_replay = false;
+    write_event(&written, &event);
+    assert_true(rc_slice_eq_str(written.props,
+                                "KEYS\1GID_XXX@@@YYYYY\2UNIQ_KEY\1A0A1A2A3A4A5A6A7A8A900000000AAAA\2TAGS\1"
+                                "disconnect\2"
+                                "rcNode\1node-1\2rcSequence\1"
+                                "3\2"));
+    rc_buf_free(&written.out);
+    free_parts(&parts);
+}
+
+/* Numbers with all their digits and all texts there: the sanitizer sees what is written behind the buffer. */
+static void test_there_is_room_for_the_longest_event_and_none_is_begun_without(void **state)
+{
+    struct parts parts;
+    struct rc_event event = event_of(&parts, "GID_XXX@@@YYYYY");
+    struct rc_slice body, props;
+    struct rc_buf out;
+    event.type = RC_EVENT_DISCONNECT;
+    event.time_ms = event.last_active_ms = INT64_MAX;
+    event.connect_ms = 1;
+    event.sequence = UINT32_MAX;
+    event.certificate_sn = rc_slice_str("0A1B");
+    event.is_replay = true;
+    size_t texts = event.client_id_json.len + event.keys.len + event.client_ip.len +
+                   event.certificate_sn.len + event.instance.len + event.node.len + event.reason.len +
+                   event.protocol.len;
+    rc_buf_init(&out, (uint32_t)texts + RC_EVENT_MORE);
+    assert_int_equal(rc_event_put(&out, &event, &body, &props), RC_OK);
+    assert_ptr_equal(body.ptr, out.data);
+    assert_ptr_equal(props.ptr, body.ptr + body.len);
+    assert_int_equal(body.len + props.len, rc_buf_len(&out));
+    assert_true(rc_slice_eq_str(rc_props_get(props, "rcDurationMs"), "9223372036854775806"));
+    rc_buf_free(&out);
+    rc_buf_init(&out, (uint32_t)texts + RC_EVENT_MORE - 1);
+    assert_int_equal(rc_event_put(&out, &event, &body, &props), RC_ERR_FULL);
+    assert_int_equal(rc_buf_len(&out), 0);
     rc_buf_free(&out);
     free_parts(&parts);
 }
@@ -162,18 +226,18 @@ static void test_what_was_written_is_read_again_whatever_the_client_is_called(vo
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct parts parts;
         struct rc_event event = event_of(&parts, names[i]), back;
-        struct rc_buf out;
-        rc_buf_init(&out, MAX);
-        assert_int_equal(rc_event_put_body(&out, &event), RC_OK);
-        assert_int_equal(rc_event_parse_body(rc_buf_slice(&out), &back), RC_OK);
+        struct written written;
+        write_event(&written, &event);
+        struct rc_slice body = written.body;
+        assert_int_equal(rc_event_parse_body(body, &back), RC_OK);
         assert_int_equal(back.type, event.type);
         assert_int_equal(back.time_ms, event.time_ms);
         assert_memory_equal(back.channel_id, event.channel_id, RC_CHANNEL_ID_LEN);
         assert_true(rc_slice_eq(back.client_id_json, event.client_id_json));
         assert_true(rc_slice_eq(back.client_ip, event.client_ip));
-        for (size_t cut = 0; cut < rc_buf_len(&out); cut++)
-            assert_int_equal(rc_event_parse_body(rc_slice(out.data, cut), &back), RC_ERR_CORRUPT);
-        rc_buf_free(&out);
+        for (size_t cut = 0; cut < body.len; cut++)
+            assert_int_equal(rc_event_parse_body(rc_slice(body.ptr, cut), &back), RC_ERR_CORRUPT);
+        rc_buf_free(&written.out);
         free_parts(&parts);
     }
 }
@@ -214,6 +278,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_body_has_exactly_the_documented_keys),
         cmocka_unit_test(test_properties_say_what_the_body_does_not),
+        cmocka_unit_test(test_a_connect_has_no_duration_and_what_is_unknown_is_left_out),
+        cmocka_unit_test(test_there_is_room_for_the_longest_event_and_none_is_begun_without),
         cmocka_unit_test(test_keys_are_encoded_where_rocketmq_would_split_them),
         cmocka_unit_test(test_a_unique_key_is_the_same_on_a_retry_and_never_for_another_event),
         cmocka_unit_test(test_a_unique_key_holds_the_milliseconds_since_the_local_month_began),

@@ -12,7 +12,7 @@
 enum {
     ID_POOL = 256, /* channel ids drawn from the kernel at a time */
     SCRATCH_MAX =
-        64 * 1024, /* body or properties of one event: a client id of 64 KiB would not fit, none is */
+        64 * 1024, /* body and properties of one event: a client id of 30 KiB would not fit, none is */
 };
 
 struct rc_presence {
@@ -22,22 +22,28 @@ struct rc_presence {
     uint32_t channels, waiting_count;
     uint8_t ids[ID_POOL][RC_CHANNEL_ID_LEN];
     uint32_t ids_left;
-    int64_t tags_codes[RC_EVENT_TCPCLEAN + 1];       /* by type */
-    struct rc_buf client_id_json, keys, body, props; /* scratch */
+    int64_t tags_codes[RC_EVENT_TCPCLEAN + 1]; /* by type */
+    /* The event that is being told, and its parts. */
+    struct rc_event event;
+    struct rc_message message;
+    struct rc_buf client_id_json, keys, text;
+    char client_ip[RC_CLIENT_IP_MAX];
 };
 
 struct rc_presence *rc_presence_create(const struct rc_presence_options *options)
 {
     struct rc_presence *presence = rc_new(struct rc_presence);
     presence->options = *options;
+    presence->event.node = rc_slice_str(options->node);
+    presence->message.store_host = options->store_host;
+    presence->message.props_are_sound = true;
     rc_event_clock_init(&presence->clock, options->floor_ms);
     rc_list_init(&presence->waiting);
     for (int type = RC_EVENT_CONNECT; type <= RC_EVENT_TCPCLEAN; type++)
         presence->tags_codes[type] = rc_hash_java(rc_slice_str(rc_event_type_text(type)));
     rc_buf_init(&presence->client_id_json, SCRATCH_MAX);
     rc_buf_init(&presence->keys, SCRATCH_MAX);
-    rc_buf_init(&presence->body, SCRATCH_MAX);
-    rc_buf_init(&presence->props, RC_MESSAGE_PROPS_MAX);
+    rc_buf_init(&presence->text, SCRATCH_MAX);
     return presence;
 }
 
@@ -47,8 +53,7 @@ void rc_presence_destroy(struct rc_presence *presence)
         return;
     rc_buf_free(&presence->client_id_json);
     rc_buf_free(&presence->keys);
-    rc_buf_free(&presence->body);
-    rc_buf_free(&presence->props);
+    rc_buf_free(&presence->text);
     free(presence);
 }
 
@@ -105,75 +110,69 @@ static int escape(struct rc_presence *presence, struct rc_slice client_id, struc
     return err;
 }
 
-/* Builds body and properties of the channel's next event in the scratch buffers. */
-static int build(struct rc_presence *presence, const struct rc_channel *channel, enum rc_event_type type,
-                 int64_t time_ms, uint32_t sequence)
+/* What the events that a channel has now have in common: of client_id_json, keys and client_ip, views into
+ * what is kept for them here. */
+static int describe(struct rc_presence *presence, const struct rc_channel *channel)
 {
-    char ip[RC_CLIENT_IP_MAX];
-    struct rc_slice client_id = rc_slice_str(channel->client_id);
-    struct rc_slice client_id_json = client_id, keys = client_id;
-    empty(&presence->body);
-    empty(&presence->props);
-    int err = rc_event_is_plain(client_id) ? RC_OK : escape(presence, client_id, &client_id_json, &keys);
-    if (err != RC_OK)
-        return err;
+    struct rc_event *event = &presence->event;
+    event->client_id_json = event->keys = rc_slice_str(channel->client_id);
+    if (!channel->is_plain) {
+        int err = escape(presence, event->keys, &event->client_id_json, &event->keys);
+        if (err != RC_OK)
+            return err;
+    }
     const char *certificate_sn =
         presence->options.certificate_sn != NULL ? presence->options.certificate_sn(channel) : NULL;
-    struct rc_event event = {
-        .type = type,
-        .time_ms = time_ms,
-        .client_id_json = client_id_json,
-        .keys = keys,
-        .client_ip = rc_channel_client_ip(channel, ip),
-        .certificate_sn = certificate_sn != NULL ? rc_slice_str(certificate_sn) : rc_slice(NULL, 0),
-        .sequence = sequence,
-        .instance = rc_slice_str(channel->instance),
-        .node = rc_slice_str(presence->options.node),
-        .reason = channel->reason ? rc_slice_str(channel->reason) : rc_slice(NULL, 0),
-        .protocol = rc_slice_str(channel->protocol),
-        .connect_ms = channel->connect_ms,
-        .last_active_ms = channel->last_active_ms,
-    };
-    memcpy(event.channel_id, channel->id, RC_CHANNEL_ID_LEN);
-    err = rc_event_put_body(&presence->body, &event);
-    return err ? err : rc_event_put_props(&presence->props, &event);
+    memcpy(event->channel_id, channel->id, RC_CHANNEL_ID_LEN);
+    event->client_ip = rc_channel_client_ip(channel, presence->client_ip);
+    event->certificate_sn = certificate_sn != NULL ? rc_slice_str(certificate_sn) : rc_slice(NULL, 0);
+    event->instance = rc_slice_str(channel->instance);
+    event->reason = channel->reason ? rc_slice_str(channel->reason) : rc_slice(NULL, 0);
+    event->protocol = rc_slice_str(channel->protocol);
+    event->connect_ms = channel->connect_ms;
+    event->last_active_ms = channel->last_active_ms;
+    event->is_replay = false;
+    struct rc_host *born_host = &presence->message.born_host;
+    *born_host = (struct rc_host){0};
+    if (!channel->is_v6 && !channel->is_local) { /* others stay 0.0.0.0: old clients read IPv4 only */
+        memcpy(born_host->addr, channel->addr, 4);
+        born_host->port = channel->port;
+    }
+    return RC_OK;
 }
 
-/* What was built, as a message. */
-static void fill_message(const struct rc_presence *presence, const struct rc_channel *channel,
-                         enum rc_event_type type, int64_t time_ms, struct rc_message *ret)
+/* One event of the channel that was described. */
+static int stage_event(struct rc_presence *presence, struct rc_queue *queue,
+                       void (*on_written)(void *owner, const struct rc_append *append), void *owner)
 {
-    *ret = (struct rc_message){
-        .born_ms = time_ms,
-        .store_host = presence->options.store_host,
-        .body = rc_buf_slice(&presence->body),
-        .props = rc_buf_slice(&presence->props),
-        .props_are_sound = true,
-        .tags_code = presence->tags_codes[type],
-    };
-    if (!channel->is_v6 && !channel->is_local) { /* others stay 0.0.0.0: old clients read IPv4 only */
-        memcpy(ret->born_host.addr, channel->addr, 4);
-        ret->born_host.port = channel->port;
-    }
+    struct rc_message *message = &presence->message;
+    empty(&presence->text);
+    int err = rc_event_put(&presence->text, &presence->event, &message->body, &message->props);
+    if (err != RC_OK)
+        return err;
+    message->born_ms = presence->event.time_ms;
+    message->tags_code = presence->tags_codes[presence->event.type];
+    return rc_log_stage(presence->options.sender, queue, message, 0, on_written, owner);
 }
 
 /* The channel is kept for as long as its records are under way. */
 static int stage(struct rc_presence *presence, struct rc_channel *channel, enum rc_event_type type,
-                 void (*on_written)(void *owner, const struct rc_append *append))
+                 int64_t now_ms, void (*on_written)(void *owner, const struct rc_append *append))
 {
-    int64_t time_ms =
-        rc_event_clock_next(&presence->clock, rc_slice_str(channel->client_id), channel->last_ms);
-    int err = build(presence, channel, type, time_ms, channel->sequence + 1u);
+    presence->event.type = type;
+    presence->event.time_ms = rc_event_clock_next(now_ms, channel->last_ms);
+    presence->event.sequence = channel->sequence + 1u;
+    int err = stage_event(presence, channel->queue, on_written, channel);
     if (err != RC_OK)
         return err;
-    struct rc_message message;
-    fill_message(presence, channel, type, time_ms, &message);
-    err = rc_log_stage(presence->options.sender, channel->queue, &message, 0, on_written, channel);
-    if (err != RC_OK)
-        return err;
-    channel->last_ms = time_ms;
+    channel->last_ms = presence->event.time_ms;
     channel->sequence++;
     return RC_OK;
+}
+
+static int64_t now(struct rc_presence *presence)
+{
+    return rc_event_clock_now(&presence->clock, (int64_t)rc_loop_now_ms(presence->options.loop));
 }
 
 static void on_connect_written(void *owner, const struct rc_append *append)
@@ -199,16 +198,20 @@ int rc_presence_connect(struct rc_presence *presence, struct rc_channel *channel
     /* Behind departures that wait for room nothing may be staged: order. */
     if (!rc_list_is_empty(&presence->waiting))
         return RC_ERR_FULL;
+    struct rc_slice client_id = rc_slice_str(channel->client_id);
     channel->presence = presence;
     draw_id(presence, channel->id);
-    uint32_t queue = rc_hash_java_queue(rc_slice_str(channel->client_id), rc_topic_queue_count(topic));
-    channel->queue = rc_topic_queue(topic, queue);
-    channel->connect_ms = channel->last_ms = 0;
+    channel->queue = rc_topic_queue(topic, rc_hash_java_queue(client_id, rc_topic_queue_count(topic)));
+    channel->is_plain = rc_event_is_plain(client_id);
+    channel->clock_slot = rc_event_clock_slot(client_id);
+    channel->connect_ms = 0;
+    channel->last_ms = rc_event_clock_departed(&presence->clock, channel->clock_slot);
     channel->sequence = 0;
     channel->reason = NULL;
     if (!rc_queue_hold(channel->queue)) /* for its tcpclean */
         return RC_ERR_CLOSED;
-    int err = stage(presence, channel, RC_EVENT_CONNECT, on_connect_written);
+    int err = describe(presence, channel);
+    err = err ? err : stage(presence, channel, RC_EVENT_CONNECT, now(presence), on_connect_written);
     if (err != RC_OK) {
         rc_queue_release(channel->queue);
         return err;
@@ -222,15 +225,15 @@ int rc_presence_connect(struct rc_presence *presence, struct rc_channel *channel
 /* Stages what a leaving channel owes; RC_ERR_FULL when some is left. */
 static int stage_departure(struct rc_presence *presence, struct rc_channel *channel)
 {
-    if (channel->owes_disconnect) {
-        int err = stage(presence, channel, RC_EVENT_DISCONNECT, NULL);
-        if (err != RC_OK)
-            return err;
-        channel->owes_disconnect = false;
+    int64_t now_ms = now(presence);
+    int err = describe(presence, channel);
+    if (err == RC_OK && channel->owes_disconnect) {
+        err = stage(presence, channel, RC_EVENT_DISCONNECT, now_ms, NULL);
+        channel->owes_disconnect = err != RC_OK;
     }
-    int err = stage(presence, channel, RC_EVENT_TCPCLEAN, on_tcpclean_written);
+    err = err ? err : stage(presence, channel, RC_EVENT_TCPCLEAN, now_ms, on_tcpclean_written);
     if (err == RC_OK)
-        rc_event_clock_depart(&presence->clock, rc_slice_str(channel->client_id), channel->last_ms);
+        rc_event_clock_depart(&presence->clock, channel->clock_slot, channel->last_ms);
     return err;
 }
 
@@ -265,13 +268,14 @@ int rc_presence_announce(struct rc_presence *presence, const struct rc_channel *
         return RC_ERR_INVALID;
     if (!rc_list_is_empty(&presence->waiting))
         return RC_ERR_FULL;
-    int err = build(presence, channel, RC_EVENT_CONNECT, channel->connect_ms, 1);
-    err = err ? err : rc_props_put(&presence->props, RC_PROP_REPLAY, rc_slice_str("1"));
+    int err = describe(presence, channel);
     if (err != RC_OK)
         return err;
-    struct rc_message message;
-    fill_message(presence, channel, RC_EVENT_CONNECT, channel->connect_ms, &message);
-    return rc_log_stage(presence->options.sender, channel->queue, &message, 0, NULL, NULL);
+    presence->event.type = RC_EVENT_CONNECT;
+    presence->event.time_ms = channel->connect_ms;
+    presence->event.sequence = 1;
+    presence->event.is_replay = true;
+    return stage_event(presence, channel->queue, NULL, NULL);
 }
 
 uint32_t rc_presence_channels(const struct rc_presence *presence)

@@ -39,15 +39,18 @@ struct rc_channel {
     const char *client_id;  /* NUL-terminated, the owner's (client ids hold no NUL) */
     uint8_t addr[16];       /* where the client is; see is_v6 */
     uint16_t port;
-    uint8_t state;    /* enum rc_channel_state */
-    uint8_t sequence; /* of the last event */
-    bool is_v6;
-    bool is_local;        /* a unix socket: no address */
-    bool owes_disconnect; /* still to be staged */
+    uint16_t clock_slot; /* of the client: rc_event_clock_slot */
+    uint8_t state;       /* enum rc_channel_state */
+    uint8_t sequence;    /* of the last event */
+    bool is_v6 : 1;
+    bool is_local : 1;        /* a unix socket: no address */
+    bool is_plain : 1;        /* its client id: rc_event_is_plain */
+    bool owes_disconnect : 1; /* still to be staged */
 };
 
 struct rc_presence_options {
-    struct rc_log_sender *sender; /* the shard's; events of others may go through it too */
+    struct rc_loop *loop;         /* the shard's */
+    struct rc_log_sender *sender; /* on that loop; events of others may go through it too */
     const char *node;
     struct rc_host store_host;
     int64_t floor_ms; /* the greatest time in the log */

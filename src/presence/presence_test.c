@@ -67,8 +67,11 @@ static void make_world(struct world *world, uint32_t channels)
     world->hook.run = on_turn_end;
     rc_loop_add_hook(world->loop, &world->hook);
     assert_int_equal(rc_log_sender_create(world->writer, world->loop, &world->sender), RC_OK);
-    struct rc_presence_options options = {
-        .sender = world->sender, .node = "n", .on_online = on_online, .on_gone = on_gone};
+    struct rc_presence_options options = {.loop = world->loop,
+                                          .sender = world->sender,
+                                          .node = "n",
+                                          .on_online = on_online,
+                                          .on_gone = on_gone};
     world->presence = rc_presence_create(&options);
     rc_log_sender_set_on_room(world->sender, on_room, world);
     world->channels = rc_calloc(channels, sizeof(*world->channels));

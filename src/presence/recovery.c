@@ -1,6 +1,7 @@
 #include "presence/recovery.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "presence/event_clock.h"
 #include "presence/open_channels.h"
@@ -111,13 +112,13 @@ static int put_tcpclean(struct rc_presence_recovery *recovery, const struct rc_o
                         struct rc_event_clock *clock, struct batch *batch, struct rc_error *error)
 {
     struct rc_queue *queue = queue_of(recovery->options.store, channel, error);
-    struct rc_buf body, props;
+    struct rc_buf text;
     if (queue == NULL)
         return RC_ERR_INVALID;
-    int64_t now = rc_event_clock_now(clock);
+    int64_t now = rc_event_clock_now(clock, (int64_t)rc_clock_mono_ms());
     struct rc_event event = {
         .type = RC_EVENT_TCPCLEAN,
-        .time_ms = now > channel->last_ms ? now : channel->last_ms + 1,
+        .time_ms = rc_event_clock_next(now, channel->last_ms),
         .client_id_json = channel->client_id_json,
         .keys = channel->keys,
         .client_ip = channel->client_ip,
@@ -129,18 +130,14 @@ static int put_tcpclean(struct rc_presence_recovery *recovery, const struct rc_o
         .connect_ms = channel->connect_ms,
     };
     memcpy(event.channel_id, channel->id, RC_CHANNEL_ID_LEN);
-    rc_buf_init(&body, RC_MESSAGE_BODY_MAX);
-    rc_buf_init(&props, RC_MESSAGE_PROPS_MAX);
-    int err = rc_event_put_body(&body, &event);
-    err = err ? err : rc_event_put_props(&props, &event);
     struct rc_message message = {
         .queue_id = rc_queue_id(queue),
         .born_ms = event.time_ms,
         .store_host = recovery->options.store_host,
         .topic = rc_topic_name(rc_queue_topic(queue)),
-        .body = rc_buf_slice(&body),
-        .props = rc_buf_slice(&props),
     };
+    rc_buf_init(&text, RC_MESSAGE_MAX);
+    int err = rc_event_put(&text, &event, &message.body, &message.props);
     memcpy(message.born_host.addr, channel->born_addr, 4);
     message.born_host.port = channel->born_port;
     uint32_t at = (uint32_t)rc_buf_len(&batch->bytes);
@@ -153,8 +150,7 @@ static int put_tcpclean(struct rc_presence_recovery *recovery, const struct rc_o
     };
     if (recovery->greatest_ms < event.time_ms)
         recovery->greatest_ms = event.time_ms;
-    rc_buf_free(&body);
-    rc_buf_free(&props);
+    rc_buf_free(&text);
     return err;
 }
 

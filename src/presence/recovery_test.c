@@ -67,7 +67,7 @@ static void append_with(struct world *world, int channel, enum rc_event_type typ
                         const char *more_name)
 {
     char client[32];
-    struct rc_buf body, props, record;
+    struct rc_buf text, props, record;
     snprintf(client, sizeof(client), "GID_test@@@%d", channel);
     struct rc_event event = {
         .type = type,
@@ -81,11 +81,12 @@ static void append_with(struct world *world, int channel, enum rc_event_type typ
         .node = rc_slice_str("node-1"),
         .protocol = rc_slice_str("mqtt-3.1.1"),
     };
-    rc_buf_init(&body, 10000);
+    struct rc_slice body, event_props;
+    rc_buf_init(&text, 10000);
     rc_buf_init(&props, 10000);
     rc_buf_init(&record, 30000);
-    rc_event_put_body(&body, &event);
-    rc_event_put_props(&props, &event);
+    assert_int_equal(rc_event_put(&text, &event, &body, &event_props), RC_OK);
+    rc_buf_put_slice(&props, event_props);
     if (more_name != NULL)
         rc_props_put(&props, more_name, rc_slice_str("x"));
     struct rc_queue *queue = rc_topic_queue(world->topic, (uint32_t)channel % 4);
@@ -94,13 +95,13 @@ static void append_with(struct world *world, int channel, enum rc_event_type typ
         .born_ms = event.time_ms,
         .born_host = {.addr = {10, 1, 2, 3}, .port = 4567},
         .topic = rc_topic_name(world->topic),
-        .body = rc_buf_slice(&body),
+        .body = body,
         .props = rc_buf_slice(&props),
     };
     assert_int_equal(rc_message_encode(&record, &message), RC_OK);
     struct rc_append append = {.queue = queue, .record = record.data, .len = record.end};
     assert_int_equal(rc_store_append(world->store, &append, 1), RC_OK);
-    rc_buf_free(&body);
+    rc_buf_free(&text);
     rc_buf_free(&props);
     rc_buf_free(&record);
 }

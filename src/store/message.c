@@ -44,7 +44,9 @@ uint32_t rc_message_crc(struct rc_slice body)
 static uint8_t *put_host(uint8_t *p, const struct rc_host *host)
 {
     size_t len = host->is_v6 ? 16 : 4;
-    memcpy(p, host->addr, len);
+    memcpy(p, host->addr, 4);
+    if (host->is_v6)
+        memcpy(p + 4, host->addr + 4, 12);
     rc_store_u32(p + len, host->port);
     return p + len + 4;
 }

@@ -50,7 +50,7 @@ struct rc_message {
     struct rc_slice body;
     struct rc_slice topic;
     struct rc_slice props; /* name \x01 value \x02 ... */
-    /* For encoding, of who made the properties with rc_props_put_all: nobody looks through them again. */
+    /* For encoding, of who made the properties, of texts without marks: nobody looks through them again. */
     bool props_are_sound;
     int64_t tags_code; /* of their TAGS; counts only with props_are_sound */
     /* Of decoding: the properties by which messages are looked for, as rc_props_get gives them. */
@@ -88,6 +88,9 @@ uint32_t rc_message_crc(struct rc_slice body);
 #define RC_PROP_RETRY_TOPIC "RETRY_TOPIC"
 #define RC_PROP_ORIGIN_MESSAGE_ID "ORIGIN_MESSAGE_ID"
 #define RC_PROP_WAIT "WAIT"
+/* The marks, for who writes properties with literals. */
+#define RC_PROP_NAME_END "\1"
+#define RC_PROP_VALUE_END "\2"
 
 /* The value of a property, the last one when it comes twice; a slice with ptr NULL when it is absent. */
 struct rc_slice rc_props_get(struct rc_slice props, const char *name);
@@ -95,12 +98,6 @@ struct rc_slice rc_props_get(struct rc_slice props, const char *name);
 bool rc_props_next(struct rc_slice props, size_t *at, struct rc_slice *name, struct rc_slice *value);
 /* Appends name \x01 value \x02. RC_ERR_INVALID when either holds \x00, \x01 or \x02. */
 int rc_props_put(struct rc_buf *out, const char *name, struct rc_slice value);
-/* The same for several, all or none; there is at least one. Names are the program's own: only values may be
- * refused. */
-struct rc_prop {
-    struct rc_slice name, value;
-};
-int rc_props_put_all(struct rc_buf *out, const struct rc_prop *props, size_t count);
 /* Copies `props` without the named property. */
 int rc_props_copy_without(struct rc_buf *out, struct rc_slice props, const char *name);
 /*

@@ -116,24 +116,17 @@ bool rc_props_are_whole(struct rc_slice props)
     return rc_props_read(props, &keys, &unique_key);
 }
 
-static uint8_t *write_pair(uint8_t *p, struct rc_slice name, struct rc_slice value)
-{
-    memcpy(p, name.ptr, name.len);
-    p += name.len;
-    *p++ = NAME_END;
-    if (value.len > 0)
-        memcpy(p, value.ptr, value.len);
-    p += value.len;
-    *p++ = VALUE_END;
-    return p;
-}
-
 static int put_pair(struct rc_buf *out, struct rc_slice name, struct rc_slice value)
 {
     uint8_t *p = rc_buf_reserve(out, name.len + value.len + 2);
     if (p == NULL)
         return RC_ERR_FULL;
-    write_pair(p, name, value);
+    memcpy(p, name.ptr, name.len);
+    p += name.len;
+    *p++ = NAME_END;
+    if (value.len > 0)
+        memcpy(p, value.ptr, value.len);
+    p[value.len] = VALUE_END;
     rc_buf_commit(out, name.len + value.len + 2);
     return RC_OK;
 }
@@ -144,23 +137,6 @@ int rc_props_put(struct rc_buf *out, const char *name, struct rc_slice value)
     if (holds_mark(name_slice) || holds_mark(value))
         return RC_ERR_INVALID;
     return put_pair(out, name_slice, value);
-}
-
-int rc_props_put_all(struct rc_buf *out, const struct rc_prop *props, size_t count)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (holds_mark(props[i].value))
-            return RC_ERR_INVALID;
-        len += props[i].name.len + props[i].value.len + 2;
-    }
-    uint8_t *p = rc_buf_reserve(out, len);
-    if (p == NULL)
-        return RC_ERR_FULL;
-    for (size_t i = 0; i < count; i++)
-        p = write_pair(p, props[i].name, props[i].value);
-    rc_buf_commit(out, len);
-    return RC_OK;
 }
 
 int rc_props_copy_without(struct rc_buf *out, struct rc_slice props, const char *name)

@@ -31,7 +31,7 @@ static void must(bool ok, const char *what)
 static void put_connect(struct rc_topic *topic, uint32_t number, int64_t now_ms)
 {
     char client_id[64];
-    struct rc_buf body, props;
+    struct rc_buf text;
     snprintf(client_id, sizeof(client_id), "GID_test@@@open-%u", number);
     struct rc_slice id = rc_slice_str(client_id);
     struct rc_event event = {
@@ -46,27 +46,22 @@ static void put_connect(struct rc_topic *topic, uint32_t number, int64_t now_ms)
         .protocol = rc_slice_str("mqtt-3.1.1"),
     };
     memcpy(event.channel_id, &number, sizeof(number));
-    rc_buf_init(&body, TEXT_MAX);
-    rc_buf_init(&props, TEXT_MAX);
-    must(rc_event_put_body(&body, &event) == RC_OK && rc_event_put_props(&props, &event) == RC_OK,
-         "no event");
     struct rc_queue *queue = rc_topic_queue(topic, rc_hash_java_queue(id, QUEUES));
     struct rc_message message = {
         .queue_id = rc_queue_id(queue),
         .born_ms = now_ms,
         .born_host = {.addr = {127, 0, 0, 1}, .port = 40000},
         .topic = rc_topic_name(topic),
-        .body = rc_buf_slice(&body),
-        .props = rc_buf_slice(&props),
     };
+    rc_buf_init(&text, TEXT_MAX);
+    must(rc_event_put(&text, &event, &message.body, &message.props) == RC_OK, "no event");
     uint32_t at = (uint32_t)rc_buf_len(&batch.bytes);
     must(rc_message_encode(&batch.bytes, &message) == RC_OK, "no record");
     batch.at[batch.count] = at;
     batch.records[batch.count++] = (struct rc_append){.queue = queue,
                                                       .len = (uint32_t)rc_buf_len(&batch.bytes) - at,
                                                       .tags_code = rc_props_tags_code(message.props)};
-    rc_buf_free(&body);
-    rc_buf_free(&props);
+    rc_buf_free(&text);
 }
 
 static void append(struct rc_store *store)

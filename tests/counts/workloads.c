@@ -200,14 +200,7 @@ static void prepare_append(void)
     queue = rc_topic_queue(topic, 0);
 }
 
-/* What a whole event has beside its TAGS. */
-static const char more_props[] = "KEYS\1GID_counts@@@device-000001\2"
-                                 "UNIQ_KEY\00192467520804BFF5D5A7E907D92714208\2"
-                                 "rcNode\1rollcall-1\2rcInstance\1rc-counts\2"
-                                 "rcSequence\0011\2rcProtocol\1mqtt-3.1.1\2";
-static bool events_are_whole;
-
-static void put_event(struct rc_buf *out, struct rc_buf *body, struct rc_buf *props, uint32_t number)
+static void put_event(struct rc_buf *out, struct rc_buf *text, uint32_t number)
 {
     struct rc_event event = {
         .type = RC_EVENT_CONNECT,
@@ -220,35 +213,28 @@ static void put_event(struct rc_buf *out, struct rc_buf *body, struct rc_buf *pr
         .node = rc_slice_str("rollcall-1"),
         .protocol = rc_slice_str("mqtt-3.1.1"),
     };
-    if (events_are_whole)
-        must(rc_buf_put_slice(props, rc_slice_str(more_props)) == RC_OK, "properties");
-    must(rc_event_put_body(body, &event) == RC_OK &&
-             rc_props_put(props, RC_PROP_TAGS, rc_slice_str("connect")) == RC_OK,
-         "an event");
     struct rc_message message = {
         .born_ms = event.time_ms,
         .store_ms = event.time_ms,
-        .body = rc_buf_slice(body),
         .topic = rc_slice_str("GID_counts_MQTT"),
-        .props = rc_buf_slice(props),
+        .props_are_sound = true,
     };
+    must(rc_event_put(text, &event, &message.body, &message.props) == RC_OK, "an event");
     must(rc_message_encode(out, &message) == RC_OK, "a message");
-    rc_buf_consume(body, rc_buf_len(body));
-    rc_buf_consume(props, rc_buf_len(props));
+    rc_buf_consume(text, rc_buf_len(text));
 }
 
 static void run_append(uint32_t repetitions)
 {
-    struct rc_buf body, props, records[BATCH];
-    rc_buf_init(&body, RECORD_MAX);
-    rc_buf_init(&props, RECORD_MAX);
+    struct rc_buf text, records[BATCH];
+    rc_buf_init(&text, RECORD_MAX);
     for (uint32_t i = 0; i < BATCH; i++)
         rc_buf_init(&records[i], RECORD_MAX);
     for (uint32_t i = 0; i < repetitions; i += BATCH) {
         struct rc_append appends[BATCH];
         for (uint32_t k = 0; k < BATCH; k++) {
             rc_buf_consume(&records[k], rc_buf_len(&records[k]));
-            put_event(&records[k], &body, &props, i + k);
+            put_event(&records[k], &text, i + k);
             appends[k] = (struct rc_append){.queue = queue,
                                             .record = records[k].data + records[k].start,
                                             .len = (uint32_t)rc_buf_len(&records[k]),
@@ -258,8 +244,7 @@ static void run_append(uint32_t repetitions)
     }
     for (uint32_t i = 0; i < BATCH; i++)
         rc_buf_free(&records[i]);
-    rc_buf_free(&body);
-    rc_buf_free(&props);
+    rc_buf_free(&text);
 }
 
 /* ---- the index by key ---- */
@@ -270,7 +255,6 @@ static struct rc_key_index *key_index;
 
 static void prepare_key_index(void)
 {
-    events_are_whole = true;
     prepare_append();
     run_append(INDEXED);
     must(rc_key_index_open(store, &key_index) == RC_OK, "opening the index");

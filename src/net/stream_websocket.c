@@ -1,7 +1,8 @@
 /*
  * Design notes
- * - wslay takes frames apart. Its context carries a buffer of 4 KiB, so it exists only while a frame has come
- * in part: between two frames it knows nothing that matters.
+ * - Nearly all frames are one message each and come whole: those are taken here, since wslay unmasks byte by
+ * byte. All others are wslay's. Its context carries a buffer of 4 KiB, so it exists only while a frame has
+ * come in part: between two frames it knows nothing that matters.
  * - What was offered once to the layer below is offered again unchanged until it is taken, as a layer of TLS
  * demands: first what is left of a control frame or of a header, then the payload that was announced.
  * - Of several pings that wait for their pong the last is answered, as the protocol allows: what a peer can
@@ -23,7 +24,11 @@
 #include <sys/epoll.h>
 
 enum {
-    CONTROL_MAX = 125, /* payload of a control frame */
+    CONTROL_MAX = 125,      /* payload of a control frame */
+    FIN = 0x80,             /* in the first byte of a frame */
+    MASKED = 0x80,          /* in the second */
+    LEN_IN_TWO_BYTES = 126, /* in its other bits: the length follows */
+    KEY_BYTES = 4,          /* of the mask, behind the length */
     CLOSE_NORMAL = 1000,
     CLOSE_PROTOCOL = 1002,
     CLOSE_UNSUPPORTED = 1003,
@@ -222,6 +227,41 @@ static int take_payload(struct rc_stream *stream, struct layer *layer, const str
     return err;
 }
 
+static void unmask(uint8_t *to, const uint8_t *from, size_t len, const uint8_t key[KEY_BYTES])
+{
+    uint64_t mask, word;
+    size_t at = 0;
+    memcpy(&mask, key, KEY_BYTES);
+    memcpy((uint8_t *)&mask + KEY_BYTES, key, KEY_BYTES);
+    for (; at + sizeof(word) <= len; at += sizeof(word)) {
+        memcpy(&word, from + at, sizeof(word));
+        word ^= mask;
+        memcpy(to + at, &word, sizeof(word));
+    }
+    for (; at < len; at++)
+        to[at] = from[at] ^ key[at % KEY_BYTES];
+}
+
+/* Takes the frame at the front of `in` if it is a message and whole: its bytes; 0: wslay has to look at it.
+ */
+static size_t take_message(struct rc_slice in, uint8_t *to, size_t *done)
+{
+    if (in.len < 2 + KEY_BYTES || in.ptr[0] != (FIN | WSLAY_BINARY_FRAME) || !(in.ptr[1] & MASKED))
+        return 0;
+    size_t header = 2, len = in.ptr[1] & ~MASKED;
+    if (len == LEN_IN_TWO_BYTES) {
+        len = rc_load_u16(in.ptr + 2);
+        header = 4;
+    }
+    bool is_right_form = header == 2 ? len < LEN_IN_TWO_BYTES : len >= LEN_IN_TWO_BYTES;
+    if (!is_right_form || in.len < header + KEY_BYTES + len)
+        return 0;
+    const uint8_t *key = in.ptr + header;
+    unmask(to + *done, key + KEY_BYTES, len, key);
+    *done += len;
+    return header + KEY_BYTES + len;
+}
+
 /*
  * Takes apart what was read: how many bytes are the reader's. There is room for them: payload never needs
  * more than the bytes that it came in, and what wslay keeps between calls is but the part of a header.
@@ -230,6 +270,11 @@ static size_t take_apart(struct rc_stream *stream, struct layer *layer, struct r
 {
     static const struct wslay_frame_callbacks callbacks = {.recv_callback = on_recv};
     size_t done = 0;
+    if (layer->frames == NULL && !layer->is_in_message)
+        for (size_t used; (used = take_message(in, to, &done)) > 0;)
+            in = rc_slice_from(in, used);
+    if (in.len == 0)
+        return done;
     layer->in = in;
     if (layer->frames == NULL && wslay_frame_context_init(&layer->frames, &callbacks, layer) != 0) {
         layer->ended = RC_ERR_FULL;

@@ -115,6 +115,47 @@ static void test_payloads_are_read_whatever_their_frames(void **state)
     close_link(&link);
 }
 
+/* Messages of all lengths about the forms of the header, cut in two at each place. */
+static void test_messages_come_out_as_they_went_in_wherever_they_are_cut(void **state)
+{
+    static const size_t lengths[] = {0, 1, 2, 3, 7, 8, 9, 64, 125, 126, 127, 200};
+    enum { COUNT = sizeof(lengths) / sizeof(lengths[0]) };
+    uint8_t frames[2048], payload[1024], got[1024];
+    size_t size = 0, total = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        for (size_t k = 0; k < lengths[i]; k++)
+            payload[total + k] = (uint8_t)(31 * (total + k) + i);
+        size += make_frame(frames + size, FIN | BINARY, payload + total, lengths[i]);
+        total += lengths[i];
+    }
+    for (size_t cut = 1; cut < size; cut++) {
+        struct link link;
+        size_t len = 0;
+        ssize_t part;
+        open_link(&link, ROOM);
+        put(&link, frames, cut);
+        while ((part = rc_stream_read(&link.near, got + len, sizeof(got) - len)) > 0)
+            len += (size_t)part;
+        put(&link, frames + cut, size - cut);
+        while ((part = rc_stream_read(&link.near, got + len, sizeof(got) - len)) > 0)
+            len += (size_t)part;
+        assert_int_equal(len, total);
+        assert_memory_equal(got, payload, total);
+        close_link(&link);
+    }
+}
+
+static void test_a_length_that_is_longer_than_needed_breaks_the_protocol(void **state)
+{
+    static const uint8_t frame[] = {FIN | BINARY, MASK | 126, 0, 5, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    struct link link;
+    uint8_t got[64];
+    open_link(&link, ROOM);
+    put(&link, frame, sizeof(frame));
+    assert_int_equal(rc_stream_read(&link.near, got, sizeof(got)), RC_ERR_PROTOCOL);
+    close_link(&link);
+}
+
 static void test_frames_may_come_byte_by_byte(void **state)
 {
     struct link link;
@@ -462,6 +503,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_payloads_are_read_whatever_their_frames),
+        cmocka_unit_test(test_messages_come_out_as_they_went_in_wherever_they_are_cut),
+        cmocka_unit_test(test_a_length_that_is_longer_than_needed_breaks_the_protocol),
         cmocka_unit_test(test_frames_may_come_byte_by_byte),
         cmocka_unit_test(test_a_reader_with_little_room_gets_all),
         cmocka_unit_test(test_a_large_frame_is_read_in_parts),

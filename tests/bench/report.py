@@ -15,7 +15,7 @@ ROWS = {
     "idle": ("idle connection", "mosquitto", 0.7, "The goal itself is 0.5 KB, which is that share of mosquitto's."),
     "idle_subscribed": ("idle connection with a subscription", "mosquitto", 0.8, ""),
     "qos0": ("QoS 0, 4 publishers to 1 subscriber", "mosquitto", 0.05,
-             "Of Rollcall's own it is about 1,500 instructions a message; the rest is system calls, and how many messages "
+             "Of Rollcall's own it is about 1,200 instructions a message; the rest is system calls, and how many messages "
              "share one is the load's."),
     "qos1": ("QoS 1, the same", "mosquitto", 1, ""),
     "qos2": ("QoS 2, the same", "mosquitto", 1, ""),

@@ -530,7 +530,7 @@ def outcomes(tmp_path_factory):
     server = Rollcall(tmp_path_factory.mktemp("conformance"))
     example = (ROOT / "examples/conformance.yaml").read_text().replace("data/conformance", str(server.store))
     example = example.replace(":1883", f":{server.mqtt_port}").replace(":9876", f":{server.rocketmq_port}")
-    server.config.write_text(example)
+    server.config.write_text(f"{example}\nhttp: {{bind: '127.0.0.1:{server.http_port}'}}\n")
     server.start()
 
     def run(number, version, function):

@@ -51,9 +51,9 @@ bool rc_recovery_entry(const struct rc_message *message, uint32_t size, struct r
         .size = size,
         .tags_code = rc_props_tags_code(message->props),
     };
-    struct rc_slice delay = rc_props_get(message->props, RC_PROP_DELAY);
-    if (delay.len == 0 || !rc_slice_eq_str(message->topic, RC_DELAY_TOPIC))
+    if (!rc_slice_eq_str(message->topic, RC_DELAY_TOPIC))
         return true;
+    struct rc_slice delay = rc_props_get(message->props, RC_PROP_DELAY);
     uint32_t level = 0;
     for (size_t i = 0; i < delay.len && i < 3 && delay.ptr[i] >= '0' && delay.ptr[i] <= '9'; i++)
         level = level * 10 + (uint32_t)(delay.ptr[i] - '0');

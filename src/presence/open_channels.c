@@ -32,12 +32,34 @@ void rc_open_channels_free(struct rc_open_channels *open)
 
 /* ---- from records ---- */
 
-/* Retries, dead letters and delayed copies of presence records carry their properties too. */
-static bool is_presence_record(const struct rc_message *message)
+struct found {
+    struct rc_slice node, instance, protocol, retry_topic, real_topic;
+};
+
+/* Of five properties what rc_props_get gives, with one walk: it is done for each record of the log. */
+static void find_props(struct rc_slice props, struct found *ret)
 {
-    return rc_props_get(message->props, RC_PROP_NODE).ptr != NULL &&
-           rc_props_get(message->props, RC_PROP_RETRY_TOPIC).ptr == NULL &&
-           rc_props_get(message->props, RC_PROP_REAL_TOPIC).ptr == NULL;
+    struct rc_slice name, value;
+    size_t at = 0;
+    *ret = (struct found){.node = {NULL, 0}};
+    while (rc_props_next(props, &at, &name, &value)) {
+        if (rc_slice_eq_str(name, RC_PROP_NODE))
+            ret->node = value;
+        else if (rc_slice_eq_str(name, RC_PROP_INSTANCE))
+            ret->instance = value;
+        else if (rc_slice_eq_str(name, RC_PROP_PROTOCOL))
+            ret->protocol = value;
+        else if (rc_slice_eq_str(name, RC_PROP_RETRY_TOPIC))
+            ret->retry_topic = value;
+        else if (rc_slice_eq_str(name, RC_PROP_REAL_TOPIC))
+            ret->real_topic = value;
+    }
+}
+
+/* Retries, dead letters and delayed copies of presence records carry their properties too. */
+static bool is_presence_record(const struct found *props)
+{
+    return props->node.ptr != NULL && props->retry_topic.ptr == NULL && props->real_topic.ptr == NULL;
 }
 
 static uint8_t *keep(uint8_t *at, struct rc_slice *slice)
@@ -65,7 +87,7 @@ static struct rc_open_channel *copy_of(const struct rc_open_channel *from)
     return channel;
 }
 
-static void opened(struct rc_open_channels *open, const struct rc_message *message,
+static void opened(struct rc_open_channels *open, const struct rc_message *message, const struct found *props,
                    const struct rc_event *event)
 {
     struct rc_open_channel channel = {
@@ -76,10 +98,10 @@ static void opened(struct rc_open_channels *open, const struct rc_message *messa
         .born_port = message->born_host.port,
         .topic = message->topic,
         .client_id_json = event->client_id_json,
-        .keys = rc_props_get(message->props, RC_PROP_KEYS),
+        .keys = message->keys,
         .client_ip = event->client_ip,
-        .instance = rc_props_get(message->props, RC_PROP_INSTANCE),
-        .protocol = rc_props_get(message->props, RC_PROP_PROTOCOL),
+        .instance = props->instance,
+        .protocol = props->protocol,
     };
     memcpy(channel.id, event->channel_id, RC_CHANNEL_ID_LEN);
     memcpy(channel.born_addr, message->born_host.addr, 4);
@@ -90,14 +112,16 @@ static void opened(struct rc_open_channels *open, const struct rc_message *messa
 void rc_open_channels_apply(struct rc_open_channels *open, const struct rc_message *message, uint32_t size)
 {
     struct rc_event event;
+    struct found props;
     open->place = message->physical_offset + size;
-    if (!is_presence_record(message) || rc_event_parse_body(message->body, &event) != RC_OK)
+    find_props(message->props, &props);
+    if (!is_presence_record(&props) || rc_event_parse_body(message->body, &event) != RC_OK)
         return;
     if (open->greatest_ms < event.time_ms)
         open->greatest_ms = event.time_ms;
     struct rc_slice id = rc_slice(event.channel_id, RC_CHANNEL_ID_LEN);
     if (event.type == RC_EVENT_CONNECT) {
-        opened(open, message, &event);
+        opened(open, message, &props, &event);
     } else if (event.type == RC_EVENT_TCPCLEAN) {
         free(rc_map_remove(&open->channels, id));
     } else {

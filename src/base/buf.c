@@ -1,6 +1,7 @@
 #include "base/buf.h"
 
 #include "base/alloc.h"
+#include "base/apart.h"
 #include "base/error.h"
 
 #include <stdarg.h>
@@ -24,8 +25,7 @@ static void compact(struct rc_buf *buf)
     buf->end = (uint32_t)len;
 }
 
-/* Kept out of rc_buf_reserve, which hardly ever needs it and is short without. */
-static __attribute__((noinline)) uint8_t *make_room(struct rc_buf *buf, size_t len)
+static RC_APART uint8_t *make_room(struct rc_buf *buf, size_t len)
 {
     size_t used = rc_buf_len(buf);
     if (buf->data != NULL)

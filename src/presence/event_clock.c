@@ -14,7 +14,7 @@ void rc_event_clock_init(struct rc_event_clock *clock, int64_t floor_ms)
     clock->last_mono_ms = (int64_t)rc_clock_mono_ms();
 }
 
-int64_t rc_event_clock_advance(struct rc_event_clock *clock, int64_t wall_ms, int64_t mono_ms)
+int64_t rc_event_clock_now(struct rc_event_clock *clock, int64_t wall_ms, int64_t mono_ms)
 {
     if (mono_ms < clock->last_mono_ms) /* from before the clock was made: the caller's is a turn old */
         mono_ms = clock->last_mono_ms;
@@ -27,11 +27,6 @@ int64_t rc_event_clock_advance(struct rc_event_clock *clock, int64_t wall_ms, in
                     " ms ahead of the clock: it was set back, or the log has later times",
                     clock->last_ms - wall_ms);
     return clock->last_ms;
-}
-
-int64_t rc_event_clock_now(struct rc_event_clock *clock, int64_t mono_ms)
-{
-    return rc_event_clock_advance(clock, rc_clock_wall_ms(), mono_ms);
 }
 
 uint16_t rc_event_clock_slot(struct rc_slice client)

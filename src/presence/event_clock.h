@@ -25,11 +25,8 @@ struct rc_event_clock {
 
 /* `floor_ms`: the greatest time in the log. */
 void rc_event_clock_init(struct rc_event_clock *clock, int64_t floor_ms);
-/* The time now, not below any that was returned before. `mono_ms`: the monotonic clock, a turn old at most.
- */
-int64_t rc_event_clock_now(struct rc_event_clock *clock, int64_t mono_ms);
-/* The same with both clocks given, for tests. */
-int64_t rc_event_clock_advance(struct rc_event_clock *clock, int64_t wall_ms, int64_t mono_ms);
+/* The time now, not below any that was returned before. Both clocks may be as old as a turn of the loop. */
+int64_t rc_event_clock_now(struct rc_event_clock *clock, int64_t wall_ms, int64_t mono_ms);
 
 /* The time at `now_ms` for the next event of a client whose last had `last_ms` (0: it has none). */
 static inline int64_t rc_event_clock_next(int64_t now_ms, int64_t last_ms)

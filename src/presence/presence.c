@@ -172,7 +172,8 @@ static int stage(struct rc_presence *presence, struct rc_channel *channel, enum 
 
 static int64_t now(struct rc_presence *presence)
 {
-    return rc_event_clock_now(&presence->clock, (int64_t)rc_loop_now_ms(presence->options.loop));
+    struct rc_loop *loop = presence->options.loop;
+    return rc_event_clock_now(&presence->clock, rc_loop_wall_ms(loop), (int64_t)rc_loop_now_ms(loop));
 }
 
 static void on_connect_written(void *owner, const struct rc_append *append)

@@ -115,7 +115,7 @@ static int put_tcpclean(struct rc_presence_recovery *recovery, const struct rc_o
     struct rc_buf text;
     if (queue == NULL)
         return RC_ERR_INVALID;
-    int64_t now = rc_event_clock_now(clock, (int64_t)rc_clock_mono_ms());
+    int64_t now = rc_event_clock_now(clock, rc_clock_wall_ms(), (int64_t)rc_clock_mono_ms());
     struct rc_event event = {
         .type = RC_EVENT_TCPCLEAN,
         .time_ms = rc_event_clock_next(now, channel->last_ms),

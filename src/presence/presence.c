@@ -38,6 +38,7 @@ struct rc_presence *rc_presence_create(const struct rc_presence_options *options
     presence->message.store_host = options->store_host;
     presence->message.props_are_sound = true;
     rc_event_clock_init(&presence->clock, options->floor_ms);
+    (void)rc_event_month_ms(0); /* works the months out here, not on the shard with its first event */
     rc_list_init(&presence->waiting);
     for (int type = RC_EVENT_CONNECT; type <= RC_EVENT_TCPCLEAN; type++)
         presence->tags_codes[type] = rc_hash_java(rc_slice_str(rc_event_type_text(type)));

@@ -43,6 +43,7 @@ struct rc_loop {
     uint64_t now_ns;
     int64_t wall_ms;     /* 0: not yet asked for in this turn */
     uint64_t wake_by_ns; /* of the next poll; UINT64_MAX: no earlier than a timer */
+    bool is_coarse;      /* epoll_pwait2 has failed */
     struct epoll_event events[RC_LOOP_EVENTS_MAX];
     int events_count; /* > 0 while events are being handled */
     int events_at;
@@ -237,21 +238,28 @@ static int poll_timeout(struct rc_loop *loop)
     return due > now ? (int)(due - now) : 0;
 }
 
-void rc_loop_wake_by(struct rc_loop *loop, uint64_t mono_ns)
+bool rc_loop_wake_by(struct rc_loop *loop, uint64_t mono_ns)
 {
+    if (atomic_load_explicit(&loop->is_stopping, memory_order_acquire))
+        return false;
     if (mono_ns < loop->wake_by_ns)
         loop->wake_by_ns = mono_ns;
+    return true;
 }
 
-/* Finer than timers are; where the kernel (before 5.11) cannot, the next millisecond. */
+/* Finer than timers are; where it may not be had (kernels before 5.11, some containers) to the millisecond.
+ */
 static int poll_until(struct rc_loop *loop, uint64_t mono_ns)
 {
     uint64_t now = rc_clock_mono_ns(), wait_ns = mono_ns > now ? mono_ns - now : 0;
     struct timespec wait = {.tv_sec = (time_t)(wait_ns / NS_PER_S), .tv_nsec = (long)(wait_ns % NS_PER_S)};
-    int count = epoll_pwait2(loop->epoll_fd, loop->events, RC_LOOP_EVENTS_MAX, &wait, NULL);
-    if (count == -1 && errno == ENOSYS)
-        count = epoll_wait(loop->epoll_fd, loop->events, RC_LOOP_EVENTS_MAX, (int)(wait_ns / NS_PER_MS) + 1);
-    return count;
+    if (!loop->is_coarse) {
+        int count = epoll_pwait2(loop->epoll_fd, loop->events, RC_LOOP_EVENTS_MAX, &wait, NULL);
+        if (count != -1 || errno == EINTR)
+            return count;
+        loop->is_coarse = true;
+    }
+    return epoll_wait(loop->epoll_fd, loop->events, RC_LOOP_EVENTS_MAX, (int)(wait_ns / NS_PER_MS) + 1);
 }
 
 static int poll_events(struct rc_loop *loop)
@@ -401,8 +409,9 @@ int64_t rc_loop_wall_ms(struct rc_loop *loop)
 {
     if (!atomic_load_explicit(&loop->has_owner, memory_order_relaxed))
         return rc_clock_wall_ms();
-    if (loop->wall_ms == 0)
-        loop->wall_ms = rc_clock_wall_ms();
+    if (loop->wall_ms ==
+        0) /* of the same moment as now_ns: who compares the two must see no step between them */
+        loop->wall_ms = rc_clock_wall_ms() - (int64_t)((rc_clock_mono_ns() - loop->now_ns) / NS_PER_MS);
     return loop->wall_ms;
 }
 

@@ -92,9 +92,11 @@ struct rc_hook {
 void rc_loop_add_hook(struct rc_loop *loop, struct rc_hook *hook);
 void rc_loop_remove_hook(struct rc_hook *hook);
 
-/* For a hook that leaves something for later: the next poll ends then (monotonic), if nothing ends it before.
+/*
+ * For a hook that leaves something for later: the next poll ends then (monotonic), if nothing ends it before.
+ * False when the loop is about to stop: no turn may follow, so nothing may be left.
  */
-void rc_loop_wake_by(struct rc_loop *loop, uint64_t mono_ns);
+bool rc_loop_wake_by(struct rc_loop *loop, uint64_t mono_ns);
 
 /* ---- life ---- */
 /* `name` (a literal, at most 15 characters) names the thread that runs it. */
@@ -122,7 +124,7 @@ struct rc_loop *rc_loop_current(void);
 /* The monotonic clock, read once a turn (outside of a run: now). */
 uint64_t rc_loop_now_ms(const struct rc_loop *loop);
 uint64_t rc_loop_now_ns(const struct rc_loop *loop);
-/* The wall clock of the turn, read when it is first asked for (outside of a run: now). */
+/* The wall clock at the same moment. */
 int64_t rc_loop_wall_ms(struct rc_loop *loop);
 /* Aborts when called from another thread than the loop's (a cheap check, always on). */
 void rc_loop_assert_owner(const struct rc_loop *loop);

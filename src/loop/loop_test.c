@@ -301,35 +301,76 @@ static void on_nothing(struct rc_mail *mail, struct rc_loop *loop)
 struct waking_hook {
     struct rc_hook hook;
     struct rc_loop *loop;
-    uint64_t until_ns, woken_ns;
+    int rounds;
+    uint64_t until_ns, shortest_ns;
+    bool was_refused;
 };
 
 static void wake_or_stop(struct rc_hook *hook)
 {
     struct waking_hook *waking = rc_container_of(hook, struct waking_hook, hook);
-    waking->woken_ns = rc_loop_now_ns(waking->loop);
-    if (waking->until_ns == 0)
-        waking->until_ns = waking->woken_ns + 300 * 1000;
-    if (waking->woken_ns >= waking->until_ns) {
-        rc_loop_stop(waking->loop);
+    uint64_t now = rc_loop_now_ns(waking->loop);
+    if (waking->rounds < 0) { /* the last hooks of the run */
+        waking->was_refused = !rc_loop_wake_by(waking->loop, now + 1);
         return;
     }
-    rc_loop_wake_by(waking->loop, waking->until_ns + 1000 * 1000);
-    rc_loop_wake_by(waking->loop, waking->until_ns); /* the earlier one counts */
+    if (waking->until_ns != 0 && now >= waking->until_ns) {
+        if (now - waking->until_ns < waking->shortest_ns)
+            waking->shortest_ns = now - waking->until_ns;
+        waking->until_ns = 0;
+        if (--waking->rounds < 0) {
+            rc_loop_stop(waking->loop);
+            return;
+        }
+    }
+    if (waking->until_ns == 0)
+        waking->until_ns = now + 300 * 1000;
+    assert_true(rc_loop_wake_by(waking->loop, now + 5000000000u));
+    assert_true(rc_loop_wake_by(waking->loop, waking->until_ns)); /* the earlier one counts */
+    assert_true(rc_loop_wake_by(waking->loop, now + 6000000000u));
 }
 
 static void test_a_hook_may_ask_for_a_wake_that_is_finer_than_timers(void **state)
 {
     struct rc_loop *loop;
     assert_int_equal(rc_loop_create("test", &loop), 0);
-    struct waking_hook waking = {.hook.run = wake_or_stop, .loop = loop};
+    struct waking_hook waking = {
+        .hook.run = wake_or_stop, .loop = loop, .rounds = 50, .shortest_ns = UINT64_MAX};
     rc_loop_add_hook(loop, &waking.hook);
-    uint64_t begun_ns = rc_clock_mono_ns();
     struct rc_mail first = {.deliver = on_nothing};
     rc_loop_post(loop, &first); /* the first turn does not sleep */
     rc_loop_run(loop);
-    assert_true(waking.woken_ns >= waking.until_ns);
-    assert_in_range(rc_clock_mono_ns() - begun_ns, 300 * 1000, 500 * 1000 * 1000);
+    assert_true(waking.shortest_ns < 700 * 1000); /* a poll of whole milliseconds ends 700 us late at best */
+    assert_true(waking.was_refused);
+    rc_loop_destroy(loop);
+}
+
+/* The wall clock of the turn belongs to its start, however late it is asked for. */
+static void ask_late(struct rc_hook *hook)
+{
+    struct waking_hook *waking = rc_container_of(hook, struct waking_hook, hook);
+    int64_t start_ms =
+        rc_clock_wall_ms() - (int64_t)rc_clock_mono_ms() + (int64_t)rc_loop_now_ms(waking->loop);
+    if (waking->rounds++ > 0)
+        return;
+    usleep(300 * 1000);
+    int64_t wall_ms = rc_loop_wall_ms(waking->loop);
+    assert_in_range(wall_ms - start_ms + 100, 0, 200);
+    usleep(20 * 1000);
+    assert_int_equal(rc_loop_wall_ms(waking->loop), wall_ms);
+    rc_loop_stop(waking->loop);
+}
+
+static void test_the_wall_clock_of_a_turn_is_that_of_its_start(void **state)
+{
+    struct rc_loop *loop;
+    assert_int_equal(rc_loop_create("test", &loop), 0);
+    struct waking_hook asking = {.hook.run = ask_late, .loop = loop};
+    rc_loop_add_hook(loop, &asking.hook);
+    struct rc_mail first = {.deliver = on_nothing};
+    rc_loop_post(loop, &first);
+    rc_loop_run(loop);
+    assert_in_range(rc_loop_wall_ms(loop) - rc_clock_wall_ms() + 1000, 0, 1100); /* outside of a run: now */
     rc_loop_destroy(loop);
 }
 
@@ -534,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_watches_may_be_freed_while_their_events_wait),
         cmocka_unit_test(test_hooks_run_in_order_and_may_remove_and_add_each_other),
         cmocka_unit_test(test_a_hook_may_ask_for_a_wake_that_is_finer_than_timers),
+        cmocka_unit_test(test_the_wall_clock_of_a_turn_is_that_of_its_start),
         cmocka_unit_test(test_destroy_delivers_mail_and_the_mail_that_it_causes),
         cmocka_unit_test(test_two_loops_that_answer_each_other_never_miss_a_wake),
         cmocka_unit_test(test_a_thread_bears_its_loops_name_and_leaves_signals_to_others),

@@ -148,6 +148,8 @@ int rc_broker_create(const struct rc_broker_options *options, struct rc_broker *
     broker->hook.run = on_turn_end;
     rc_loop_add_hook(options->loop, &broker->hook);
     int err = rc_log_sender_create(options->writer, options->loop, &broker->sender);
+    if (err == RC_OK)
+        rc_log_sender_gather(broker->sender);
     if (err != RC_OK) {
         rc_loop_remove_hook(&broker->hook);
         free(broker);

@@ -1,6 +1,7 @@
 /*
- * A sender's side: records are encoded into the open batch; it leaves when it is full, or at the end of the
- * turn. Batches are used again; those that nobody has needed for RC_LOG_SPARE_MS are freed.
+ * A sender's side: records are encoded into the open batch; it leaves when it is full, or at the end of a
+ * turn, as a rule of the same. Batches are used again; those that nobody has needed for RC_LOG_SPARE_MS are
+ * freed.
  */
 #include "store/log_batch.h"
 
@@ -14,10 +15,10 @@ enum { RC_LOG_SPARE_MS = 1000, FIRST_ENTRIES = 16 };
 enum { EAGER_BATCHES = 1 };
 
 /*
- * Behind a batch of so many records the next one gathers for so long: each costs about ten system calls and
- * wakes, whatever it holds. Under less load none waits.
+ * Each batch costs about ten system calls and wakes, whatever it holds. Behind one of so many records, that
+ * left a moment ago, the next one of a sender that gathers does so for GATHER_NS.
  */
-enum { GATHER_RECORDS = 16, GATHER_NS = 500 * 1000 };
+enum { GATHER_NS = 500 * 1000, GATHER_RECORDS = 16, GATHER_BEHIND_NS = 10 * 1000 * 1000 };
 
 struct rc_log_sender {
     struct rc_log_writer *writer;
@@ -26,9 +27,10 @@ struct rc_log_sender {
     struct rc_timer spare_timer;
     struct rc_log_batch *open;
     struct rc_list spares;
-    uint32_t batches;    /* open, or with the writer */
-    uint32_t last_count; /* records of the batch that left last */
-    uint64_t opened_ns;  /* the turn in which the open batch was opened */
+    uint32_t batches; /* open, or with the writer */
+    bool gathers;
+    uint64_t opened_ns; /* the turn in which the open batch was opened */
+    uint64_t left_ns;   /* when a batch of GATHER_RECORDS left last; 0: the last one was smaller */
     uint32_t under_way;
     uint64_t staged, reported; /* records, ever */
     /* Where the log ended when each batch was opened: what the batch holds comes behind that. A ring. */
@@ -106,7 +108,7 @@ static void seal_and_send(struct rc_log_sender *sender)
     uint8_t *base = batch->bytes.data + batch->bytes.start;
     uint32_t at = 0;
     sender->open = NULL;
-    sender->last_count = batch->count;
+    sender->left_ns = batch->count >= GATHER_RECORDS ? rc_loop_now_ns(sender->loop) : 0;
     for (uint32_t i = 0; i < batch->count; i++) {
         batch->entries[i].append.record = base + at;
         at += batch->entries[i].append.len;
@@ -114,13 +116,12 @@ static void seal_and_send(struct rc_log_sender *sender)
     rc_log_writer_post(sender->writer, batch);
 }
 
-static bool is_gathering(struct rc_log_sender *sender)
+static bool is_gathering(const struct rc_log_sender *sender)
 {
-    uint64_t until = sender->opened_ns + GATHER_NS;
-    if (sender->last_count < GATHER_RECORDS || rc_loop_now_ns(sender->loop) >= until)
+    uint64_t now = rc_loop_now_ns(sender->loop), until = sender->opened_ns + GATHER_NS;
+    if (!sender->gathers || sender->left_ns == 0 || now - sender->left_ns > GATHER_BEHIND_NS || now >= until)
         return false;
-    rc_loop_wake_by(sender->loop, until);
-    return true;
+    return rc_loop_wake_by(sender->loop, until);
 }
 
 static void on_turn_end(struct rc_hook *hook)
@@ -296,6 +297,11 @@ void rc_log_sender_destroy(struct rc_log_sender *sender)
     free_spares(sender);
     sender->is_destroyed = true;
     free_if_done(sender);
+}
+
+void rc_log_sender_gather(struct rc_log_sender *sender)
+{
+    sender->gathers = true;
 }
 
 void rc_log_sender_set_on_room(struct rc_log_sender *sender, void (*on_room)(void *arg), void *arg)

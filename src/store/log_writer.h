@@ -42,7 +42,8 @@ int rc_log_sender_create(struct rc_log_writer *writer, struct rc_loop *loop, str
 void rc_log_sender_destroy(struct rc_log_sender *sender);
 
 /*
- * Encodes `message` into the current batch; the batch leaves at the end of the loop's turn. `queue` gives
+ * Encodes `message` into the current batch; the batch leaves at the end of the loop's turn, or of a later one
+ * while another is under way or it gathers. `queue` gives
  * topic and queue id (message->topic and queue_id are set from it). 0; RC_ERR_FULL when the sender's batches
  * are all under way (try again when `on_room` has run); RC_ERR_TOO_LARGE (also: than a segment);
  * RC_ERR_INVALID for properties that cannot be (see rc_message_encode) or a delay level above
@@ -51,6 +52,11 @@ void rc_log_sender_destroy(struct rc_log_sender *sender);
 int rc_log_stage(struct rc_log_sender *sender, struct rc_queue *queue, struct rc_message *message,
                  uint32_t delay_level, void (*on_written)(void *owner, const struct rc_append *append),
                  void *owner);
+/*
+ * For one whose records come from many at once: while they do, a batch may wait half a millisecond for more.
+ * Not for one that answers peers who send nothing more before the answer.
+ */
+void rc_log_sender_gather(struct rc_log_sender *sender);
 /* Runs on the sender's thread, after RC_ERR_FULL, when there is room again. */
 void rc_log_sender_set_on_room(struct rc_log_sender *sender, void (*on_room)(void *arg), void *arg);
 /* Records staged and not yet reported. */
@@ -98,8 +104,8 @@ struct rc_log_retention {
 int rc_log_writer_start(struct rc_store *store, const struct rc_log_retention *retention,
                         struct rc_log_writer **ret, struct rc_error *error);
 /*
- * Writes what has been handed over before the call (senders stage nothing any more, and their turn has
- * ended), flushes, ends the thread. With a full disk it gives up after RC_LOG_STOP_MS and returns
+ * Writes what has been handed over before the call (of each sender: all that it staged has been reported, or
+ * it is lost), flushes, ends the thread. With a full disk it gives up after RC_LOG_STOP_MS and returns
  * RC_ERR_NO_SPACE (the open channels are then told of at the next start). Senders and readers may be
  * destroyed before or after; their loops must still run, or be destroyed after, for the reports to arrive.
  */

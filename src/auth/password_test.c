@@ -151,6 +151,22 @@ static void test_the_pool_takes_so_many_and_no_more_and_ends_without_working_the
     free(asks);
 }
 
+static void test_the_guard_is_on_in_a_minute_in_which_somebody_failed(void **state)
+{
+    struct rc_login_guard *guard = calloc(1, sizeof(*guard));
+    uint64_t now = 600000;
+    assert_false(rc_login_guard_is_on(guard, 0));
+    assert_false(rc_login_guard_is_on(guard, now));
+    rc_login_guard_failed(guard, 1, now);
+    assert_true(rc_login_guard_is_on(guard, now));
+    assert_true(rc_login_guard_is_on(guard, now + 59999));
+    assert_false(rc_login_guard_is_on(guard, now + 60000));
+    rc_login_guard_failed(guard, 1, now + 60000);
+    rc_login_guard_failed(guard, 1, now + 59999); /* a thread whose turn began before */
+    assert_true(rc_login_guard_is_on(guard, now + 60000));
+    free(guard);
+}
+
 static void test_the_guard_counts_within_a_minute_and_per_key(void **state)
 {
     struct rc_login_guard *guard = calloc(1, sizeof(*guard));
@@ -179,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_what_is_no_entry_is_refused),
         cmocka_unit_test(test_the_pool_verifies_and_remembers_only_what_is_right),
         cmocka_unit_test(test_the_pool_takes_so_many_and_no_more_and_ends_without_working_them_off),
+        cmocka_unit_test(test_the_guard_is_on_in_a_minute_in_which_somebody_failed),
         cmocka_unit_test(test_the_guard_counts_within_a_minute_and_per_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

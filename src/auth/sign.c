@@ -16,7 +16,7 @@ enum { BLOCK = 64, DIGEST = SHA_DIGEST_LENGTH };
 
 /*
  * A key's half of the work, kept for the key that this thread used last: clients of one instance sign with
- * one. It is as secret as the key itself, which the catalog holds in memory too.
+ * one. It is as secret as the key, and stays until the thread signs with another.
  */
 struct keyed {
     uint8_t key[BLOCK];
@@ -68,6 +68,7 @@ void rc_sign(struct rc_slice secret, const struct rc_slice *data, size_t parts,
     SHA1_Update(&ctx, digest, DIGEST);
     SHA1_Final(digest, &ctx);
     EVP_EncodeBlock((uint8_t *)ret, digest, DIGEST);
+    OPENSSL_cleanse(&ctx, sizeof(ctx));
 }
 
 #pragma GCC diagnostic pop

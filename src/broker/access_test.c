@@ -35,6 +35,7 @@ static int set_up(void **state)
     rc_catalog_add_group(world->product, rc_slice_str("GID_x"), &group);
     rc_catalog_add_instance(catalog, rc_slice_str("standard"), &world->standard);
     rc_catalog_set_profile(world->standard, RC_PROFILE_STANDARD);
+    world->standard->takes_anonymous = true;
     rc_catalog_add_user(world->standard, rc_slice_str("alice"), rc_slice_str("x"), false);
     rc_catalog_add_user(world->standard, rc_slice_str("root"), rc_slice_str("x"), true);
     world->conn.broker = world->broker;
@@ -61,7 +62,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void log_in(struct world *world, struct rc_instance *instance, const char *key, const char *user,
+static void log_in(struct world *world, const struct rc_instance *instance, const char *key, const char *user,
                    const char *client_id)
 {
     struct rc_auth_client client = {.instance = instance};
@@ -238,6 +239,35 @@ static void test_an_identity_follows_the_catalog(void **state)
     assert_int_equal(publish(world, "news/a"), RC_ACCESS_CLOSE);
 }
 
+/* It was checked on a shard that did not have the new catalog yet. */
+static void test_who_comes_late_with_the_old_secret_takes_nothing_from_the_others(void **state)
+{
+    struct world *world = *state;
+    struct rc_catalog *old = another_catalog("AK", "old");
+    change(world, another_catalog("AK", "new"));
+    const struct rc_instance *after = rc_catalog_instance(world->broker->catalog, rc_slice_str("product"));
+    log_in(world, after, "AK", NULL, "GID_x@@@1");
+    assert_true(rc_identity_is_valid(rc_conn_identity(&world->conn)));
+    const struct rc_instance *before = rc_catalog_instance(old, rc_slice_str("product"));
+    struct rc_auth_client late = {.instance = before,
+                                  .key = rc_catalog_instance_key(old, before, rc_slice_str("AK"))};
+    struct rc_identity *identity = rc_identity_open(world->broker, &late);
+    assert_false(rc_identity_is_valid(identity));
+    assert_true(rc_identity_is_valid(rc_conn_identity(&world->conn)));
+    rc_identity_close(world->broker, identity);
+    rc_catalog_unref(old);
+}
+
+static void test_who_has_lost_his_key_may_not_publish_what_is_remembered(void **state)
+{
+    struct world *world = *state;
+    log_in(world, world->product, "AK", NULL, "GID_x@@@d");
+    assert_int_equal(publish(world, "news/a"), RC_ACCESS_ALLOWED);
+    change(world, another_catalog("OTHER", "SK"));
+    assert_int_equal(publish(world, "news/a"), RC_ACCESS_CLOSE);
+    assert_int_equal(subscribe(world, "news/a"), RC_ACCESS_CLOSE);
+}
+
 static void test_clients_of_one_key_share_an_identity(void **state)
 {
     struct world *world = *state;
@@ -264,6 +294,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_standard_clients_are_denied_and_stay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_instances_limits_hold, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_identity_follows_the_catalog, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_who_comes_late_with_the_old_secret_takes_nothing_from_the_others,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_who_has_lost_his_key_may_not_publish_what_is_remembered, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_clients_of_one_key_share_an_identity, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,19 +146,29 @@ static bool has_secret_of(const struct rc_identity *identity, const struct rc_au
 }
 
 static struct rc_identity *create(struct rc_broker *broker, const struct rc_auth_client *client,
-                                  struct rc_slice key)
+                                  struct rc_slice key, bool is_listed)
 {
     struct rc_identity *identity = rc_calloc(1, sizeof(*identity) + key.len);
     memcpy(identity->text, key.ptr, key.len);
     identity->key_len = (uint16_t)key.len;
     identity->instance_len = (uint16_t)client->instance->id.len;
     identity->kind = kind_of(client);
-    identity->is_listed = true;
+    identity->is_listed = is_listed;
     identity->secret_mark = secret_mark(identity->kind, client);
     identity->owner = owner_of(identity->kind, name_of(client));
     identity->generation = broker->catalog_generation - 1; /* the client may be of an older catalog */
-    rc_map_insert(&broker->identities, identity);
+    if (is_listed)
+        rc_map_insert(&broker->identities, identity);
     return identity;
+}
+
+/* Those who came by the old secret are being shown out; the new one must not make them right again. */
+static void supersede(struct rc_broker *broker, struct rc_identity *identity)
+{
+    rc_map_remove(&broker->identities, identity_key(identity));
+    identity->secret_mark = 0;
+    identity->is_listed = false;
+    identity->is_valid = false;
 }
 
 struct rc_identity *rc_identity_open(struct rc_broker *broker, const struct rc_auth_client *client)
@@ -174,16 +184,16 @@ struct rc_identity *rc_identity_open(struct rc_broker *broker, const struct rc_a
     struct rc_identity *identity = rc_map_find(&broker->identities, key);
     if (identity != NULL)
         refresh(broker, identity);
-    /* Those who came by the old secret are being shown out; the new one must not make them right again. */
+    bool is_listed = true;
     if (identity != NULL && !has_secret_of(identity, client)) {
-        rc_map_remove(&broker->identities, key);
-        identity->secret_mark = 0;
-        identity->is_valid = false;
-        identity->is_listed = false;
+        if (identity->is_valid)
+            is_listed = false; /* the client's is the old one: it was checked before the catalog changed */
+        else
+            supersede(broker, identity);
         identity = NULL;
     }
     if (identity == NULL)
-        identity = create(broker, client, key);
+        identity = create(broker, client, key, is_listed);
     identity->refs++;
     refresh(broker, identity);
     return identity;

@@ -141,6 +141,7 @@ static void test_of_many_processes_that_start_at_once_at_most_one_gets_the_port(
             rivals[i] = start_rival(address, &gates);
             assert_true(rivals[i] > 0);
         }
+        close(gates.tried[1]); /* so that a rival that dies is the end of it */
         usleep(5000);
         close(gates.start[1]);
         for (int i = 0; i < RIVALS; i++)
@@ -154,8 +155,8 @@ static void test_of_many_processes_that_start_at_once_at_most_one_gets_the_port(
         }
         assert_in_range(winners, 0, 1);
         won += winners;
-        int left[] = {gates.start[0], gates.over[0], gates.tried[0], gates.tried[1]};
-        close_all(left, 4);
+        int left[] = {gates.start[0], gates.over[0], gates.tried[0]};
+        close_all(left, 3);
     }
     assert_true(won > 0);
 }

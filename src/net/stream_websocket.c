@@ -278,7 +278,7 @@ static size_t take_apart(struct rc_stream *stream, struct layer *layer, struct r
     layer->in = in;
     if (layer->frames == NULL && wslay_frame_context_init(&layer->frames, &callbacks, layer) != 0) {
         layer->ended = RC_ERR_FULL;
-        return 0;
+        return done; /* what follows is lost, and told at the next read */
     }
     while (layer->ended == 0) {
         struct wslay_frame_iocb frame;

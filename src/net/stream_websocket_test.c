@@ -246,6 +246,23 @@ static const struct {
     {"a close frame with a code of nobody", BYTES("\x88\x82" KEY "\0\1"), 1002},
 };
 
+/* Each read by itself: a message that is whole is none of those that may come between two fragments. */
+static void test_a_whole_message_between_two_fragments_breaks_the_protocol(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } first = {BYTES("\2\x81" KEY "x")}, second = {BYTES("\x82\x81" KEY "x")};
+    struct link link;
+    uint8_t got[8];
+    open_link(&link, ROOM);
+    put(&link, first.bytes, first.len);
+    assert_int_equal(rc_stream_read(&link.near, got, sizeof(got)), 1);
+    put(&link, second.bytes, second.len);
+    assert_int_equal(rc_stream_read(&link.near, got, sizeof(got)), RC_ERR_PROTOCOL);
+    close_link(&link);
+}
+
 static void test_what_breaks_the_protocol_ends_with_a_close_frame(void **state)
 {
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
@@ -508,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_frames_may_come_byte_by_byte),
         cmocka_unit_test(test_a_reader_with_little_room_gets_all),
         cmocka_unit_test(test_a_large_frame_is_read_in_parts),
+        cmocka_unit_test(test_a_whole_message_between_two_fragments_breaks_the_protocol),
         cmocka_unit_test(test_what_breaks_the_protocol_ends_with_a_close_frame),
         cmocka_unit_test(test_each_of_them_is_found_byte_by_byte_too),
         cmocka_unit_test(test_a_close_frame_is_answered_and_is_the_end),

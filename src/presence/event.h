@@ -35,7 +35,10 @@ int rc_event_type_parse(struct rc_slice text, enum rc_event_type *ret);
     "rcReplay" /* "1": an event that was told before, told again (rc_presence_announce)                      \
                 */
 
-/* Its texts hold no control characters: nobody looks for them in what this writes. */
+/*
+ * Its texts should hold no control characters: nothing here looks for them. Presence's own cannot. Recovery's
+ * come from the log, so it leaves the look to rc_message_encode (props_are_sound stays false).
+ */
 struct rc_event {
     enum rc_event_type type;
     int64_t time_ms;

@@ -28,7 +28,6 @@ struct rc_consumer_queue {
     struct rc_buf batch;                    /* messages pulled and not yet consumed */
     uint64_t next;                          /* offset to pull from */
     uint64_t done;                          /* all before it were dealt with */
-    uint64_t committed;                     /* last told to the broker; UINT64_MAX: never */
     bool is_wanted, is_dropped, is_waiting; /* waiting: an answer is to come */
     bool has_offset, is_failing;
     uint64_t end; /* of the queue, as the broker told last; 0: not yet */
@@ -466,18 +465,18 @@ static void let_go(struct rc_consumer_queue *queue)
         free_queue(queue);
 }
 
+/* One-way, so that nobody knows whether it came: told again each time, as the official clients do. */
 static void commit(struct rc_consumer_queue *queue)
 {
     struct rc_remoting request;
     if (queue->has_offset && queue->consumer->options.broadcasting)
         rc_consumer_keep_offset(queue->consumer, &queue->place, queue->done);
-    if (!queue->has_offset || queue->committed == queue->done || queue->consumer->options.broadcasting)
+    if (!queue->has_offset || queue->consumer->options.broadcasting)
         return;
     rc_remoting_request(&request, RC_REQ_UPDATE_OFFSET, 0);
     add_names(queue, &request, "consumerGroup");
     rc_remoting_add_number(&request, "commitOffset", (int64_t)queue->done);
     rc_link_call(queue->link, &request, 0, NULL, NULL);
-    queue->committed = queue->done;
 }
 
 static struct rc_link *link_of(struct rc_consumer *consumer, const char *broker)
@@ -515,7 +514,6 @@ static struct rc_consumer_queue *add_queue(struct rc_consumer *consumer, int top
     queue->link = link;
     queue->topic = topic;
     queue->place = *place;
-    queue->committed = UINT64_MAX;
     queue->is_wanted = true;
     queue->timer.on_due = on_timer;
     rc_buf_init(&queue->batch, RC_REMOTING_FRAME_MAX);

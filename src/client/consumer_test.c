@@ -142,6 +142,25 @@ static void test_a_group_goes_on_from_its_committed_offset(void **state)
     stub_stop(&stub);
 }
 
+/* One that is lost on its way is told again, though nothing has come since. */
+static void test_an_idle_queue_is_committed_again_and_again(void **state)
+{
+    struct stub stub;
+    struct seen seen = {0};
+    struct stub_request request;
+    stub_init(&stub, 1);
+    stub_put(&stub, 0, "connect", "one", 3, 0, false);
+    stub_start(&stub);
+    struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
+    uint64_t begin = rc_clock_mono_ms();
+    while (stub_count(&stub, RC_REQ_UPDATE_OFFSET, 0, &request) < 2 && rc_clock_mono_ms() - begin < 60000)
+        usleep(20000);
+    assert_true(stub_count(&stub, RC_REQ_UPDATE_OFFSET, 0, &request) >= 2);
+    assert_int_equal(request.offset, 1);
+    rc_consumer_stop(consumer);
+    stub_stop(&stub);
+}
+
 static void test_a_new_group_starts_where_it_was_told_to(void **state)
 {
     struct stub stub;
@@ -478,6 +497,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages_come_in_order_and_are_committed_at_the_stop),
         cmocka_unit_test(test_a_group_goes_on_from_its_committed_offset),
+        cmocka_unit_test(test_an_idle_queue_is_committed_again_and_again),
         cmocka_unit_test(test_a_new_group_starts_where_it_was_told_to),
         cmocka_unit_test(test_a_broadcasting_consumer_goes_on_where_its_file_says),
         cmocka_unit_test(test_tags_that_were_not_asked_for_are_dropped_here),

@@ -171,9 +171,9 @@ int rc_event_put(struct rc_buf *out, const struct rc_event *event, struct rc_sli
 
 /*
  * The starts of local months, as RocketMQ's clients compute them: worked out once, since mktime takes a lock
- * and may read a file, neither of which a shard does.
+ * and may read a file, neither of which a shard does. Ten years of them: each costs the start 20 us.
  */
-enum { MONTHS_KEPT = 600 };
+enum { MONTHS_KEPT = 120 };
 static int64_t month_starts[MONTHS_KEPT];
 static pthread_once_t months_once = PTHREAD_ONCE_INIT;
 

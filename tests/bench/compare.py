@@ -6,6 +6,7 @@ Writes the JSON; report.py makes docs/benchmarks.md of it. ROLLCALL names the se
 """
 
 import argparse
+import contextlib
 import json
 import pathlib
 import platform
@@ -66,19 +67,26 @@ class Bench:
                 "values": rounds_of([*self.servers, self.bare], self.options.rounds, lambda server: each_us(
                     server.load("--pattern", "churn", "--count", count)))}
 
+    @contextlib.contextmanager
+    def _just_started(self, name, **options):
+        """Rollcall and mosquitto that have done nothing yet, in a folder of that name."""
+        fresh = []
+        try:
+            for kind in (RollcallServer, Mosquitto):
+                fresh.append(kind(self.home / name, **options))
+            yield fresh
+        finally:
+            for server in fresh:
+                server.stop()
+
     def _idle(self, subscriptions):
         def measure(server):
             figures = server.load("--pattern", "hold", "--clients", self.most, "--subscriptions", subscriptions, "--settle", "2s")
             time.sleep(1)
             return figures["server"]["bytesEach"]
-        fresh = [kind(self.home / f"idle{subscriptions}") for kind in (RollcallServer, Mosquitto)]
-        fresh += self.servers[2:]
-        try:
-            return {"unit": "resident bytes an idle connection", "values": rounds_of(fresh, 1, measure),
+        with self._just_started(f"idle{subscriptions}") as fresh:
+            return {"unit": "resident bytes an idle connection", "values": rounds_of(fresh + self.servers[2:], 1, measure),
                     "settings": f"{self.most} connections, {subscriptions} subscriptions each, a server just started"}
-        finally:
-            for server in fresh[:2]:
-                server.stop()
 
     def row_idle(self):
         return self._idle(0)
@@ -105,12 +113,8 @@ class Bench:
         def measure(server):
             server.load_over(listener, self.authority, "--pattern", "churn", "--count", 200)  # what is made at the first use
             return server.load_over(listener, self.authority, "--pattern", "hold", "--clients", count)["server"]["bytesEach"]
-        fresh = [kind(self.home / f"idle-{listener}", authority=self.authority) for kind in (RollcallServer, Mosquitto)]
-        try:
+        with self._just_started(f"idle-{listener}", authority=self.authority) as fresh:
             values = rounds_of(fresh, 1, measure)
-        finally:
-            for server in fresh:
-                server.stop()
         return {"unit": "resident bytes an idle connection", "values": values, "settings": f"{count} connections, TLS 1.3, "
                 "ECDSA P-256, a server just started", "goals": [["bytes a connection", values["rollcall"][0], 16384]]}
 
@@ -334,8 +338,7 @@ class Bench:
         most = 200000 if limit >= 200000 + FILES_BESIDE else self.most * self.quick - 500
         for held in (1000, 10000, min(18500, most), *([most] if most > 18500 else [])):
             held //= self.quick
-            fresh = [kind(self.home / f"held{held}") for kind in (RollcallServer, Mosquitto)]
-            try:
+            with self._just_started(f"held{held}") as fresh:
                 for server in fresh:
                     server.load("--pattern", "churn", "--count", 200)  # what is made at the first use
                     cost, each = self._with_held(server, held, 0, lambda server: [
@@ -343,9 +346,6 @@ class Bench:
                         each_us(server.load("--pattern", "publish", "--count", 10000))])
                     values[f"{server.name}, {held} held"] = cost
                     memory[f"{server.name}, {held} held"] = each
-            finally:
-                for server in fresh:
-                    server.stop()
         return {"unit": "us of CPU [a connection that comes and goes, a QoS 0 message]", "values": values,
                 "bytes_each": memory, "settings": "while so many other connections stand there; a server just started" + (
                     "" if most == 200000 else f"; 200,000 need a limit of {200000 + FILES_BESIDE} open files, here it is {limit}")}

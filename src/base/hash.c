@@ -55,8 +55,7 @@ uint64_t rc_hash(struct rc_slice data)
                      seed_k0 ^ 0x6c7967656e657261ULL, seed_k1 ^ 0x7465646279746573ULL};
     size_t whole = data.len & ~(size_t)7;
     for (size_t i = 0; i < whole; i += 8) {
-        uint64_t m;
-        memcpy(&m, data.ptr + i, sizeof(m));
+        uint64_t m = rc_word_from(data.ptr + i);
         v[3] ^= m;
         sip_round(v);
         v[0] ^= m;

@@ -178,7 +178,7 @@ static bool way_allows(const struct rc_conn *conn, const struct rc_identity *ide
 static RC_APART enum rc_access_result decide(const struct rc_conn *conn, const struct rc_identity *identity,
                                              uint8_t action, struct rc_slice topic)
 {
-    if (identity == NULL || !identity->is_valid) /* it is being shown out */
+    if (identity == NULL || !rc_identity_is_valid(identity)) /* it is being shown out */
         return RC_ACCESS_CLOSE;
     bool is_product = identity->instance->profile == RC_PROFILE_PRODUCT, is_allowed;
     enum rc_acl_answer rules = RC_ACL_ALLOWED;
@@ -213,7 +213,7 @@ static bool is_known_to_be_allowed(const struct rc_conn *conn, const struct rc_i
                                    struct rc_slice topic)
 {
     const struct rc_access_memo *memo = memo_of(conn->broker, topic);
-    return identity != NULL && identity->is_valid && !is_narrowed(identity) &&
+    return identity != NULL && rc_identity_is_valid(identity) && !is_narrowed(identity) &&
            is_of(memo, conn->broker, identity->instance, topic) && memo->is_allowed;
 }
 

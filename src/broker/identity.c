@@ -162,13 +162,13 @@ static struct rc_identity *create(struct rc_broker *broker, const struct rc_auth
     return identity;
 }
 
-/* Those who came by the old secret are being shown out; the new one must not make them right again. */
+/* It is not valid any more, and no catalog shall make it so again: those who came by it are being shown out.
+ */
 static void supersede(struct rc_broker *broker, struct rc_identity *identity)
 {
     rc_map_remove(&broker->identities, identity_key(identity));
     identity->secret_mark = 0;
     identity->is_listed = false;
-    identity->is_valid = false;
 }
 
 struct rc_identity *rc_identity_open(struct rc_broker *broker, const struct rc_auth_client *client)
@@ -213,11 +213,6 @@ const struct rc_identity *rc_conn_identity(const struct rc_conn *conn)
     if (conn->identity != NULL)
         refresh(conn->broker, conn->identity);
     return conn->identity;
-}
-
-bool rc_identity_is_valid(const struct rc_identity *identity)
-{
-    return identity->is_valid;
 }
 
 struct rc_slice rc_identity_user_name(const struct rc_identity *identity)

@@ -188,8 +188,10 @@ enum rc_auth_result rc_login_check(struct rc_conn *conn, const struct rc_auth_lo
     if (is_answered && result == RC_AUTH_NEEDS_PASSWORD)
         return take_answer(conn, ret_client);
     rc_login_abandon(conn);
-    if (is_guarded && is_guess(result))
-        count_failure(broker, address_key(conn), client_key(address_key(conn), login));
+    if (is_guarded && is_guess(result)) {
+        uint64_t address = address_key(conn);
+        count_failure(broker, address, client_key(address, login));
+    }
     if (result != RC_AUTH_NEEDS_PASSWORD)
         return result;
     return broker->options.passwords != NULL ? ask(conn, login, ret_client, in) : RC_AUTH_BUSY;

@@ -92,14 +92,15 @@ static bool has_error(struct seen *seen, const char *words)
     return has;
 }
 
-#define WAIT(condition)                                                                                      \
+#define WAIT_FOR(most_ms, condition)                                                                         \
     do {                                                                                                     \
-        uint64_t give_up = rc_clock_mono_ms() + 10000;                                                       \
+        uint64_t give_up = rc_clock_mono_ms() + (most_ms);                                                   \
         while (!(condition)) {                                                                               \
             assert_true(rc_clock_mono_ms() < give_up);                                                       \
             usleep(5000);                                                                                    \
         }                                                                                                    \
     } while (0)
+#define WAIT(condition) WAIT_FOR(10000, condition)
 
 #define FROM_FIRST ((struct rc_consumer_options){.from_first = true})
 
@@ -152,10 +153,7 @@ static void test_an_idle_queue_is_committed_again_and_again(void **state)
     stub_put(&stub, 0, "connect", "one", 3, 0, false);
     stub_start(&stub);
     struct rc_consumer *consumer = start(&stub, &seen, FROM_FIRST);
-    uint64_t begin = rc_clock_mono_ms();
-    while (stub_count(&stub, RC_REQ_UPDATE_OFFSET, 0, &request) < 2 && rc_clock_mono_ms() - begin < 60000)
-        usleep(20000);
-    assert_true(stub_count(&stub, RC_REQ_UPDATE_OFFSET, 0, &request) >= 2);
+    WAIT_FOR(60000, stub_count(&stub, RC_REQ_UPDATE_OFFSET, 0, &request) >= 2);
     assert_int_equal(request.offset, 1);
     rc_consumer_stop(consumer);
     stub_stop(&stub);

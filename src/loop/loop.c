@@ -229,13 +229,11 @@ static void run_hooks(struct rc_loop *loop)
 
 /* ---- turns ---- */
 
-static int poll_timeout(struct rc_loop *loop)
+/* When the next timer may be due; never further off than RC_LOOP_SLEEP_MAX_MS. */
+static uint64_t timers_due_ns(struct rc_loop *loop)
 {
     uint64_t ticks = rc_timer_wheel_wait(&loop->wheel, RC_LOOP_SLEEP_MAX_MS / RC_TIMER_TICK_MS);
-    if (ticks == 0)
-        return 0;
-    uint64_t now = rc_clock_mono_ms(), due = (loop->wheel.tick + ticks) * RC_TIMER_TICK_MS;
-    return due > now ? (int)(due - now) : 0;
+    return (loop->wheel.tick + ticks) * RC_TIMER_TICK_MS * NS_PER_MS;
 }
 
 bool rc_loop_wake_by(struct rc_loop *loop, uint64_t mono_ns)
@@ -247,11 +245,15 @@ bool rc_loop_wake_by(struct rc_loop *loop, uint64_t mono_ns)
     return true;
 }
 
-/* Finer than timers are; where it may not be had (kernels before 5.11, some containers) to the millisecond.
- */
-static int poll_until(struct rc_loop *loop, uint64_t mono_ns)
+static int poll_coarsely(struct rc_loop *loop, uint64_t wait_ns)
 {
-    uint64_t now = rc_clock_mono_ns(), wait_ns = mono_ns > now ? mono_ns - now : 0;
+    int wait_ms = (int)((wait_ns + NS_PER_MS - 1) / NS_PER_MS);
+    return epoll_wait(loop->epoll_fd, loop->events, RC_LOOP_EVENTS_MAX, wait_ms);
+}
+
+/* Where it may not be had (kernels before 5.11, some containers), to the millisecond. */
+static int poll_finely(struct rc_loop *loop, uint64_t wait_ns)
+{
     struct timespec wait = {.tv_sec = (time_t)(wait_ns / NS_PER_S), .tv_nsec = (long)(wait_ns % NS_PER_S)};
     if (!loop->is_coarse) {
         int count = epoll_pwait2(loop->epoll_fd, loop->events, RC_LOOP_EVENTS_MAX, &wait, NULL);
@@ -259,17 +261,16 @@ static int poll_until(struct rc_loop *loop, uint64_t mono_ns)
             return count;
         loop->is_coarse = true;
     }
-    return epoll_wait(loop->epoll_fd, loop->events, RC_LOOP_EVENTS_MAX, (int)(wait_ns / NS_PER_MS) + 1);
+    return poll_coarsely(loop, wait_ns);
 }
 
 static int poll_events(struct rc_loop *loop)
 {
-    int timeout_ms = poll_timeout(loop);
-    uint64_t wake_by_ns = loop->wake_by_ns;
+    uint64_t due_ns = timers_due_ns(loop), wake_by_ns = loop->wake_by_ns, now = rc_clock_mono_ns();
+    uint64_t until_ns = wake_by_ns < due_ns ? wake_by_ns : due_ns;
+    uint64_t wait_ns = until_ns > now ? until_ns - now : 0;
     loop->wake_by_ns = UINT64_MAX;
-    if (wake_by_ns < loop->now_ns + (uint64_t)timeout_ms * NS_PER_MS)
-        return poll_until(loop, wake_by_ns);
-    return epoll_wait(loop->epoll_fd, loop->events, RC_LOOP_EVENTS_MAX, timeout_ms);
+    return wake_by_ns < due_ns ? poll_finely(loop, wait_ns) : poll_coarsely(loop, wait_ns);
 }
 
 static void turn(struct rc_loop *loop)
@@ -409,8 +410,8 @@ int64_t rc_loop_wall_ms(struct rc_loop *loop)
 {
     if (!atomic_load_explicit(&loop->has_owner, memory_order_relaxed))
         return rc_clock_wall_ms();
-    if (loop->wall_ms ==
-        0) /* of the same moment as now_ns: who compares the two must see no step between them */
+    /* Of the same moment as now_ns: who compares the two must see no step between them. */
+    if (loop->wall_ms == 0)
         loop->wall_ms = rc_clock_wall_ms() - (int64_t)((rc_clock_mono_ns() - loop->now_ns) / NS_PER_MS);
     return loop->wall_ms;
 }

@@ -44,8 +44,6 @@ bool rc_event_is_plain(struct rc_slice client_id)
 
 int rc_event_put_client_id_json(struct rc_buf *out, struct rc_slice client_id)
 {
-    if (rc_event_is_plain(client_id))
-        return rc_buf_put_slice(out, client_id);
     struct rc_buf quoted;
     struct rc_json json;
     rc_buf_init(&quoted, 8 * (uint32_t)client_id.len + 16);

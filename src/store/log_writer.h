@@ -43,11 +43,11 @@ void rc_log_sender_destroy(struct rc_log_sender *sender);
 
 /*
  * Encodes `message` into the current batch; the batch leaves at the end of the loop's turn, or of a later one
- * while another is under way or it gathers. `queue` gives
- * topic and queue id (message->topic and queue_id are set from it). 0; RC_ERR_FULL when the sender's batches
- * are all under way (try again when `on_room` has run); RC_ERR_TOO_LARGE (also: than a segment);
- * RC_ERR_INVALID for properties that cannot be (see rc_message_encode) or a delay level above
- * RC_DELAY_LEVELS; RC_ERR_CLOSED when the writer was stopped, or the queue is closed (rc_queue_close).
+ * while another is under way or it gathers. `queue` gives topic and queue id (message->topic and queue_id are
+ * set from it). 0; RC_ERR_FULL when the sender's batches are all under way (try again when `on_room` has
+ * run); RC_ERR_TOO_LARGE (also: than a segment); RC_ERR_INVALID for properties that cannot be (see
+ * rc_message_encode) or a delay level above RC_DELAY_LEVELS; RC_ERR_CLOSED when the writer was stopped, or
+ * the queue is closed (rc_queue_close).
  */
 int rc_log_stage(struct rc_log_sender *sender, struct rc_queue *queue, struct rc_message *message,
                  uint32_t delay_level, void (*on_written)(void *owner, const struct rc_append *append),

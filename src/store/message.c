@@ -41,25 +41,28 @@ uint32_t rc_message_crc(struct rc_slice body)
     return libdeflate_crc32(0, body.ptr, body.len) & 0x7fffffffu;
 }
 
+/* Lengths that the compiler knows: moves, not a call. */
+static inline void copy_address(uint8_t *to, const uint8_t *from, bool is_v6)
+{
+    memcpy(to, from, 4);
+    if (is_v6)
+        memcpy(to + 4, from + 4, 12);
+}
+
 static uint8_t *put_host(uint8_t *p, const struct rc_host *host)
 {
-    size_t len = host->is_v6 ? 16 : 4;
-    memcpy(p, host->addr, 4);
-    if (host->is_v6)
-        memcpy(p + 4, host->addr + 4, 12);
-    rc_store_u32(p + len, host->port);
-    return p + len + 4;
+    uint8_t *end = p + host_len(host->is_v6);
+    copy_address(p, host->addr, host->is_v6);
+    rc_store_u32(end - 4, host->port);
+    return end;
 }
 
 static const uint8_t *get_host(const uint8_t *p, bool is_v6, struct rc_host *ret)
 {
-    *ret = (struct rc_host){.is_v6 = is_v6};
-    if (is_v6)
-        memcpy(ret->addr, p, 16);
-    else
-        memcpy(ret->addr, p, 4);
-    ret->port = rc_load_u32(p + host_len(is_v6) - 4);
-    return p + host_len(is_v6);
+    const uint8_t *end = p + host_len(is_v6);
+    *ret = (struct rc_host){.is_v6 = is_v6, .port = rc_load_u32(end - 4)};
+    copy_address(ret->addr, p, is_v6);
+    return end;
 }
 
 static uint8_t *put_bytes(uint8_t *p, struct rc_slice bytes)
